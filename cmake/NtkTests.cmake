@@ -1,0 +1,100 @@
+# Tests.  Every tests/tNNN_<name>.c is an executable; each of its lines
+#   //TEST ranks=1,2,4 args="64 8" timeout=120
+# becomes one test per rank count, labelled with its floor.  A file without such a line is an error.
+set(with_mpi ${PROJECT_SOURCE_DIR}/tools/mpi) # environment for Open MPI as root and on few cores
+set(python ${PROJECT_SOURCE_DIR}/tools/python)
+
+set(environment NTK_SOURCE_DIR=${PROJECT_SOURCE_DIR} NTK_PROGRAM=$<TARGET_FILE:ntkrun>
+    NTK_MPIRUN=${MPIEXEC_EXECUTABLE})
+set(slower 1)
+if(NTK_SANITIZE)
+  list(APPEND environment
+    ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+    UBSAN_OPTIONS=print_stacktrace=1
+    LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0:fast_unwind_on_malloc=0)
+  set(slower 10)
+endif()
+
+function(ntk_floor name result)
+  string(SUBSTRING ${name} 1 3 number)
+  set(floor "")
+  foreach(row 0:base 100:config 200:data 300:model 400:dist 450:store 500:kernel 600:solve
+              650:analysis 700:run 900:program)
+    string(REPLACE ":" ";" row ${row})
+    list(GET row 0 first)
+    list(GET row 1 label)
+    if(number GREATER_EQUAL first)
+      set(floor ${label})
+    endif()
+  endforeach()
+  set(${result} ${floor} PARENT_SCOPE)
+endfunction()
+
+function(ntk_add_case case ranks timeout label)
+  add_test(NAME ${case}
+    COMMAND ${with_mpi} ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} ${MPIEXEC_PREFLAGS}
+            ${ARGN} ${MPIEXEC_POSTFLAGS}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  math(EXPR seconds "${timeout} * ${slower}")
+  set_tests_properties(${case} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${seconds} LABELS ${label}
+    ENVIRONMENT "${environment}")
+endfunction()
+
+function(ntk_add_line name number line)
+  if(NOT line MATCHES "ranks=([0-9]+(,[0-9]+)*)( |$)")
+    message(FATAL_ERROR "tests/${name}.c: no ranks=1,2,... in '${line}'")
+  endif()
+  string(REPLACE "," ";" ranks "${CMAKE_MATCH_1}")
+  set(args "")
+  if(line MATCHES "args=\"([^\"]*)\"")
+    separate_arguments(args UNIX_COMMAND "${CMAKE_MATCH_1}")
+  endif()
+  set(timeout 120)
+  if(line MATCHES "timeout=([0-9]+)")
+    set(timeout ${CMAKE_MATCH_1})
+  endif()
+  ntk_floor(${name} label)
+  foreach(n ${ranks})
+    ntk_add_case(${name}.${number}.np${n} ${n} ${timeout} ${label} $<TARGET_FILE:${name}> ${args})
+  endforeach()
+endfunction()
+
+file(GLOB files CONFIGURE_DEPENDS tests/t[0-9]*.c)
+foreach(file ${files})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} PRIVATE ntk_core)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(STRINGS ${file} lines REGEX "^//TEST ")
+  if(NOT lines)
+    message(FATAL_ERROR "${file} has no //TEST line")
+  endif()
+  set(number 0)
+  foreach(line ${lines})
+    math(EXPR number "${number} + 1")
+    ntk_add_line(${name} ${number} "${line}")
+  endforeach()
+endforeach()
+
+# Tests in Python, of the tree and of the program as a whole.
+add_test(NAME layers COMMAND ${python} ${PROJECT_SOURCE_DIR}/tools/check_layers.py ${PROJECT_SOURCE_DIR})
+set_tests_properties(layers PROPERTIES LABELS tree)
+
+function(ntk_add_script case label timeout)
+  add_test(NAME ${case} COMMAND ${with_mpi} ${python} ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  math(EXPR seconds "${timeout} * ${slower}")
+  set_tests_properties(${case} PROPERTIES PROCESSORS 2 TIMEOUT ${seconds} LABELS ${label}
+    ENVIRONMENT "${environment}")
+endfunction()
+
+file(GLOB scripts CONFIGURE_DEPENDS tests/check_*.py)
+foreach(file ${scripts})
+  get_filename_component(name ${file} NAME_WE)
+  ntk_add_script(${name} program 240 ${file})
+endforeach()
+file(GLOB cases CONFIGURE_DEPENDS tests/cases/oracles/*.json tests/cases/golden/*.json)
+foreach(file ${cases})
+  get_filename_component(name ${file} NAME_WE)
+  ntk_add_script(oracle.${name} oracle 120 ${PROJECT_SOURCE_DIR}/tests/oracle
+                 --program $<TARGET_FILE:ntkrun> ${file})
+endforeach()

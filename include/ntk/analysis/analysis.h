@@ -1,0 +1,54 @@
+/* analysis.h -- what is computed from a kernel, as one table of plug-ins.
+ *
+ * To add an analysis: src/analysis/<name>.c with its options, its fields and its row, and a line in
+ * the table of src/analysis/analysis.c.  A row says what it needs, so eigenvectors are computed
+ * only if somebody wants them; and what it writes, so results, documentation and checks follow. */
+#ifndef NTK_ANALYSIS_ANALYSIS_H
+#define NTK_ANALYSIS_ANALYSIS_H
+
+#include "ntk/base/record.h"
+#include "ntk/config/option.h"
+#include "ntk/dist/matrix.h"
+#include "ntk/solve/spectrum.h"
+
+enum ntk_need { /* bits */
+  NTK_NEEDS_GRAM = 1,
+  NTK_NEEDS_SPECTRUM = 2,
+  NTK_NEEDS_TARGETS = 4,
+  NTK_USES_SPECTRUM = 8 /* writes more where there is one; spectrum.solver `none` is no error */
+};
+
+/* All that an analysis may read.  For full outputs the kernel has n O rows and one target column;
+ * else n rows and O columns.  In both cases arrays over samples and outputs are [n][O] in memory. */
+typedef struct ntk_view {
+  const ntk_comm *comm;
+  int64_t n, m, outputs;        /* training and test samples, outputs O */
+  int64_t rows, columns;        /* of the kernel and of its right-hand sides: n, O or n O, 1 */
+  int64_t classes;              /* 0: no accuracy */
+  int64_t parameters;           /* trainable; 0 if unknown */
+  const ntk_matrix *gram;
+  const ntk_matrix *test_train; /* test rows x rows; rows 0 if there is no test set */
+  const ntk_spectrum *spectrum; /* NULL if nobody needs it */
+  const double *f0, *test_f0;   /* [n][O], [m][O] */
+  const double *y, *test_y;     /* [n][O], [m][O]; y NULL if the kernel came without targets,
+                                   test_y NULL likewise */
+  const int64_t *label, *test_label; /* class or -1; may be NULL */
+  const double *target_coefficient;  /* V^T y, [rows][columns] */
+  const double *residual_coefficient; /* V^T (f0 - y) */
+} ntk_view;
+
+typedef struct ntk_analysis {
+  ntk_row row;
+  unsigned needs;          /* of enum ntk_need */
+  const ntk_field *fields; /* what it may write; ends with {0} */
+  bool to_root;            /* its scalars belong to the root group (summary) */
+  /* Collective.  Adds its fields to the (empty) record; the same on every rank. */
+  ntk_status (*compute)(const ntk_view *view, const void *options, ntk_record *record);
+} ntk_analysis;
+
+extern const ntk_row *const ntk_analyses[]; /* rows of ntk_analysis; ends with NULL */
+
+/* Local.  The row's field of that name, for ntk_record_add; a name that is not there is a bug. */
+const ntk_field *ntk_analysis_field(const ntk_analysis *analysis, const char *name);
+
+#endif

@@ -1,0 +1,59 @@
+/* array.h -- arrays in double or single, and the BLAS calls on them.
+ *
+ * Everything that touches samples goes through here, because the bits of a Gram entry must not
+ * depend on which other samples share a call (docs: reproducibility).  The rule, measured: the
+ * number of samples of every call, as M and as N, is a multiple of NTK_SAMPLE_PAD.  Arrays that
+ * hold samples have room for ntk_pad(count) of them; what stands in the padding is finite and
+ * unused. */
+#ifndef NTK_BASE_ARRAY_H
+#define NTK_BASE_ARRAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ntk/base/error.h"
+
+typedef enum ntk_dtype { NTK_DOUBLE, NTK_SINGLE } ntk_dtype;
+
+enum { NTK_SAMPLE_PAD = 64 };
+
+static inline int64_t ntk_pad(int64_t samples) {
+  return (samples + NTK_SAMPLE_PAD - 1) / NTK_SAMPLE_PAD * NTK_SAMPLE_PAD;
+}
+
+size_t ntk_dtype_size(ntk_dtype dtype);
+
+/* Local.  A zeroed array of `count` elements; free with ntk_free. */
+NTK_CHECKED ntk_status ntk_array_new(ntk_dtype dtype, int64_t count, void *address);
+
+/* Local.  Pointer to element k of an array. */
+void *ntk_array_at(ntk_dtype dtype, void *array, int64_t k);
+const void *ntk_array_const_at(ntk_dtype dtype, const void *array, int64_t k);
+
+/* Local.  Element-wise conversion of `count` elements; same type: a copy. */
+void ntk_array_convert(ntk_dtype from, const void *source, ntk_dtype to, void *target,
+                       int64_t count);
+
+/* Local.  C = alpha op(A) op(B) + beta C, all row-major, op(A) m x k, op(B) k x n; lda, ldb, ldc
+ * are row strides.  The caller pads the sample count among m, n. Sizes are checked against the
+ * 32-bit integers of BLAS (NTK_ASSERT). */
+void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+              double alpha, const void *a, int64_t lda, const void *b, int64_t ldb, double beta,
+              void *c, int64_t ldc);
+
+/* The BLAS in use, for provenance. */
+const char *ntk_blas_config(void); /* library and version, as it names itself */
+const char *ntk_blas_core(void);   /* kernel set, e.g. "SkylakeX"; "unknown" if not OpenBLAS */
+
+/* Local.  True if the bits of an entry of a product do not depend on which other samples share the
+ * call, sample counts being padded: measured on the kernel sets that are in use (t050_gemm_bits). */
+bool ntk_blas_reproducible(ntk_dtype dtype);
+
+/* Local.  Call first in main, before MPI_Init.  An OpenBLAS older than the processor falls back
+ * to kernels of another age (Prescott on Sapphire Rapids: a fourth of the speed).  Where the core
+ * type it chose lacks the processor's vector width and the user did not set OPENBLAS_CORETYPE,
+ * sets it to the best kernel set the processor can run and starts the program anew. */
+void ntk_blas_adopt_core(char **argv);
+
+#endif

@@ -1,0 +1,104 @@
+/* data.h -- training and test samples: read or generated, selected, scaled, with targets.
+ *
+ * Local: no MPI here.  One rank prepares the data of a point; run hands samples to the others. */
+#ifndef NTK_DATA_DATA_H
+#define NTK_DATA_DATA_H
+
+#include "ntk/base/hash.h"
+#include "ntk/base/shape.h"
+#include "ntk/config/option.h"
+
+/* Samples of one set, after selection, centring and scaling. */
+typedef struct ntk_samples {
+  int64_t count;
+  double *inputs;   /* [count][features], owned */
+  double *targets;  /* [count][outputs], owned; NULL if the source has none */
+  int64_t *label;   /* [count] class, or -1 where there are no classes; owned */
+  int64_t *index;   /* [count] position in the source; owned */
+} ntk_samples;
+
+typedef struct ntk_data {
+  ntk_shape shape;  /* of one sample */
+  int64_t features; /* its product */
+  int64_t outputs;  /* columns of the targets */
+  int64_t classes;  /* 0: regression */
+  ntk_samples train, test; /* test.count may be 0 */
+} ntk_data;
+
+/* A source as it was read, before any selection; kept for a whole job, so that a sweep reads its
+ * files once.  Inputs are bytes or doubles. */
+typedef struct ntk_raw {
+  ntk_shape shape;
+  int64_t train_count, test_count; /* test_count 0: test samples come from the same permutation */
+  unsigned char *train_bytes, *test_bytes; /* [count][features], divided by 255 when used */
+  double *train_inputs, *test_inputs;      /* [count][features] */
+  int64_t *train_label, *test_label;       /* [count] or NULL */
+  int64_t target_columns;                  /* of real targets, 0: none */
+  double *train_target, *test_target;      /* [count][target_columns] or NULL */
+} ntk_raw;
+
+void ntk_raw_destroy(ntk_raw *raw);
+
+typedef struct ntk_data_settings {
+  ntk_choice source;      /* variant: a row of ntk_data_sources */
+  ntk_ints classes;       /* count -1: all */
+  struct {
+    int64_t count; /* auto: all there are; of the test set: the whole test file, none without */
+    bool balanced;
+  } train, test;
+  int64_t seed;
+  const ntk_row *targets, *center, *scale;
+} ntk_data_settings;
+
+/* A config that writes nothing into data: leaves source.row NULL; whoever needs data says so. */
+extern const ntk_section ntk_data_section;
+
+/* A data source.  To add one: a file in src/data with its options and its reader or generator,
+ * and a line in the table of src/data/data.c. */
+typedef struct ntk_data_source {
+  ntk_row row;
+  /* Local.  Reads the source's files, or draws its samples.
+   *   settings  all of data:, because generators need counts and the seed
+   *   options   struct of row.options
+   *   raw       zeroed; on failure the caller destroys what it holds
+   * Fails with NTK_E_MISSING, NTK_E_INPUT naming file and place, NTK_E_MEMORY. */
+  ntk_status (*read)(const ntk_data_settings *settings, const void *options, ntk_raw *raw);
+  /* Local.  A generator's shape, counts and target columns without its samples.
+   * NULL: a source of files, which is kept between points; a generator is drawn for each. */
+  ntk_status (*describe)(const ntk_data_settings *settings, const void *options, ntk_raw *raw);
+  /* Local.  Fails with NTK_E_MISSING and the way out if its files are not there; NULL: the path
+   * alone says enough. */
+  ntk_status (*present)(const void *options);
+  ntk_section_check *check; /* of its own options; may be NULL */
+} ntk_data_source;
+
+extern const ntk_row *const ntk_data_sources[]; /* rows of ntk_data_source; ends with NULL */
+
+/* The latest source of files that a job has read, by the hash of its settings and of the files'
+ * contents.  Zero-initialise; destroy. */
+typedef struct ntk_data_cache {
+  ntk_key key;
+  ntk_raw raw;
+} ntk_data_cache;
+
+void ntk_data_cache_destroy(ntk_data_cache *cache);
+
+/* Local.  The data of one point.
+ *   cache  reused if it holds the same source with the same file contents, else replaced
+ *   data   overwritten; owned by the caller (ntk_data_destroy); empty on failure
+ * Fails as ntk_data_source.read; NTK_E_INPUT if there are fewer samples than asked for, or a class
+ * is missing, or a value is NaN or infinite; NTK_E_CONFIG if targets and labels do not fit. */
+NTK_CHECKED ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cache,
+                                     ntk_data *data);
+
+/* Local.  Shape, outputs, classes and counts only (all arrays NULL): what `plan` needs. */
+NTK_CHECKED ntk_status ntk_data_probe(const ntk_data_settings *settings, ntk_data_cache *cache,
+                                      ntk_data *data);
+
+void ntk_data_destroy(ntk_data *data);
+
+/* Local.  Fails with NTK_E_MISSING and the way out if the source's files are not there.  To be
+ * called before keys are computed, whose own message knows only the path. */
+NTK_CHECKED ntk_status ntk_data_present(const ntk_data_settings *settings);
+
+#endif

@@ -1,0 +1,60 @@
+/* assembly.h -- from factors to Gram: Theta += (w <a, a'> + b) <delta, delta'> over all tensors.
+ *
+ * The local part of a block-cyclic Gram is the Gram of the local row samples against the local
+ * column samples, so a rank works in large GEMMs: per tensor one for A A^T, one for D D^T and one
+ * fused multiply-add, over panels of rows and groups of columns.  Local rows are in increasing global
+ * order, so below the diagonal they are a suffix: half of the work disappears. */
+#ifndef NTK_KERNEL_ASSEMBLY_H
+#define NTK_KERNEL_ASSEMBLY_H
+
+#include "ntk/dist/deal.h"
+#include "ntk/model/network.h"
+
+/* Factors of one tensor for a list of samples, as a rank sees them. */
+typedef struct ntk_side {
+  int64_t samples;       /* entries of the list */
+  const int64_t *slot;   /* [local rows or columns of the matrix] -> position in the list */
+  const void *a;         /* [ntk_pad(samples)][positions * in]; NULL if the weight has no part */
+  const void *delta;     /* [ntk_pad(samples)][cotangents * positions * out]; NULL if shared */
+} ntk_side;
+
+typedef struct ntk_pair_sums {
+  double weight_trace, weight_square, bias_trace, bias_square; /* of this rank's part */
+} ntk_pair_sums;
+
+/* What there is to add, and where. */
+typedef struct ntk_assembly {
+  ntk_dtype dtype;
+  const ntk_factor *factor; /* sizes and weights; its arrays are not used (but a shared delta) */
+  ntk_side rows, cols;
+  bool lower;               /* only entries with global row >= global column */
+  ntk_matrix *matrix;       /* its local part grows */
+  ntk_pair_sums *sums;      /* += trace and squared norm of the whole symmetric matrix, given its
+                               lower half; NULL: not wanted */
+  double flops;             /* += 2 for every multiply-add of a GEMM */
+} ntk_assembly;
+
+/* A way to contract the positions of two samples.  To add one: a row in assembly.c. */
+typedef struct ntk_contraction {
+  const char *name;
+  /* Flops of one entry of the kernel; infinite where it does not apply. */
+  double (*flops)(const ntk_factor *factor);
+  /* Local.  Adds one tensor's contribution.  Fails with NTK_E_MEMORY. */
+  ntk_status (*add)(ntk_assembly *assembly);
+} ntk_contraction;
+
+/* Local.  The contraction with the fewest flops for a factor (its arrays are not used). */
+const ntk_contraction *ntk_contraction_of(const ntk_factor *factor);
+
+/* Local.  Adds one tensor's contribution to the local part, by the cheapest contraction.
+ * Fails with NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_assemble(ntk_assembly *assembly);
+
+/* Local.  Bytes of scratch that ntk_assemble takes, at most. */
+double ntk_assembly_bytes(ntk_dtype dtype);
+
+/* Local.  Adds the contribution to K(x, x) of own samples: diagonal [count * cotangents]. */
+void ntk_assemble_diagonal(ntk_dtype dtype, const ntk_factor *factor, int64_t count,
+                           double *diagonal);
+
+#endif

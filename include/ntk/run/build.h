@@ -1,0 +1,14 @@
+/* build.h -- the network that a point's settings describe. */
+#ifndef NTK_RUN_BUILD_H
+#define NTK_RUN_BUILD_H
+
+#include "ntk/run/job.h"
+
+/* Local.  Layers from the config, or from the weights file where the config has none.
+ *   fill     with tensors drawn or read; false: shapes only
+ *   network  overwritten; owned by the caller; empty on failure
+ * Fails as ntk_network_create, ntk_network_bind, ntk_file_read. */
+NTK_CHECKED ntk_status ntk_network_build(const ntk_settings *settings, const ntk_shape *input,
+                                         int64_t outputs, bool fill, ntk_network *network);
+
+#endif

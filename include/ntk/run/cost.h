@@ -1,0 +1,21 @@
+/* cost.h -- what a point will cost, from the rows' own functions; for plan, the order of work and
+ * the time left. */
+#ifndef NTK_RUN_COST_H
+#define NTK_RUN_COST_H
+
+#include "ntk/run/job.h"
+
+typedef struct ntk_point_cost {
+  int64_t n, m, rows, parameters;
+  double kernel_flops, spectrum_flops;
+  double bytes_per_rank; /* peak, on the rank that needs most */
+  double disk_bytes;     /* of files that are kept */
+  int64_t ranks_needed;  /* for the 32-bit integers of ScaLAPACK */
+} ntk_point_cost;
+
+/* Local.  Cost of a point on a grid of `ranks` ranks.  Reads what it must of the data (counts and
+ * shapes); `cache` keeps it for the next point.  Fails as ntk_data_probe, ntk_network_create. */
+NTK_CHECKED ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
+                                         ntk_point_cost *cost);
+
+#endif

@@ -1,0 +1,96 @@
+/* job.h -- a config as a list of points: settings, stage keys, ids, costs, and what is done. */
+#ifndef NTK_RUN_JOB_H
+#define NTK_RUN_JOB_H
+
+#include "ntk/config/sweep.h"
+#include "ntk/data/data.h"
+#include "ntk/kernel/kernel.h"
+#include "ntk/model/network.h"
+#include "ntk/solve/spectrum.h"
+
+/* The whole config of one point.  `sweep:` is expanded before settings are bound. */
+typedef struct ntk_settings {
+  int64_t format;
+  const char *name;
+  const char *relative_to; /* folder that relative paths start from; NULL: the config's */
+  ntk_data_settings data;
+  ntk_network_settings network;
+  ntk_kernel_settings kernel;
+  ntk_spectrum_settings spectrum;
+  ntk_choices analyses; /* rows of ntk_analyses */
+  const ntk_node *sweep;
+  struct {
+    const char *directory;
+    ntk_choices keep; /* results gram spectrum test_train weights */
+  } output;
+} ntk_settings;
+
+extern const ntk_section ntk_settings_section;
+
+/* A group of results.h5 and the stage key under which it is valid. */
+typedef struct ntk_group_key {
+  const char *group; /* "data", "network", "kernel", "spectrum", an analysis' label, or "" (root) */
+  ntk_key key;
+} ntk_group_key;
+
+typedef struct ntk_point {
+  int64_t number;     /* in the sweep */
+  ntk_key id;
+  ntk_settings settings;
+  int64_t group_count;
+  ntk_group_key *group;
+  const char *yaml;   /* resolved config of the point, to the last bit */
+} ntk_point;
+
+typedef struct ntk_job {
+  ntk_arena arena;
+  ntk_tree tree;
+  ntk_sweep sweep;
+  const char *directory;      /* output.directory */
+  const char *base_directory; /* that relative paths start from */
+  const char *yaml;           /* resolved config of the sweep */
+  const char *overrides;      /* the --set arguments, one a line */
+  int64_t point_count;
+  ntk_point *point;
+} ntk_job;
+
+enum { NTK_MOST_PROBLEMS = 50, NTK_PATH_SIZE = 4096 };
+
+/* Local.  Reads a config with its --set overrides, expands the sweep, binds every point, computes
+ * keys and ids.  Problems go to `problems` (then NTK_OK and an unusable job: look at the count).
+ * Fails with NTK_E_MISSING (config or a file it names), NTK_E_IO, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_job_load(const char *config, int64_t set_count, const char *const *sets,
+                                    ntk_job *job, ntk_problems *problems);
+void ntk_job_destroy(ntk_job *job);
+
+/* Local.  Key of a point's group; "" if it has no such group. */
+const char *ntk_point_key(const ntk_point *point, const char *group);
+
+/* Local.  Whether output.keep names `what`. */
+bool ntk_point_keeps(const ntk_point *point, const char *what);
+
+/* Local.  "<directory>/points/<id>/<file>" and "<directory>/kernels/<key of its stage>/<file>". */
+void ntk_point_path(const ntk_job *job, const ntk_point *point, const char *file,
+                    char path[NTK_PATH_SIZE]);
+void ntk_kernel_path(const ntk_job *job, const ntk_point *point, const char *file,
+                     char path[NTK_PATH_SIZE]);
+
+typedef enum ntk_point_state {
+  NTK_POINT_PENDING,
+  NTK_POINT_DONE,
+  NTK_POINT_FAILED
+} ntk_point_state;
+
+/* What is on disk for a point. */
+typedef struct ntk_point_facts {
+  ntk_point_state state; /* done: results.h5 holds every group under its key, and kept files are
+                            there; failed: not so, and the last event of log.jsonl says why */
+  double seconds;        /* of the last finished run; NaN if unknown */
+  char message[512];     /* of a failure */
+} ntk_point_facts;
+
+/* Local.  Fails with NTK_E_INPUT for a results.h5 that cannot be read, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point,
+                                      ntk_point_facts *facts);
+
+#endif

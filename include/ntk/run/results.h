@@ -1,0 +1,20 @@
+/* results.h -- the groups of results.h5 that are no analyses: /data, /network, /kernel, /spectrum
+ * (INTERFACE 3.1). */
+#ifndef NTK_RUN_RESULTS_H
+#define NTK_RUN_RESULTS_H
+
+#include "ntk/analysis/analysis.h"
+#include "ntk/base/record.h"
+#include "ntk/kernel/kernel.h"
+
+/* Local.  Each fills an empty record; on failure the record is safe to destroy. */
+NTK_CHECKED ntk_status ntk_results_data(const ntk_data *data, ntk_record *record);
+NTK_CHECKED ntk_status ntk_results_network(const ntk_network *network, ntk_record *record);
+NTK_CHECKED ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *record);
+
+/* Collective.  The preview is Theta on the first 128 training samples sorted by class. */
+NTK_CHECKED ntk_status ntk_results_kernel(const ntk_kernel_settings *settings,
+                                          const ntk_data *data, const ntk_kernel *kernel,
+                                          ntk_record *record);
+
+#endif

@@ -1,0 +1,68 @@
+/* spectrum.h -- Theta = V diag(lambda) V^T on the process grid, and the table of eigensolvers.
+ *
+ * Modes are in descending order of eigenvalue.  Solvers return ascending order: they are handed
+ * -Theta, so that their order is ours and no eigenvector has to move. */
+#ifndef NTK_SOLVE_SPECTRUM_H
+#define NTK_SOLVE_SPECTRUM_H
+
+#include "ntk/config/option.h"
+#include "ntk/dist/matrix.h"
+
+typedef struct ntk_spectrum_settings {
+  const ntk_row *solver; /* a row of ntk_solvers; `none`: no spectrum */
+  int64_t block;         /* auto: 64, less for small matrices */
+  double cutoff;         /* relative to lambda_max; auto (NaN): n eps, at least 1e-6 if single */
+} ntk_spectrum_settings;
+
+extern const ntk_section ntk_spectrum_section;
+
+typedef struct ntk_spectrum {
+  int64_t n;
+  double *eigenvalue;    /* [n] descending, on every rank; negative noise is clipped to 0 (I.2) */
+  ntk_matrix vectors;    /* column k is mode k */
+  double cutoff;         /* absolute: modes at or below are null (I.2) */
+  double lambda_min_raw; /* before clipping */
+  int64_t negative_count;
+  double residual;       /* largest |Theta v - lambda v| of the sampled modes / lambda_max */
+  double orthogonality;  /* largest |V_S^T V - I| entry, S the sampled modes */
+  const char *solver;
+  int64_t block;
+  double seconds;
+} ntk_spectrum;
+
+void ntk_spectrum_destroy(ntk_spectrum *spectrum);
+
+/* An eigensolver.  To add one: src/solve/<name>.c and a line in the table of spectrum.c. */
+typedef struct ntk_solver {
+  ntk_row row;
+  int max_ranks; /* 0: any */
+  /* Collective.  Eigenpairs of the symmetric matrix whose lower triangle is in `a`, ascending.
+   *   a  lower triangle and diagonal destroyed, strict upper triangle left alone
+   *   w  [n] eigenvalues on every rank;  z  eigenvectors, created by the caller like `a`
+   * Fails with NTK_E_NUMERIC (info), NTK_E_MEMORY, NTK_E_SIZE. */
+  ntk_status (*solve)(ntk_matrix *a, double *w, ntk_matrix *z);
+  /* Bytes of workspace per rank beside a and z, for plan. */
+  double (*workspace)(int64_t n, int64_t block, int grid_rows, int grid_cols);
+} ntk_solver;
+
+extern const ntk_row *const ntk_solvers[]; /* rows of ntk_solver; first row `none` has no solve */
+
+/* Local.  The block edge for a matrix of n rows on a grid. */
+int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int rows, int cols);
+
+/* Collective.  The spectrum of a symmetric matrix.
+ *   gram    survives the call, bit for bit
+ *   single  its factors were single precision: other noise floors (I.2)
+ * Fails with NTK_E_NUMERIC: NaN or asymmetry in the input, residual or orthogonality above 1e-10,
+ * an eigenvalue too negative for rounding (MATH I.2). */
+NTK_CHECKED ntk_status ntk_spectrum_compute(const ntk_spectrum_settings *settings,
+                                            ntk_matrix *gram, bool single,
+                                            ntk_spectrum *spectrum);
+
+/* Collective.  coefficient = V^T x and x = V coefficient, thin blocks [n][k] replicated. */
+NTK_CHECKED ntk_status ntk_spectrum_project(const ntk_spectrum *spectrum, int64_t k,
+                                            const double *x, double *coefficient);
+NTK_CHECKED ntk_status ntk_spectrum_combine(const ntk_spectrum *spectrum, int64_t k,
+                                            const double *coefficient, double *x);
+
+#endif

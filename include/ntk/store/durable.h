@@ -1,0 +1,36 @@
+/* durable.h -- files that are there completely or not at all, and the check of files found on disk
+ * before HDF5 may look at them.
+ *
+ * HDF5 can abort, or read past its buffers, on a damaged file.  So a file of this program ends
+ * with a seal: 8 bytes "NTKSEAL1" and 32 hex digits, the hash of everything before them.  HDF5,
+ * h5py, netCDF and xarray do not see bytes behind the end that the superblock states; a program
+ * that changes the file in place cuts them off, and the file is then like one from elsewhere. */
+#ifndef NTK_STORE_DURABLE_H
+#define NTK_STORE_DURABLE_H
+
+#include <stdint.h>
+
+#include "ntk/base/error.h"
+
+enum { NTK_DURABLE_PATH = 4096 };
+
+/* Local.  "<path>.tmp.<process>", in the same directory so that it can be renamed; room for it is
+ * NTK_DURABLE_PATH.  Fails with NTK_E_CREATE if it does not fit. */
+NTK_CHECKED ntk_status ntk_durable_name(const char *path, char *temporary);
+
+/* Local.  The file's content reaches the disk.  Fails with NTK_E_IO. */
+NTK_CHECKED ntk_status ntk_durable_sync(const char *path);
+
+/* Local.  Appends the seal.  Fails with NTK_E_IO, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_durable_seal(const char *path);
+
+/* Local.  Puts a synced file in its place, and the name reaches the disk.  Fails with NTK_E_IO. */
+NTK_CHECKED ntk_status ntk_durable_rename(const char *temporary, const char *path);
+
+/* Local.  Whether HDF5 may open the file: signature, end of file against the superblock, and the
+ * seal where there is one.
+ *   size  bytes of the file
+ * Fails with NTK_E_MISSING, NTK_E_IO, NTK_E_INPUT, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_durable_examine(const char *path, int64_t *size);
+
+#endif

@@ -1,0 +1,26 @@
+/* filter.h -- what a method keeps of each mode (MATH E3), and the sums over modes made of it.
+ *
+ * n and O below are the rows and columns of the view: full outputs are one kernel over n O points
+ * with one target column, so every formula for n samples and O outputs holds with these two. */
+#ifndef NTK_ANALYSIS_FILTER_H
+#define NTK_ANALYSIS_FILTER_H
+
+#include "ntk/analysis/analysis.h"
+
+/* Local.  lambda / (lambda + mu): the share of a mode that ridge regression keeps.  mu = 0 is the
+ * pseudo-inverse: 1 above the cutoff, else 0. */
+double ntk_filter_ridge(double lambda, double mu, double cutoff);
+
+/* Local.  The share it loses, mu / (lambda + mu), without cancellation. */
+double ntk_filter_ridge_rest(double lambda, double mu, double cutoff);
+
+/* Local.  df1 = sum F and df2 = sum F^2 of ridge mu, F1. */
+void ntk_filter_dimensions(const ntk_spectrum *spectrum, double mu, double *df1, double *df2);
+
+/* Local.  sum over modes and columns of (mu / (scale lambda + mu))^2 b^2 with b = V^T y. */
+double ntk_filter_bias(const ntk_view *view, double mu, double scale);
+
+/* Local.  Squares of row k of a block of coefficients, summed over its columns. */
+double ntk_filter_power(const ntk_view *view, const double *coefficient, int64_t k);
+
+#endif

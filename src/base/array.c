@@ -1,0 +1,191 @@
+#include "ntk/base/array.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "ntk/base/memory.h"
+
+size_t ntk_dtype_size(ntk_dtype dtype) {
+  return dtype == NTK_DOUBLE ? sizeof(double) : sizeof(float);
+}
+
+ntk_status ntk_array_new(ntk_dtype dtype, int64_t count, void *address) {
+  NTK_ASSERT(count >= 0);
+  return ntk_new((size_t)count, ntk_dtype_size(dtype), address);
+}
+
+void *ntk_array_at(ntk_dtype dtype, void *array, int64_t k) {
+  return (char *)array + k * (int64_t)ntk_dtype_size(dtype);
+}
+
+const void *ntk_array_const_at(ntk_dtype dtype, const void *array, int64_t k) {
+  return (const char *)array + k * (int64_t)ntk_dtype_size(dtype);
+}
+
+static void widen(const float *restrict source, double *restrict target, int64_t count) {
+  for (int64_t k = 0; k < count; ++k) target[k] = (double)source[k];
+}
+
+static void narrow(const double *restrict source, float *restrict target, int64_t count) {
+  for (int64_t k = 0; k < count; ++k) target[k] = (float)source[k];
+}
+
+void ntk_array_convert(ntk_dtype from, const void *source, ntk_dtype to, void *target,
+                       int64_t count) {
+  if (from == NTK_SINGLE && to == NTK_DOUBLE) {
+    widen(source, target, count);
+  } else if (from == NTK_DOUBLE && to == NTK_SINGLE) {
+    narrow(source, target, count);
+  } else if (count > 0) {
+    memcpy(target, source, (size_t)count * ntk_dtype_size(from));
+  }
+}
+
+static int blas_int(int64_t value) {
+  NTK_ASSERT(value >= 0 && value <= INT_MAX);
+  return (int)value;
+}
+
+typedef struct operand {
+  const void *data;
+  CBLAS_TRANSPOSE transpose;
+  int64_t stride;
+} operand;
+
+static void multiply(ntk_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, operand a,
+                     operand b, double beta, void *c, int64_t ldc) {
+  const int rows = blas_int(m), columns = blas_int(n), inner = blas_int(k);
+  const int lda = blas_int(a.stride), ldb = blas_int(b.stride), ld = blas_int(ldc);
+
+  if (dtype == NTK_DOUBLE) {
+    cblas_dgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, alpha, a.data, lda,
+                b.data, ldb, beta, c, ld);
+  } else {
+    cblas_sgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, (float)alpha,
+                a.data, lda, b.data, ldb, (float)beta, c, ld);
+  }
+}
+
+/* OpenBLAS has other kernels for small products (M N K up to 10^6 on SkylakeX), whose bits are
+ * others where M or N is odd or K long.  A product of samples with few features would go from one
+ * kernel to the other as samples are added, so it is cut into calls of one shape. */
+static bool must_be_cut(int64_t samples, int64_t features, int64_t k) {
+  if (samples % NTK_SAMPLE_PAD != 0 || features % NTK_SAMPLE_PAD == 0) return false;
+  return features < 32 || NTK_SAMPLE_PAD * (double)features * (double)k < 4e6;
+}
+
+void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+              double alpha, const void *a, int64_t lda, const void *b, int64_t ldb, double beta,
+              void *c, int64_t ldc) {
+  const int64_t rows = must_be_cut(m, n, k) ? NTK_SAMPLE_PAD : m;
+  const int64_t columns = must_be_cut(n, m, k) ? NTK_SAMPLE_PAD : n;
+
+  for (int64_t i = 0; i < m; i += rows) {
+    for (int64_t j = 0; j < n; j += columns) {
+      const int64_t at_a = transpose_a ? i : i * lda, at_b = transpose_b ? j * ldb : j;
+      const operand part_a = {ntk_array_const_at(dtype, a, at_a),
+                              transpose_a ? CblasTrans : CblasNoTrans, lda};
+      const operand part_b = {ntk_array_const_at(dtype, b, at_b),
+                              transpose_b ? CblasTrans : CblasNoTrans, ldb};
+
+      multiply(dtype, rows, columns, k, alpha, part_a, part_b, beta,
+               ntk_array_at(dtype, c, i * ldc + j), ldc);
+    }
+  }
+}
+
+#ifdef NTK_HAVE_OPENBLAS
+
+char *openblas_get_config(void);
+char *openblas_get_corename(void);
+
+const char *ntk_blas_config(void) { return openblas_get_config(); }
+
+const char *ntk_blas_core(void) { return openblas_get_corename(); }
+
+#else
+
+const char *ntk_blas_config(void) { return "unknown"; }
+
+const char *ntk_blas_core(void) { return "unknown"; }
+
+#endif
+
+/* Kernel sets of OpenBLAS: vector width in bits, and in which types their bits do not depend on
+ * the samples beside. */
+typedef struct kernel_set {
+  const char *name;
+  int width;
+  bool repeats_double, repeats_single;
+} kernel_set;
+
+static const kernel_set kernel_sets[] = {
+    {"Cooperlake", 512, true, true},
+    {"SkylakeX", 512, true, true},
+    {"Sapphirerapids", 512, false, false},
+    {"Haswell", 256, true, false},
+    {"Zen", 256, true, false},
+    {"Excavator", 256, false, false},
+    {"Steamroller", 256, false, false},
+    {"Piledriver", 256, false, false},
+    {"Bulldozer", 256, false, false},
+    {"Sandybridge", 256, false, false},
+    {NULL, 128, false, false},
+};
+
+static const kernel_set *kernel_set_of(const char *name) {
+  const kernel_set *set = kernel_sets;
+
+  while (set->name && strcasecmp(set->name, name) != 0) ++set;
+  return set;
+}
+
+bool ntk_blas_reproducible(ntk_dtype dtype) {
+  const kernel_set *set = kernel_set_of(ntk_blas_core());
+
+  return dtype == NTK_DOUBLE ? set->repeats_double : set->repeats_single;
+}
+
+#if defined(NTK_HAVE_OPENBLAS) && defined(__x86_64__)
+
+/* The widest kernel set that this processor and its operating system can run; NULL: any will do. */
+static const char *best_set(void) {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return __builtin_cpu_supports("avx512bf16") ? "Cooperlake" : "SkylakeX";
+  }
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell" : NULL;
+}
+
+/* By its own path, not by the link, which would name the process "exe". */
+static void start_anew(char **argv) {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+  if (length <= 0) return;
+  path[length] = '\0';
+  (void)execv(path, argv);
+}
+
+/* The variable is read when the library is loaded, so the program has to start anew.  It is set
+ * then, and that start does not come here again. */
+void ntk_blas_adopt_core(char **argv) {
+  const char *best = best_set();
+
+  if (!best || getenv("OPENBLAS_CORETYPE") || !strstr(ntk_blas_config(), "DYNAMIC_ARCH")) return;
+  if (kernel_set_of(ntk_blas_core())->width >= kernel_set_of(best)->width) return;
+  if (setenv("OPENBLAS_CORETYPE", best, 1) != 0) return;
+  start_anew(argv);
+  (void)unsetenv("OPENBLAS_CORETYPE"); /* could not start anew: go on with what is loaded */
+}
+
+#else
+
+void ntk_blas_adopt_core(char **argv) { (void)argv; }
+
+#endif

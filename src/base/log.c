@@ -1,0 +1,31 @@
+#include "ntk/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+static bool printing;
+static double start;
+
+double ntk_now(void) {
+  struct timespec t;
+
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ntk_log_enable(bool enabled) {
+  printing = enabled;
+  start = ntk_now();
+}
+
+void ntk_log(const char *format, ...) {
+  char line[1024];
+  va_list args;
+
+  if (!printing) return;
+  va_start(args, format);
+  (void)vsnprintf(line, sizeof(line), format, args);
+  va_end(args);
+  fprintf(stderr, "[%8.2f s] %s\n", ntk_now() - start, line);
+}

@@ -1,0 +1,290 @@
+/* The tables as a config: every key with what it means, its default in place, and what is not in
+ * force as comments. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ntk/config/option.h"
+#include "ntk/config/scalar.h"
+
+/* Registries that are being listed: a row whose options lead back to its own registry (a block of
+ * layers in a list of layers) must not be listed for ever. */
+typedef struct listing {
+  const struct listing *up;
+  const ntk_row *const *rows;
+} listing;
+
+static bool is_listed(const listing *above, const ntk_row *const *rows) {
+  for (; above; above = above->up) {
+    if (above->rows == rows) return true;
+  }
+  return false;
+}
+
+static ntk_status add_rows(const ntk_option *options, int indent, const listing *above,
+                           ntk_text *text);
+
+/* ---- type and range ---------------------------------------------------------------------------- */
+
+static const char *type_text(const ntk_option *o) {
+  switch (o->type) {
+    case NTK_INT: return "integer";
+    case NTK_REAL: return "number";
+    case NTK_BOOL: return "true or false";
+    case NTK_STRING: return "text";
+    case NTK_PATH: return "path; $NAME and ~ are expanded, relative to this file's folder";
+    case NTK_WORD: return "one word";
+    case NTK_CHOICE: return "one of these, as name or {name: {options}}";
+    case NTK_CHOICES: return "list of these, each as name or {name: {options}}";
+    case NTK_VARIANT: return "one word; its options stand beside this key";
+    case NTK_SECTION: return "mapping";
+    case NTK_INTS: return "list of integers or a..b";
+    case NTK_STRINGS: return "list of texts";
+    case NTK_GRID: return "list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
+    case NTK_REAL_OF: return "number";
+    case NTK_SIZE: return "integer, name or k*name";
+    case NTK_TREE: return "mapping";
+  }
+  return "";
+}
+
+static bool has_range(const ntk_option *o) {
+  return o->type == NTK_INT || o->type == NTK_REAL || o->type == NTK_INTS || o->type == NTK_GRID ||
+         o->type == NTK_REAL_OF || o->type == NTK_SIZE;
+}
+
+/* Limits so far out that nobody meets them are not worth a word. */
+static ntk_status add_range(const ntk_option *o, ntk_text *text) {
+  const bool whole = o->type == NTK_INT || o->type == NTK_INTS || o->type == NTK_SIZE;
+  const double far = whole ? 9e18 : 1e300;
+  char low[NTK_REAL_TEXT], high[NTK_REAL_TEXT];
+
+  ntk_real_text(o->low, low);
+  ntk_real_text(o->high, high);
+  if (!has_range(o) || (o->low <= -far && o->high >= far)) return NTK_OK;
+  if (o->high >= far) return ntk_text_add(text, ", at least %s", low);
+  if (o->low <= -far) return ntk_text_add(text, ", at most %s", high);
+  return ntk_text_add(text, ", %s to %s", low, high);
+}
+
+static ntk_status add_extras(const ntk_option *o, ntk_text *text) {
+  if (o->type == NTK_REAL_OF) NTK_TRY(ntk_text_add(text, ", or {%s: number}", o->word));
+  if (o->flags & NTK_AUTO) NTK_TRY(ntk_text_add(text, ", or auto"));
+  if (o->flags & NTK_ALL) NTK_TRY(ntk_text_add(text, ", or all"));
+  if (o->flags & NTK_NONE) NTK_TRY(ntk_text_add(text, ", or none"));
+  if (o->flags & NTK_ENDS) {
+    NTK_TRY(ntk_text_add(text, ", the latter two also with zero: true, infinity: true and ends auto"));
+  }
+  if (o->flags & NTK_REQUIRED) return ntk_text_add(text, "; required");
+  if (!o->fallback && o->type != NTK_SECTION) return ntk_text_add(text, "; no default");
+  return NTK_OK;
+}
+
+static ntk_status add_words(const ntk_option *o, int indent, ntk_text *text) {
+  int width = 0;
+
+  for (const ntk_row *const *row = o->rows; row && *row; ++row) {
+    const int length = (int)strlen((*row)->name);
+
+    width = length > width ? length : width;
+  }
+  for (const ntk_row *const *row = o->rows; row && *row; ++row) {
+    NTK_TRY(ntk_text_add(text, "%*s#   %-*s  %s\n", indent, "", width, (*row)->name,
+                         (*row)->doc ? (*row)->doc : ""));
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_comment(const ntk_option *o, int indent, const listing *above,
+                              ntk_text *text) {
+  NTK_TRY(ntk_text_add(text, "%*s# %s (%s", indent, "", o->doc ? o->doc : o->key, type_text(o)));
+  NTK_TRY(add_range(o, text));
+  NTK_TRY(add_extras(o, text));
+  if (is_listed(above, o->rows)) return ntk_text_add(text, "), as above\n");
+  NTK_TRY(ntk_text_add(text, ")\n"));
+  return add_words(o, indent, text);
+}
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+static double example_number(const ntk_option *o) {
+  if (o->low > 1) return o->low;
+  return o->high < 1 ? o->high : 1;
+}
+
+/* Something legal for a row without default. */
+static void example(const ntk_option *o, char value[NTK_WORD_TEXT]) {
+  char number[NTK_REAL_TEXT];
+
+  ntk_real_text(example_number(o), number);
+  switch (o->type) {
+    case NTK_INT:
+    case NTK_REAL:
+    case NTK_REAL_OF:
+    case NTK_SIZE: (void)snprintf(value, NTK_WORD_TEXT, "%s", number); return;
+    case NTK_INTS:
+    case NTK_GRID: (void)snprintf(value, NTK_WORD_TEXT, "[%s]", number); return;
+    case NTK_BOOL: (void)snprintf(value, NTK_WORD_TEXT, "true"); return;
+    case NTK_STRING: (void)snprintf(value, NTK_WORD_TEXT, "text"); return;
+    case NTK_STRINGS: (void)snprintf(value, NTK_WORD_TEXT, "[text]"); return;
+    case NTK_PATH: (void)snprintf(value, NTK_WORD_TEXT, "path/to/file"); return;
+    case NTK_WORD: (void)snprintf(value, NTK_WORD_TEXT, "%s", o->rows[0]->name); return;
+    default: (void)snprintf(value, NTK_WORD_TEXT, "{}"); return;
+  }
+}
+
+static ntk_status add_value(const ntk_option *o, int indent, ntk_text *text) {
+  char value[NTK_WORD_TEXT];
+
+  if (o->fallback) {
+    return ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key, *o->fallback ? o->fallback : "\"\"");
+  }
+  example(o, value);
+  return ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->flags & NTK_REQUIRED ? "" : "#", o->key,
+                      value);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------ */
+
+static ntk_status comment_out(const char *block, int indent, ntk_text *text) {
+  while (*block) {
+    const size_t length = strcspn(block, "\n");
+
+    NTK_TRY(ntk_text_add(text, "%*s# %.*s\n", indent, "", (int)length, block));
+    block += length + (block[length] == '\n');
+  }
+  return NTK_OK;
+}
+
+static bool all_comments(const char *block) {
+  while (*block) {
+    block += strspn(block, " ");
+    if (*block && *block != '#' && *block != '\n') return false;
+    block += strcspn(block, "\n");
+    block += *block == '\n';
+  }
+  return true;
+}
+
+/* "HEAD:" with rows below it; the head alone says `empty` if no row is in force. */
+static ntk_status add_block(const char *head, const char *empty, const ntk_option *options,
+                            int indent, int inner, const listing *above, ntk_text *text) {
+  ntk_text block = {0};
+  ntk_status status = options ? add_rows(options, inner, above, &block) : NTK_OK;
+  const bool idle = all_comments(ntk_text_string(&block));
+
+  if (status == NTK_OK) {
+    status = ntk_text_add(text, "%*s%s%s\n%s", indent, "", head, idle ? empty : ":",
+                          ntk_text_string(&block));
+  }
+  ntk_text_destroy(&block);
+  return status;
+}
+
+static ntk_status add_section(const ntk_option *o, int indent, const listing *above,
+                              ntk_text *text) {
+  ntk_text block = {0};
+
+  if (!o->fallback) {
+    return add_block(o->key, ": {}", o->section->options, indent, indent + 2, above, text);
+  }
+  ntk_status status = add_value(o, indent, text); /* none */
+
+  if (status == NTK_OK) {
+    status = add_block(o->key, ": {}", o->section->options, 0, 2, above, &block);
+  }
+  if (status == NTK_OK) status = comment_out(ntk_text_string(&block), indent, text);
+  ntk_text_destroy(&block);
+  return status;
+}
+
+/* One row of a registry with its options, as it would stand in a config. */
+static ntk_status add_chosen(const ntk_option *o, const ntk_row *row, int indent,
+                             const listing *above, ntk_text *text) {
+  char head[NTK_WORD_TEXT];
+
+  if (o->type == NTK_CHOICES) {
+    (void)snprintf(head, sizeof(head), "- %s", row->name);
+    return add_block(head, "", row->options, indent, indent + 4, above, text);
+  }
+  if (o->type == NTK_VARIANT || !row->options) {
+    NTK_TRY(ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key, row->name));
+    return row->options ? add_rows(row->options, indent, above, text) : NTK_OK;
+  }
+  NTK_TRY(ntk_text_add(text, "%*s%s:\n", indent, "", o->key));
+  return add_block(row->name, ": {}", row->options, indent + 2, indent + 4, above, text);
+}
+
+static ntk_status add_chosen_as_comment(const ntk_option *o, const ntk_row *row, int indent,
+                                        const listing *above, ntk_text *text) {
+  ntk_text block = {0};
+  ntk_status status = add_chosen(o, row, 0, above, &block);
+
+  if (status == NTK_OK) status = comment_out(ntk_text_string(&block), indent, text);
+  ntk_text_destroy(&block);
+  return status;
+}
+
+/* The row that is in force where nothing is written, or must be written; NULL: neither, or not a
+ * name alone. */
+static const ntk_row *row_in_force(const ntk_option *o) {
+  if (!o->fallback) return o->flags & NTK_REQUIRED ? o->rows[0] : NULL;
+  return o->type == NTK_CHOICES ? NULL : ntk_row_find(o->rows, o->fallback);
+}
+
+static ntk_status add_registry(const ntk_option *o, int indent, const listing *above,
+                               ntk_text *text) {
+  const int inner = o->type == NTK_CHOICES ? indent + 2 : indent;
+  const ntk_row *chosen = row_in_force(o);
+
+  if (!chosen) {
+    NTK_TRY(ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->fallback ? "" : "#", o->key,
+                         o->fallback ? o->fallback : o->rows[0]->name));
+  } else {
+    if (o->type == NTK_CHOICES) NTK_TRY(ntk_text_add(text, "%*s%s:\n", indent, "", o->key));
+    NTK_TRY(add_chosen(o, chosen, inner, above, text));
+  }
+  for (const ntk_row *const *row = o->rows; *row; ++row) {
+    if (*row == chosen || !(*row)->options) continue;
+    NTK_TRY(add_chosen_as_comment(o, *row, inner, above, text));
+  }
+  return NTK_OK;
+}
+
+/* A list inside a row of the same registry: a name that needs no options will do. */
+static ntk_status add_listed(const ntk_option *o, int indent, ntk_text *text) {
+  const ntk_row *const *row = o->rows;
+
+  if (o->fallback) return add_value(o, indent, text);
+  while (*row && (*row)->options) ++row;
+  if (!*row) return NTK_OK;
+  return ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->flags & NTK_REQUIRED ? "" : "#", o->key,
+                      (*row)->name);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+static ntk_status add_row(const ntk_option *o, int indent, const listing *above, ntk_text *text) {
+  const listing here = {above, o->rows};
+
+  NTK_TRY(add_comment(o, indent, above, text));
+  switch (o->type) {
+    case NTK_SECTION: return add_section(o, indent, above, text);
+    case NTK_VARIANT:
+    case NTK_CHOICE:
+    case NTK_CHOICES:
+      if (is_listed(above, o->rows)) return add_listed(o, indent, text);
+      return add_registry(o, indent, &here, text);
+    default: return add_value(o, indent, text);
+  }
+}
+
+static ntk_status add_rows(const ntk_option *options, int indent, const listing *above,
+                           ntk_text *text) {
+  for (const ntk_option *o = options; o->key; ++o) NTK_TRY(add_row(o, indent, above, text));
+  return NTK_OK;
+}
+
+ntk_status ntk_option_reference(const ntk_section *section, int indent, ntk_text *text) {
+  return add_rows(section->options, indent, NULL, text);
+}

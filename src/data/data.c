@@ -1,0 +1,342 @@
+#include "ntk/data/data.h"
+
+#include <string.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/data/prepare.h"
+#include "ntk/data/source.h"
+
+const ntk_row *const ntk_data_sources[] = {
+    &ntk_source_fashion_mnist.row, &ntk_source_idx.row,  &ntk_source_npy.row,
+    &ntk_source_hdf5.row,          &ntk_source_grid.row, &ntk_source_gaussian.row,
+    NULL,
+};
+
+typedef struct set {
+  int64_t count;
+  bool balanced;
+} set;
+
+#define COUNT_ROW(lowest, text)                                                        \
+  {                                                                                    \
+    .key = "count", .type = NTK_INT, .offset = offsetof(set, count), .fallback = "auto", \
+    .low = (lowest), .high = 1e12, .flags = NTK_AUTO, .doc = (text)                    \
+  }
+
+#define BALANCED_ROW                                                                     \
+  {                                                                                      \
+    .key = "balanced", .type = NTK_BOOL, .offset = offsetof(set, balanced),              \
+    .fallback = "false", .doc = "take the classes in turn"                               \
+  }
+
+static const ntk_option train_options[] = {
+    COUNT_ROW(1, "training samples: a prefix of one seeded permutation; auto: all"),
+    BALANCED_ROW,
+    {0},
+};
+
+static const ntk_option test_options[] = {
+    COUNT_ROW(0, "test samples; auto: the whole test file, none without one"),
+    BALANCED_ROW,
+    {0},
+};
+
+static const ntk_section train_section = {.options = train_options};
+static const ntk_section test_section = {.options = test_options};
+
+static const ntk_option data_options[] = {
+    {.key = "source", .type = NTK_VARIANT, .offset = offsetof(ntk_data_settings, source),
+     .rows = ntk_data_sources, .doc = "where the samples come from"},
+    {.key = "classes", .type = NTK_INTS, .offset = offsetof(ntk_data_settings, classes),
+     .fallback = "all", .low = -1e12, .high = 1e12, .flags = NTK_ALL,
+     .doc = "labels to keep; they become class 0, 1, ... in this order"},
+    {.key = "train", .type = NTK_SECTION, .offset = offsetof(ntk_data_settings, train),
+     .section = &train_section, .doc = "the training set"},
+    {.key = "test", .type = NTK_SECTION, .offset = offsetof(ntk_data_settings, test),
+     .section = &test_section, .doc = "the test set"},
+    {.key = "seed", .type = NTK_INT, .offset = offsetof(ntk_data_settings, seed), .fallback = "0",
+     .high = 9007199254740992.0, .doc = "of the permutation and of what is generated"},
+    {.key = "targets", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, targets),
+     .fallback = "auto", .rows = ntk_target_rules, .flags = NTK_AUTO,
+     .doc = "what is learnt; auto: one_hot_centered for classes, else real"},
+    {.key = "center", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, center),
+     .fallback = "none", .rows = ntk_center_rules,
+     .doc = "subtracted from the inputs; statistics of the training set"},
+    {.key = "scale", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, scale),
+     .fallback = "none", .rows = ntk_scale_rules,
+     .doc = "what the centered inputs are divided by; zero divides by 1"},
+    {0},
+};
+
+/* Place of a key, or of the section if the key was not written. */
+static ntk_mark mark_of(const ntk_node *node, const char *path) {
+  const ntk_node *at = ntk_node_at(node, path);
+
+  return at ? at->mark : node->mark;
+}
+
+static void check_classes(const ntk_data_settings *s, const ntk_node *node,
+                          ntk_problems *problems) {
+  const ntk_mark mark = mark_of(node, "classes");
+
+  if (s->classes.count == 0) {
+    ntk_problem(problems, mark, "classes is empty; write `all` or some labels");
+  }
+  for (int64_t i = 0; i < s->classes.count; ++i) {
+    if (ntk_class_of(s, s->classes.item[i]) == i) continue;
+    ntk_problem(problems, mark, "classes names label %lld twice", (long long)s->classes.item[i]);
+    return;
+  }
+}
+
+static void check_targets(const ntk_data_settings *s, const ntk_node *node,
+                          ntk_problems *problems) {
+  const ntk_target_rule *rule = (const ntk_target_rule *)s->targets;
+
+  if (!rule) return;
+  if (rule->only_classes > 0 && s->classes.count >= 0 && s->classes.count != rule->only_classes) {
+    ntk_problem(problems, mark_of(node, "targets"), "targets: %s needs %lld classes; %lld chosen",
+                rule->row.name, (long long)rule->only_classes, (long long)s->classes.count);
+  }
+  if (ntk_target_rule_classes(rule)) return;
+  if (s->classes.count >= 0) {
+    ntk_problem(problems, mark_of(node, "classes"),
+                "classes chooses among classes, but targets is real; leave one of them out");
+  }
+  if (s->train.balanced || s->test.balanced) {
+    ntk_problem(problems, mark_of(node, s->train.balanced ? "train.balanced" : "test.balanced"),
+                "balanced needs classes, but targets is real; leave one of them out");
+  }
+}
+
+/* Generated sources have real targets and no end. */
+static void check_generated(const ntk_data_settings *s, const ntk_node *node,
+                            ntk_problems *problems) {
+  const ntk_target_rule *rule = (const ntk_target_rule *)s->targets;
+  const char *name = s->source.row->name;
+
+  if (s->train.count == NTK_AUTO_INT) {
+    ntk_problem(problems, mark_of(node, "train.count"),
+                "source %s generates its samples; write train: {count: NUMBER}", name);
+  }
+  if (rule && ntk_target_rule_classes(rule)) {
+    ntk_problem(problems, mark_of(node, "targets"),
+                "source %s has real targets; targets: %s needs classes", name, rule->row.name);
+  }
+  if (rule && !ntk_target_rule_classes(rule)) return; /* check_targets has said the rest */
+  if (s->classes.count >= 0) {
+    ntk_problem(problems, mark_of(node, "classes"), "source %s has no classes", name);
+  }
+  if (s->train.balanced || s->test.balanced) {
+    ntk_problem(problems, mark_of(node, s->train.balanced ? "train.balanced" : "test.balanced"),
+                "source %s has no classes to balance", name);
+  }
+}
+
+static void check(const void *settings, const ntk_node *node, ntk_problems *problems) {
+  const ntk_data_settings *s = settings;
+  const ntk_data_source *source = (const ntk_data_source *)s->source.row;
+
+  if (!source) {
+    if (node->count > 0 && !ntk_node_find(node, "source")) {
+      ntk_problem(problems, node->mark, "data has no source; write source: fashion_mnist or "
+                  "another one of `ntkrun reference`");
+    }
+    return;
+  }
+  check_classes(s, node, problems);
+  check_targets(s, node, problems);
+  if (source->describe) check_generated(s, node, problems);
+  if (source->check) source->check(s->source.options, node, problems);
+}
+
+const ntk_section ntk_data_section = {.options = data_options, .check = check};
+
+void ntk_raw_destroy(ntk_raw *raw) {
+  ntk_free(&raw->train_bytes);
+  ntk_free(&raw->test_bytes);
+  ntk_free(&raw->train_inputs);
+  ntk_free(&raw->test_inputs);
+  ntk_free(&raw->train_label);
+  ntk_free(&raw->test_label);
+  ntk_free(&raw->train_target);
+  ntk_free(&raw->test_target);
+  *raw = (ntk_raw){0};
+}
+
+static void samples_destroy(ntk_samples *samples) {
+  ntk_free(&samples->inputs);
+  ntk_free(&samples->targets);
+  ntk_free(&samples->label);
+  ntk_free(&samples->index);
+}
+
+void ntk_data_destroy(ntk_data *data) {
+  samples_destroy(&data->train);
+  samples_destroy(&data->test);
+  *data = (ntk_data){0};
+}
+
+/* Of the raw source, what one of the two sets is taken from. */
+typedef struct origin {
+  const unsigned char *bytes;
+  const double *inputs, *target;
+  const int64_t *label;
+} origin;
+
+static void fill_inputs(const origin *from, const ntk_samples *to, int64_t features) {
+  for (int64_t i = 0; i < to->count; ++i) {
+    double *row = to->inputs + i * features;
+    const int64_t at = to->index[i] * features;
+
+    for (int64_t f = 0; f < features; ++f) {
+      row[f] = from->bytes ? from->bytes[at + f] / 255.0 : from->inputs[at + f];
+    }
+  }
+}
+
+static void fill_targets(const ntk_target_rule *rule, const origin *from, const ntk_samples *to,
+                         const ntk_data *data) {
+  const int64_t outputs = data->outputs;
+
+  if (rule->fill) rule->fill(to->count, data->classes, to->label, to->targets);
+  for (int64_t k = 0; !rule->fill && k < to->count * outputs; ++k) {
+    const int64_t at = to->index[k / outputs];
+
+    to->targets[k] = from->target ? from->target[at * outputs + k % outputs]
+                                  : (double)from->label[at];
+  }
+}
+
+static ntk_status fill_samples(const ntk_data_settings *settings, const ntk_target_rule *rule,
+                               const origin *from, const int64_t *position, const ntk_data *data,
+                               ntk_samples *to) {
+  NTK_TRY(NTK_NEW(to->count * data->features, &to->inputs));
+  NTK_TRY(NTK_NEW(to->count * data->outputs, &to->targets));
+  NTK_TRY(NTK_NEW(to->count, &to->label));
+  NTK_TRY(NTK_NEW(to->count, &to->index));
+  for (int64_t i = 0; i < to->count; ++i) {
+    to->index[i] = position[i];
+    to->label[i] = rule->fill ? ntk_class_of(settings, from->label[position[i]]) : -1;
+  }
+  fill_inputs(from, to, data->features);
+  fill_targets(rule, from, to, data);
+  return NTK_OK;
+}
+
+static void describe(const ntk_target_rule *rule, const ntk_raw *raw, const ntk_selection *s,
+                     ntk_data *data) {
+  data->shape = raw->shape;
+  data->features = ntk_shape_count(&raw->shape);
+  data->classes = s->classes;
+  data->outputs = raw->target_columns > 0 ? raw->target_columns : 1;
+  if (rule->fill) data->outputs = rule->wide ? s->classes : 1;
+  data->train.count = s->train_count;
+  data->test.count = s->test_count;
+}
+
+static ntk_status fill(const ntk_data_settings *settings, const ntk_raw *raw,
+                       const ntk_selection *s, ntk_data *data) {
+  const ntk_target_rule *rule = ntk_target_rule_of(settings, raw);
+  const origin train = {raw->train_bytes, raw->train_inputs, raw->train_target, raw->train_label};
+  const origin own = {raw->test_bytes, raw->test_inputs, raw->test_target, raw->test_label};
+  const origin *test = s->test_from_train ? &train : &own;
+
+  NTK_TRY(fill_samples(settings, rule, &train, s->train, data, &data->train));
+  NTK_TRY(fill_samples(settings, rule, test, s->test, data, &data->test));
+  return ntk_inputs_scale(settings, data);
+}
+
+/* Selects from the source; with `full` the samples are prepared as well. */
+static ntk_status prepare(const ntk_data_settings *settings, const ntk_raw *raw, bool full,
+                          ntk_data *data) {
+  ntk_selection selection = {0};
+  ntk_status status = ntk_selection_make(settings, raw, &selection);
+
+  if (status == NTK_OK) describe(ntk_target_rule_of(settings, raw), raw, &selection, data);
+  if (status == NTK_OK && full) status = fill(settings, raw, &selection, data);
+  ntk_selection_destroy(&selection);
+  return status;
+}
+
+static ntk_status prepare_generated(const ntk_data_settings *settings, bool full,
+                                    ntk_data *data) {
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+  ntk_raw raw = {0};
+  ntk_status status = full ? source->read(settings, settings->source.options, &raw)
+                           : source->describe(settings, settings->source.options, &raw);
+
+  if (status == NTK_OK) status = prepare(settings, &raw, full, data);
+  ntk_raw_destroy(&raw);
+  return status;
+}
+
+void ntk_data_cache_destroy(ntk_data_cache *cache) {
+  ntk_raw_destroy(&cache->raw);
+  cache->key[0] = '\0';
+}
+
+static ntk_status source_key(const ntk_choice *choice, ntk_key key) {
+  ntk_text text = {0};
+  const ntk_status status = ntk_choice_canonical(choice, &text);
+
+  if (status == NTK_OK) ntk_hash_bytes(ntk_text_string(&text), text.length, key);
+  ntk_text_destroy(&text);
+  return status;
+}
+
+static ntk_status fill_cache(const ntk_data_settings *settings, ntk_data_cache *cache) {
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+  ntk_key key = "";
+
+  NTK_TRY(ntk_data_present(settings));
+  NTK_TRY(source_key(&settings->source, key));
+  if (strcmp(key, cache->key) == 0) return NTK_OK;
+  ntk_data_cache_destroy(cache);
+  NTK_TRY(source->read(settings, settings->source.options, &cache->raw));
+  memcpy(cache->key, key, sizeof(cache->key));
+  return NTK_OK;
+}
+
+/* Afterwards the cache holds the source of `settings`; on failure it holds none. */
+static ntk_status fill_or_empty(const ntk_data_settings *settings, ntk_data_cache *cache) {
+  const ntk_status status = fill_cache(settings, cache);
+
+  if (status != NTK_OK) ntk_data_cache_destroy(cache);
+  return status;
+}
+
+static ntk_status load(const ntk_data_settings *settings, ntk_data_cache *cache, bool full,
+                       ntk_data *data) {
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+
+  NTK_CHECK(source, NTK_E_CONFIG, "data.source is missing: write where the samples come from");
+  if (source->describe) return prepare_generated(settings, full, data);
+  NTK_TRY(fill_or_empty(settings, cache));
+  return prepare(settings, &cache->raw, full, data);
+}
+
+static ntk_status load_or_nothing(const ntk_data_settings *settings, ntk_data_cache *cache,
+                                  bool full, ntk_data *data) {
+  *data = (ntk_data){0};
+  const ntk_status status = load(settings, cache, full, data);
+
+  if (status != NTK_OK) ntk_data_destroy(data);
+  return status;
+}
+
+ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cache,
+                         ntk_data *data) {
+  return load_or_nothing(settings, cache, true, data);
+}
+
+ntk_status ntk_data_probe(const ntk_data_settings *settings, ntk_data_cache *cache,
+                          ntk_data *data) {
+  return load_or_nothing(settings, cache, false, data);
+}
+
+ntk_status ntk_data_present(const ntk_data_settings *settings) {
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+
+  return source && source->present ? source->present(settings->source.options) : NTK_OK;
+}

@@ -1,0 +1,308 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/data/prepare.h"
+#include "ntk/data/source.h"
+
+enum { LABEL_TEXT = 32 };
+
+/* One set as it stands in a file: how many samples, and the class of each. */
+typedef struct pool {
+  const char *name;   /* "training", "test": for messages */
+  int64_t count;
+  int64_t *position;  /* [count] in the order in which samples are taken, owned */
+  int64_t *class;     /* [count] likewise, owned; NULL: regression */
+  int64_t classes;
+  int64_t *per_class; /* [classes], owned */
+} pool;
+
+static void pool_destroy(pool *p) {
+  ntk_free(&p->position);
+  ntk_free(&p->class);
+  ntk_free(&p->per_class);
+}
+
+int64_t ntk_class_of(const ntk_data_settings *settings, int64_t label) {
+  if (settings->classes.count < 0) return label;
+  for (int64_t c = 0; c < settings->classes.count; ++c) {
+    if (settings->classes.item[c] == label) return c;
+  }
+  return -1;
+}
+
+typedef struct ticket {
+  uint64_t word;
+  int64_t position;
+} ticket;
+
+static int compare_tickets(const void *a, const void *b) {
+  const ticket *x = a, *y = b;
+
+  if (x->word != y->word) return x->word < y->word ? -1 : 1;
+  return (x->position > y->position) - (x->position < y->position);
+}
+
+static ntk_status sort_tickets(ntk_rng_key key, int64_t n, int64_t *position, uint64_t **word,
+                               ticket **tickets) {
+  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE, .key = key, .total = n};
+
+  NTK_TRY(NTK_NEW(n, word));
+  NTK_TRY(NTK_NEW(n, tickets));
+  ntk_rng_bits64(&draw, 0, n, *word);
+  for (int64_t i = 0; i < n; ++i) (*tickets)[i] = (ticket){(*word)[i], i};
+  qsort(*tickets, (size_t)n, sizeof(**tickets), compare_tickets);
+  for (int64_t i = 0; i < n; ++i) position[i] = (*tickets)[i].position;
+  return NTK_OK;
+}
+
+static ntk_status permute(ntk_rng_key key, int64_t n, int64_t *position) {
+  uint64_t *word = NULL;
+  ticket *tickets = NULL;
+  const ntk_status status = sort_tickets(key, n, position, &word, &tickets);
+
+  ntk_free(&word);
+  ntk_free(&tickets);
+  return status;
+}
+
+/* Of the training file: without a list of classes they are 0 .. the largest label.  A label of n
+ * or more would mean that a class is missing, which check_classes says. */
+static int64_t count_classes(const ntk_data_settings *settings, int64_t n, const int64_t *label) {
+  int64_t largest = 0;
+
+  if (settings->classes.count >= 0) return settings->classes.count;
+  for (int64_t i = 0; i < n; ++i) {
+    if (label[i] > largest) largest = label[i];
+  }
+  return largest < n ? largest + 1 : n + 1;
+}
+
+static ntk_status check_labels(const ntk_data_settings *settings, const pool *p, int64_t n,
+                               const int64_t *label) {
+  int64_t i = 0;
+
+  if (settings->classes.count >= 0) return NTK_OK;
+  while (i < n && label[i] >= 0 && label[i] < p->classes) ++i;
+  NTK_CHECK(i == n, NTK_E_INPUT, "the %s file's label %" PRId64 " is %" PRId64
+            ", outside 0 .. %" PRId64 "; name the labels you want with data.classes: [...]",
+            p->name, i, i < n ? label[i] : 0, p->classes - 1);
+  return NTK_OK;
+}
+
+static ntk_status check_classes(const ntk_data_settings *settings, const pool *p) {
+  int64_t c = 0;
+
+  while (c < p->classes && p->per_class[c] > 0) ++c;
+  NTK_CHECK(c == p->classes, NTK_E_INPUT, "the %s file has no sample with label %" PRId64
+            "; name the labels you want with data.classes: [...]", p->name,
+            settings->classes.count > 0 && c < p->classes ? settings->classes.item[c] : c);
+  return NTK_OK;
+}
+
+/* Samples of the chosen classes in the order of the file's permutation. */
+static ntk_status keep_classes(const ntk_data_settings *settings, const int64_t *label, pool *p) {
+  const int64_t n = p->count;
+
+  NTK_TRY(check_labels(settings, p, n, label));
+  NTK_TRY(NTK_NEW(n, &p->class));
+  NTK_TRY(NTK_NEW(p->classes, &p->per_class));
+  p->count = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t class = ntk_class_of(settings, label[p->position[i]]);
+
+    if (class < 0) continue;
+    p->position[p->count] = p->position[i];
+    p->class[p->count++] = class;
+    ++p->per_class[class];
+  }
+  return NTK_OK;
+}
+
+static ntk_status pool_create(const ntk_data_settings *settings, bool ordered, ntk_rng_key key,
+                              const int64_t *label, pool *p) {
+  NTK_TRY(NTK_NEW(p->count, &p->position));
+  for (int64_t i = 0; i < p->count; ++i) p->position[i] = i;
+  if (!ordered) NTK_TRY(permute(key, p->count, p->position));
+  return p->classes > 0 ? keep_classes(settings, label, p) : NTK_OK;
+}
+
+/* Samples that a set can take, the classes in turn from class `start` on. */
+static int64_t capacity(const pool *p, bool balanced, int64_t start) {
+  int64_t most = INT64_MAX;
+
+  if (!balanced) return p->count;
+  for (int64_t c = 0; c < p->classes; ++c) {
+    const int64_t turn = (c - start + p->classes) % p->classes;
+    const int64_t fits = p->per_class[c] * p->classes + turn;
+
+    if (fits < most) most = fits;
+  }
+  return most;
+}
+
+static ntk_status check_capacity(const pool *p, const char *key, int64_t count, bool balanced,
+                                 int64_t start) {
+  const int64_t most = capacity(p, balanced, start);
+
+  NTK_CHECK(count <= most, NTK_E_INPUT, "data.%s.count: %" PRId64 " samples are wanted, but there "
+            "are only %" PRId64 "%s in the %s file%s", key, count, most,
+            balanced ? " balanced ones" : "", p->name, p->classes > 0 ? " (chosen classes)" : "");
+  return NTK_OK;
+}
+
+/* Moves the chosen samples to `chosen`; the others stay in the pool, in their order. */
+static ntk_status take_balanced(pool *p, int64_t count, int64_t start, int64_t *chosen,
+                                int64_t **quota) {
+  int64_t kept = 0;
+
+  NTK_TRY(NTK_NEW(p->classes, quota));
+  for (int64_t c = 0; c < p->classes; ++c) {
+    const int64_t turn = (c - start + p->classes) % p->classes;
+
+    (*quota)[c] = turn < count ? (count - turn - 1) / p->classes + 1 : 0;
+    p->per_class[c] = 0;
+  }
+  for (int64_t i = 0; i < p->count; ++i) {
+    const int64_t c = p->class[i], turn = (c - start + p->classes) % p->classes;
+    const int64_t round = p->per_class[c]++;
+
+    if (round < (*quota)[c]) {
+      chosen[round * p->classes + turn] = p->position[i];
+    } else {
+      p->position[kept] = p->position[i];
+      p->class[kept++] = c;
+    }
+  }
+  for (int64_t c = 0; c < p->classes; ++c) p->per_class[c] -= (*quota)[c];
+  p->count = kept;
+  return NTK_OK;
+}
+
+static void take_first(pool *p, int64_t count, int64_t *chosen) {
+  for (int64_t i = 0; i < count; ++i) {
+    chosen[i] = p->position[i];
+    if (p->class) --p->per_class[p->class[i]];
+  }
+  for (int64_t i = count; i < p->count; ++i) {
+    p->position[i - count] = p->position[i];
+    if (p->class) p->class[i - count] = p->class[i];
+  }
+  p->count -= count;
+}
+
+static ntk_status take(pool *p, const char *key, int64_t count, bool balanced, int64_t start,
+                       int64_t **chosen) {
+  int64_t *quota = NULL;
+
+  NTK_TRY(check_capacity(p, key, count, balanced, start));
+  NTK_TRY(NTK_NEW(count, chosen));
+  if (!balanced) {
+    take_first(p, count, *chosen);
+    return NTK_OK;
+  }
+  const ntk_status status = take_balanced(p, count, start, *chosen, &quota);
+
+  ntk_free(&quota);
+  return status;
+}
+
+/* `auto` is all there are; without a test file a test set that was asked for comes off first. */
+static int64_t train_count(const ntk_data_settings *settings, const pool *p, bool test_file) {
+  const int64_t wanted = settings->test.count, most = capacity(p, settings->train.balanced, 0);
+
+  if (settings->train.count != NTK_AUTO_INT) return settings->train.count;
+  if (test_file || wanted == NTK_AUTO_INT) return most;
+  if (settings->train.balanced && settings->test.balanced) return most - wanted;
+  return most < p->count - wanted ? most : p->count - wanted;
+}
+
+static ntk_status select_train(const ntk_data_settings *settings, pool *p, bool test_file,
+                               ntk_selection *s) {
+  s->train_count = train_count(settings, p, test_file);
+  NTK_CHECK(s->train_count > 0, NTK_E_INPUT, "data: %" PRId64 " samples in all leave none to train "
+            "on after data.test.count: %" PRId64, p->count, settings->test.count);
+  return take(p, "train", s->train_count, settings->train.balanced, 0, &s->train);
+}
+
+static ntk_status select_test(const ntk_data_settings *settings, pool *p, ntk_selection *s) {
+  const bool balanced = settings->test.balanced;
+  const bool goes_on = s->test_from_train && balanced && settings->train.balanced;
+  const int64_t start = goes_on ? s->train_count % p->classes : 0;
+
+  s->test_count = settings->test.count;
+  if (s->test_count == NTK_AUTO_INT) {
+    s->test_count = s->test_from_train ? 0 : capacity(p, balanced, start);
+  }
+  return take(p, "test", s->test_count, balanced, start, &s->test);
+}
+
+static ntk_status select_both(const ntk_data_settings *settings, const ntk_raw *raw,
+                              bool ordered, pool *train, pool *test, ntk_selection *s) {
+  NTK_TRY(pool_create(settings, ordered, ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_ORDER),
+                      raw->train_label, train));
+  if (train->classes > 0) NTK_TRY(check_classes(settings, train));
+  NTK_TRY(select_train(settings, train, !s->test_from_train, s));
+  if (s->test_from_train) return select_test(settings, train, s);
+  NTK_TRY(pool_create(settings, ordered, ntk_data_draw_key(settings->seed, NTK_DRAW_TEST_ORDER),
+                      raw->test_label, test));
+  return select_test(settings, test, s);
+}
+
+static ntk_status check_rule(const ntk_data_settings *settings, const ntk_target_rule *rule,
+                             const ntk_raw *raw) {
+  const bool classes = ntk_target_rule_classes(rule);
+
+  NTK_CHECK(!classes || raw->train_label, NTK_E_CONFIG,
+            "data.targets: %s needs classes, but the labels are real; use targets: real",
+            rule->row.name);
+  NTK_CHECK(classes || settings->classes.count < 0, NTK_E_CONFIG,
+            "data.classes chooses among classes, but the targets are real");
+  NTK_CHECK(classes || (!settings->train.balanced && !settings->test.balanced), NTK_E_CONFIG,
+            "balanced: true needs classes, but the targets are real");
+  return NTK_OK;
+}
+
+static ntk_status check_class_count(const ntk_target_rule *rule, int64_t classes) {
+  NTK_CHECK(rule->only_classes == 0 || classes == rule->only_classes, NTK_E_CONFIG,
+            "data.targets: %s needs %" PRId64 " classes, the data have %" PRId64
+            "; choose with data.classes: [a, b]", rule->row.name, rule->only_classes, classes);
+  return NTK_OK;
+}
+
+static ntk_status make(const ntk_data_settings *settings, const ntk_raw *raw, pool *train,
+                       pool *test, ntk_selection *s) {
+  const ntk_target_rule *rule = ntk_target_rule_of(settings, raw);
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+  const bool ordered = source->describe != NULL;
+
+  NTK_TRY(check_rule(settings, rule, raw));
+  *train = (pool){.name = "training", .count = raw->train_count};
+  *test = (pool){.name = "test", .count = raw->test_count};
+  if (ntk_target_rule_classes(rule)) {
+    s->classes = count_classes(settings, raw->train_count, raw->train_label);
+    train->classes = test->classes = s->classes;
+  }
+  NTK_TRY(check_class_count(rule, s->classes));
+  s->test_from_train = raw->test_count == 0 && !ordered;
+  return select_both(settings, raw, ordered, train, test, s);
+}
+
+ntk_status ntk_selection_make(const ntk_data_settings *settings, const ntk_raw *raw,
+                              ntk_selection *selection) {
+  pool train = {0}, test = {0};
+
+  *selection = (ntk_selection){0};
+  const ntk_status status = make(settings, raw, &train, &test, selection);
+
+  pool_destroy(&train);
+  pool_destroy(&test);
+  if (status != NTK_OK) ntk_selection_destroy(selection);
+  return status;
+}
+
+void ntk_selection_destroy(ntk_selection *selection) {
+  ntk_free(&selection->train);
+  ntk_free(&selection->test);
+  *selection = (ntk_selection){0};
+}

@@ -1,0 +1,362 @@
+/* The empirical NTK: one forward pass, then the stream of factors of the backward pass, tensor by
+ * tensor into the Gram, the test-train block and the test diagonal. */
+#include <math.h>
+#include <string.h>
+
+#include "ntk/base/log.h"
+#include "ntk/base/memory.h"
+#include "ntk/kernel/assembly.h"
+#include "ntk/kernel/kernel.h"
+
+/* ---- one set of samples: its share on this rank ----------------------------------------------- */
+
+typedef struct share {
+  const ntk_samples *samples;
+  ntk_deal deal;
+  double *inputs; /* [ntk_pad(own)][features] until the forward pass is done */
+  ntk_tape tape;
+  ntk_stream stream;
+  ntk_factor factor;
+} share;
+
+static ntk_status allocate_inputs(share *s, int64_t features) {
+  return NTK_NEW(ntk_pad(s->deal.own_count) * features, &s->inputs);
+}
+
+static ntk_status forward(const ntk_kernel_input *input, share *s) {
+  const ntk_comm *comm = input->grid->comm;
+  int64_t features = input->data->features;
+
+  NTK_AGREE(comm, allocate_inputs(s, features));
+  NTK_TRY(ntk_deal_scatter(&s->deal, features, s->samples->inputs, s->inputs));
+  NTK_AGREE(comm, ntk_forward(input->network, s->deal.own_count, s->inputs, &s->tape));
+  ntk_free(&s->inputs);
+  return NTK_OK;
+}
+
+static ntk_status read_output(const share *s, int64_t count, int64_t outputs, double **own,
+                              double **all, double **f0) {
+  NTK_TRY(NTK_NEW(s->deal.own_count * outputs, own));
+  NTK_TRY(NTK_NEW(count * outputs, all));
+  NTK_TRY(NTK_NEW(count * outputs, f0));
+  ntk_tape_output(&s->tape, *own);
+  return NTK_OK;
+}
+
+/* The network's output to every rank, and f0: the same, or 0 where the output is centered. */
+static ntk_status collect_output(const ntk_kernel_input *input, const share *s, int64_t count,
+                                 double **initial, double **f0) {
+  int64_t outputs = input->network->outputs;
+  double *own = NULL;
+  ntk_status status = ntk_agree(input->grid->comm,
+                                read_output(s, count, outputs, &own, initial, f0));
+
+  if (status == NTK_OK) status = ntk_deal_collect(&s->deal, outputs, own, *initial);
+  ntk_free(&own);
+  if (status == NTK_OK && !input->network->centered) {
+    memcpy(*f0, *initial, (size_t)(count * outputs) * sizeof(double));
+  }
+  return status;
+}
+
+static void destroy_share(share *s) {
+  ntk_stream_destroy(&s->stream);
+  ntk_tape_destroy(&s->tape);
+  ntk_free(&s->inputs);
+  ntk_deal_destroy(&s->deal);
+}
+
+/* ---- panels ----------------------------------------------------------------------------------- */
+
+/* An array that grows when it must; what stood in it is lost. */
+typedef struct panel {
+  void *data;
+  int64_t capacity; /* elements */
+} panel;
+
+static ntk_status reserve(panel *p, ntk_dtype dtype, int64_t count) {
+  if (count <= p->capacity && p->data) return NTK_OK;
+  ntk_free(&p->data);
+  p->capacity = 0;
+  NTK_TRY(ntk_array_new(dtype, count, &p->data));
+  p->capacity = count;
+  return NTK_OK;
+}
+
+/* One array of factors as the rows and columns of the matrix need it. */
+typedef struct panel_pair {
+  panel rows, cols;
+} panel_pair;
+
+static void destroy_pair(panel_pair *p) {
+  ntk_free(&p->rows.data);
+  ntk_free(&p->cols.data);
+}
+
+static ntk_status reserve_pair(panel_pair *p, const ntk_deal *deal, ntk_dtype dtype,
+                               int64_t width) {
+  const ntk_grid *g = deal->matrix->grid;
+
+  if (g->cols > 1) NTK_TRY(reserve(&p->rows, dtype, ntk_pad(deal->row_count) * width));
+  if (deal->col_sample && g->comm->size > 1) {
+    NTK_TRY(reserve(&p->cols, dtype, ntk_pad(deal->col_count) * width));
+  }
+  return NTK_OK;
+}
+
+/* Own factors to panels.  Alone in its process row, a rank has its row panel already.
+ *   cols  NULL: not wanted */
+static ntk_status gather(panel_pair *p, const ntk_deal *deal, ntk_dtype dtype, int64_t width,
+                         const void *own, const void **rows, const void **cols) {
+  const ntk_grid *g = deal->matrix->grid;
+
+  NTK_AGREE(g->comm, reserve_pair(p, deal, dtype, width));
+  *rows = own;
+  if (g->cols > 1) {
+    ntk_deal_gather_rows(deal, dtype, width, own, p->rows.data);
+    *rows = p->rows.data;
+  }
+  if (!cols) return NTK_OK;
+  *cols = *rows;
+  if (g->comm->size > 1) {
+    NTK_TRY(ntk_deal_gather_cols(deal, dtype, width, *rows, p->cols.data));
+    *cols = p->cols.data;
+  }
+  return NTK_OK;
+}
+
+/* ---- the whole stage -------------------------------------------------------------------------- */
+
+typedef struct work {
+  const ntk_kernel_input *input;
+  ntk_kernel *kernel;
+  const ntk_network *network;
+  ntk_cotangents cotangents;
+  share train, test;
+  panel_pair a, delta, test_a, test_delta;
+  double *own_diagonal;  /* [own test samples * rows per sample] */
+  double *tensor_square; /* [tensors], with kernel->tensor_trace */
+  int tensors;           /* of those, seen so far */
+} work;
+
+static void destroy_work(work *w) {
+  destroy_share(&w->train);
+  destroy_share(&w->test);
+  destroy_pair(&w->a);
+  destroy_pair(&w->delta);
+  destroy_pair(&w->test_a);
+  destroy_pair(&w->test_delta);
+  ntk_free(&w->own_diagonal);
+  ntk_free(&w->tensor_square);
+}
+
+static ntk_status check_output(const work *w) {
+  NTK_CHECK(w->cotangents.outputs != NTK_OUT_SINGLE ||
+                w->cotangents.single < w->network->outputs,
+            NTK_E_CONFIG, "kernel.outputs: single output %lld, but the network has outputs 0..%lld",
+            (long long)w->cotangents.single, (long long)w->network->outputs - 1);
+  return NTK_OK;
+}
+
+/* Matrices, deals and forward passes. */
+static ntk_status prepare(work *w) {
+  const ntk_kernel_input *in = w->input;
+  ntk_kernel *k = w->kernel;
+
+  w->cotangents = ntk_kernel_cotangents(in->settings);
+  NTK_AGREE(in->grid->comm, check_output(w));
+  k->n = in->data->train.count;
+  k->m = in->data->test.count;
+  k->outputs = w->network->outputs;
+  k->rows_per_sample = ntk_cotangent_rows(&w->cotangents, k->outputs);
+  const int64_t rows = k->n * k->rows_per_sample, test_rows = k->m * k->rows_per_sample;
+
+  NTK_TRY(ntk_matrix_create(in->grid, rows, rows, in->block, &k->gram));
+  NTK_TRY(ntk_matrix_create(in->grid, test_rows, rows, in->block, &k->test_train));
+  NTK_TRY(ntk_deal_create(&k->gram, k->rows_per_sample, true, &w->train.deal));
+  NTK_TRY(ntk_deal_create(&k->test_train, k->rows_per_sample, false, &w->test.deal));
+  w->train.samples = &in->data->train;
+  w->test.samples = &in->data->test;
+  NTK_TRY(forward(in, &w->train));
+  NTK_TRY(forward(in, &w->test));
+  NTK_TRY(collect_output(in, &w->train, k->n, &k->initial, &k->f0));
+  return collect_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
+}
+
+static ntk_status begin(work *w) {
+  int most = w->network->tensor_count;
+
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_norm));
+  NTK_TRY(NTK_NEW(most, &w->tensor_square));
+  NTK_TRY(NTK_NEW(w->test.deal.own_count * w->kernel->rows_per_sample, &w->own_diagonal));
+  NTK_TRY(ntk_stream_begin(&w->train.tape, &w->cotangents, &w->train.stream));
+  return ntk_stream_begin(&w->test.tape, &w->cotangents, &w->test.stream);
+}
+
+static ntk_status next(work *w, bool *more) {
+  bool test_more = false;
+
+  NTK_TRY(ntk_stream_next(&w->train.stream, &w->train.factor, more));
+  NTK_TRY(ntk_stream_next(&w->test.stream, &w->test.factor, &test_more));
+  NTK_ASSERT(*more == test_more);
+  return NTK_OK;
+}
+
+static void note_tensor(work *w, const ntk_tensor *tensor, double trace, double square) {
+  ntk_kernel *k = w->kernel;
+
+  if (!tensor || !tensor->trainable) return;
+  NTK_ASSERT(w->tensors < w->network->tensor_count);
+  memcpy(k->tensor_name[w->tensors], tensor->name, sizeof(tensor->name));
+  k->tensor_trace[w->tensors] = trace;
+  w->tensor_square[w->tensors] = square;
+  ++w->tensors;
+}
+
+/* Panels of one tensor for rows and columns; `cols` NULL for the test set, whose columns are the
+ * training samples' again. */
+static ntk_status gather_sides(work *w, const share *s, panel_pair *a, panel_pair *delta,
+                               ntk_side *rows, ntk_side *cols) {
+  const ntk_factor *f = &s->factor;
+  const ntk_dtype dtype = w->network->dtype;
+  const int64_t delta_width = f->cotangents * f->positions * f->out;
+
+  *rows = (ntk_side){.samples = s->deal.row_count, .slot = s->deal.row_slot};
+  if (cols) *cols = (ntk_side){.samples = s->deal.col_count, .slot = s->deal.col_slot};
+  if (f->w_weight != 0) {
+    NTK_TRY(gather(a, &s->deal, dtype, f->positions * f->in, f->a, &rows->a,
+                   cols ? &cols->a : NULL));
+  }
+  if (f->shared) return NTK_OK;
+  return gather(delta, &s->deal, dtype, delta_width, f->delta, &rows->delta,
+                cols ? &cols->delta : NULL);
+}
+
+static ntk_status add_tensor(work *w) {
+  const ntk_factor *f = &w->train.factor;
+  const ntk_comm *comm = w->input->grid->comm;
+  ntk_pair_sums sums = {0};
+  ntk_assembly gram = {.dtype = w->network->dtype, .factor = f, .lower = true, .sums = &sums};
+  ntk_assembly test = {.dtype = w->network->dtype, .factor = f};
+
+  gram.matrix = &w->kernel->gram;
+  test.matrix = &w->kernel->test_train;
+  NTK_TRY(gather_sides(w, &w->train, &w->a, &w->delta, &gram.rows, &gram.cols));
+  NTK_AGREE(comm, ntk_assemble(&gram));
+  if (w->kernel->m > 0) {
+    test.cols = gram.cols;
+    NTK_TRY(gather_sides(w, &w->test, &w->test_a, &w->test_delta, &test.rows, NULL));
+    NTK_AGREE(comm, ntk_assemble(&test));
+    ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
+                          w->own_diagonal);
+  }
+  w->kernel->flops += gram.flops + test.flops;
+  w->kernel->contraction = ntk_contraction_of(f)->name;
+  note_tensor(w, f->weight, sums.weight_trace, sums.weight_square);
+  note_tensor(w, f->bias, sums.bias_trace, sums.bias_square);
+  return NTK_OK;
+}
+
+static ntk_status add_tensors(work *w) {
+  const ntk_comm *comm = w->input->grid->comm;
+  bool more = true;
+
+  NTK_AGREE(comm, begin(w));
+  for (;;) {
+    NTK_AGREE(comm, next(w, &more));
+    if (!more) return NTK_OK;
+    if (w->train.factor.w_weight != 0 || w->train.factor.b_weight != 0) NTK_TRY(add_tensor(w));
+  }
+}
+
+static ntk_status add_diagonal(work *w) {
+  ntk_kernel *k = w->kernel;
+  const ntk_comm *comm = w->input->grid->comm;
+
+  if (k->m == 0 || strcmp(w->input->settings->test_test->name, "diagonal") != 0) return NTK_OK;
+  NTK_AGREE(comm, NTK_NEW(k->m * k->rows_per_sample, &k->test_diagonal));
+  return ntk_deal_collect(&w->test.deal, k->rows_per_sample, w->own_diagonal, k->test_diagonal);
+}
+
+static void sum_over_ranks(work *w) {
+  ntk_kernel *k = w->kernel;
+  const ntk_comm *comm = w->input->grid->comm;
+
+  k->tensor_count = w->tensors;
+  ntk_comm_sum(comm, k->tensor_trace, k->tensor_count);
+  ntk_comm_sum(comm, w->tensor_square, k->tensor_count);
+  for (int t = 0; t < k->tensor_count; ++t) k->tensor_norm[t] = sqrt(fmax(0, w->tensor_square[t]));
+  ntk_comm_sum(comm, &k->flops, 1);
+}
+
+static ntk_status fill(work *w) {
+  NTK_TRY(prepare(w));
+  NTK_TRY(add_tensors(w));
+  NTK_TRY(add_diagonal(w));
+  sum_over_ranks(w);
+  return NTK_OK;
+}
+
+/* The BLAS kernels whose single-precision bits do not depend on the shape of a call. */
+static bool reproducible(ntk_dtype dtype) {
+  return dtype == NTK_DOUBLE || strcmp(ntk_blas_core(), "SkylakeX") == 0 ||
+         strcmp(ntk_blas_core(), "Cooperlake") == 0;
+}
+
+static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
+  work w = {.input = input, .kernel = kernel, .network = input->network};
+  const double start = ntk_now();
+  ntk_status status = fill(&w);
+
+  destroy_work(&w);
+  NTK_TRY(status);
+  NTK_TRY(ntk_matrix_mirror_lower(&kernel->gram));
+  kernel->single = input->network->dtype == NTK_SINGLE;
+  kernel->reproducible = reproducible(input->network->dtype);
+  kernel->seconds = ntk_now() - start;
+  return NTK_OK;
+}
+
+const ntk_kernel_type ntk_kernel_empirical = {
+    .row = {.name = "empirical", .doc = "of the network at its weights"},
+    .needs_network = true,
+    .compute = compute};
+
+/* ---- cost ------------------------------------------------------------------------------------- */
+
+static double bytes_of(int64_t rows, int64_t cols) { return 8.0 * (double)rows * (double)cols; }
+
+/* Row panel and own activations of one set; on one process column the panel is the own factors. */
+static double share_bytes(const ntk_network_cost *cost, int64_t samples, int grid_cols) {
+  double own = (double)ntk_pad((samples + grid_cols - 1) / grid_cols);
+  double all = grid_cols > 1 ? (double)ntk_pad(samples) : 0;
+
+  if (samples == 0) return 0;
+  return own * (cost->tape_bytes + cost->delta_bytes) + all * cost->panel_bytes;
+}
+
+ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
+                                   int64_t n, int64_t m, int64_t block, int grid_rows,
+                                   int grid_cols) {
+  const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
+  const ntk_network_cost cost = ntk_network_cost_of(network, &cotangents);
+  const int64_t per_sample = ntk_cotangent_rows(&cotangents, network->outputs);
+  const double rows = (double)(n * per_sample), test_rows = (double)(m * per_sample);
+  const int64_t local_rows = ntk_dealt(n * per_sample, block, 0, grid_rows);
+  const int64_t local_cols = ntk_dealt(n * per_sample, block, 0, grid_cols);
+  const int64_t test_local = ntk_dealt(m * per_sample, block, 0, grid_rows);
+  ntk_kernel_cost k = {0};
+
+  k.assembly_flops = cost.pair_flops * (0.5 * rows * (rows + 1) + test_rows * rows);
+  k.flops = k.assembly_flops + (double)(n + m) * (cost.forward_flops + cost.backward_flops);
+  k.matrix_bytes = bytes_of(local_rows, local_cols) + bytes_of(test_local, local_cols);
+  k.bytes = k.matrix_bytes + cost.weight_bytes + ntk_assembly_bytes(network->dtype);
+  k.bytes += share_bytes(&cost, (local_rows + per_sample - 1) / per_sample, grid_cols);
+  k.bytes += share_bytes(&cost, (test_local + per_sample - 1) / per_sample, grid_cols);
+  if (grid_rows * grid_cols > 1) {
+    k.bytes += cost.panel_bytes * (double)ntk_pad((local_cols + per_sample - 1) / per_sample);
+  }
+  return k;
+}

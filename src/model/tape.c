@@ -1,0 +1,66 @@
+#include <math.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/model/layer.h"
+
+static ntk_status load_inputs(const double *inputs, ntk_tape *tape) {
+  const ntk_network *network = tape->network;
+  const int64_t features = ntk_shape_count(&network->input);
+
+  NTK_TRY(ntk_array_new(network->dtype, ntk_pad(tape->count) * features, &tape->value[0]));
+  ntk_array_convert(NTK_DOUBLE, inputs, network->dtype, tape->value[0], tape->count * features);
+  return NTK_OK;
+}
+
+static double output_at(const ntk_tape *tape, int64_t k) {
+  const void *f = tape->value[tape->network->layer_count];
+
+  return tape->network->dtype == NTK_DOUBLE ? ((const double *)f)[k] : (double)((const float *)f)[k];
+}
+
+static ntk_status check_output(const ntk_tape *tape) {
+  const int64_t outputs = tape->network->outputs;
+
+  for (int64_t k = 0; k < tape->count * outputs; ++k) {
+    NTK_CHECK(isfinite(output_at(tape, k)), NTK_E_NUMERIC,
+              "output %lld of sample %lld of this rank is %g: the network overflows",
+              (long long)(k % outputs), (long long)(k / outputs), output_at(tape, k));
+  }
+  return NTK_OK;
+}
+
+static ntk_status pass(const double *inputs, ntk_tape *tape) {
+  const ntk_network *network = tape->network;
+
+  NTK_TRY(NTK_NEW(network->layer_count + 1, &tape->value));
+  NTK_TRY(NTK_NEW(network->layer_count, &tape->aux));
+  NTK_TRY(load_inputs(inputs, tape));
+  for (int l = 0; l < network->layer_count; ++l) {
+    NTK_TRY(network->layer[l].layer->forward(&network->layer[l], tape, l));
+  }
+  return check_output(tape);
+}
+
+ntk_status ntk_forward(const ntk_network *network, int64_t count, const double *inputs,
+                       ntk_tape *tape) {
+  *tape = (ntk_tape){.network = network, .count = count};
+  const ntk_status status = pass(inputs, tape);
+
+  if (status != NTK_OK) ntk_tape_destroy(tape);
+  return status;
+}
+
+void ntk_tape_output(const ntk_tape *tape, double *outputs) {
+  ntk_array_convert(tape->network->dtype, tape->value[tape->network->layer_count], NTK_DOUBLE,
+                    outputs, tape->count * tape->network->outputs);
+}
+
+void ntk_tape_destroy(ntk_tape *tape) {
+  const int layers = tape->network ? tape->network->layer_count : 0;
+
+  for (int l = 0; tape->value && l <= layers; ++l) ntk_free(&tape->value[l]);
+  for (int l = 0; tape->aux && l < layers; ++l) ntk_free(&tape->aux[l]);
+  ntk_free(&tape->value);
+  ntk_free(&tape->aux);
+  *tape = (ntk_tape){0};
+}

@@ -1,0 +1,23 @@
+#include "ntk/run/load.h"
+
+#include <stdio.h>
+
+int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *job) {
+  ntk_problems problems = {0};
+  const ntk_status status =
+      ntk_job_load(arguments->operand, arguments->set_count, arguments->set, job, &problems);
+  int code = 0;
+
+  if (problems.count) {
+    if (speak) {
+      fprintf(stderr, "%s%lld problem%s in %s\n", ntk_text_string(&problems.text),
+              (long long)problems.count, problems.count == 1 ? "" : "s", arguments->operand);
+    }
+    code = ntk_status_exit_code(NTK_E_CONFIG);
+    ntk_job_destroy(job);
+  } else if (status != NTK_OK) {
+    code = speak ? ntk_complain(status) : ntk_status_exit_code(status);
+  }
+  ntk_problems_destroy(&problems);
+  return code;
+}

@@ -1,0 +1,9 @@
+/* solver.h -- the eigensolvers behind the table of spectrum.c, one file each. */
+#ifndef NTK_SOLVE_SOLVER_H
+#define NTK_SOLVE_SOLVER_H
+
+#include "ntk/solve/spectrum.h"
+
+extern const ntk_solver ntk_pdsyevd, ntk_lapack;
+
+#endif

@@ -1,0 +1,211 @@
+#include "ntk/store/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ntk/base/hash.h"
+#include "ntk/base/memory.h"
+
+ntk_status ntk_durable_name(const char *path, char *temporary) {
+  const int length = snprintf(temporary, NTK_DURABLE_PATH, "%s.tmp.%ld", path, (long)getpid());
+
+  NTK_CHECK(length > 0 && length < NTK_DURABLE_PATH, NTK_E_CREATE, "path too long: %s", path);
+  return NTK_OK;
+}
+
+static ntk_status sync_open_file(int file, const char *path) {
+  const int failed = file < 0 || fsync(file) != 0;
+
+  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring to disk: %s", path, strerror(errno));
+  return NTK_OK;
+}
+
+ntk_status ntk_durable_sync(const char *path) {
+  const int file = open(path, O_RDWR | O_CLOEXEC);
+  const ntk_status status = sync_open_file(file, path);
+
+  if (file >= 0) (void)close(file);
+  return status;
+}
+
+/* Some file systems know no fsync of a directory; there is nothing more to be done there. */
+static ntk_status sync_directory(int directory, const char *path) {
+  const bool failed = directory < 0 || (fsync(directory) != 0 && errno != EINVAL &&
+                                        errno != ENOTSUP && errno != EROFS && errno != EBADF);
+
+  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path,
+            strerror(errno));
+  return NTK_OK;
+}
+
+ntk_status ntk_durable_rename(const char *temporary, const char *path) {
+  char copy[NTK_DURABLE_PATH];
+
+  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
+            temporary, strerror(errno));
+  (void)snprintf(copy, sizeof(copy), "%s", path);
+  const int directory = open(dirname(copy), O_RDONLY | O_CLOEXEC);
+  const ntk_status status = sync_directory(directory, path);
+
+  if (directory >= 0) (void)close(directory);
+  return status;
+}
+
+/* ---- the seal --------------------------------------------------------------------------------- */
+
+enum { PIECE = 1 << 20, MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
+
+static const char magic[] = "NTKSEAL1";
+
+/* Bytes [offset, offset + count); false if there are fewer. */
+static bool read_at(int file, int64_t offset, size_t count, void *bytes) {
+  size_t done = 0;
+
+  while (done < count) {
+    const ssize_t got = pread(file, (char *)bytes + done, count - done, (off_t)offset + (off_t)done);
+
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += (size_t)got;
+  }
+  return true;
+}
+
+/* Each piece is hashed together with the key of the pieces before it.
+ *   buffer  [NTK_KEY_SIZE + PIECE] */
+static ntk_status hash_pieces(int file, const char *path, int64_t size, char *buffer,
+                              ntk_key key) {
+  memset(buffer, 0, NTK_KEY_SIZE);
+  for (int64_t offset = 0; offset < size; offset += PIECE) {
+    const size_t count = size - offset < PIECE ? (size_t)(size - offset) : (size_t)PIECE;
+
+    NTK_CHECK(read_at(file, offset, count, buffer + NTK_KEY_SIZE), NTK_E_IO,
+              "%s: cannot read at byte %lld: %s", path, (long long)offset, strerror(errno));
+    ntk_hash_bytes(buffer, NTK_KEY_SIZE + count, key);
+    memcpy(buffer, key, NTK_KEY_SIZE);
+  }
+  return NTK_OK;
+}
+
+static ntk_status hash_start(int file, const char *path, int64_t size, ntk_key key) {
+  char *buffer = NULL;
+
+  NTK_TRY(NTK_NEW(NTK_KEY_SIZE + PIECE, &buffer));
+  const ntk_status status = hash_pieces(file, path, size, buffer, key);
+
+  ntk_free(&buffer);
+  return status;
+}
+
+static ntk_status append_seal(int file, const char *path) {
+  struct stat facts;
+  ntk_key key = "";
+  char seal[SEAL + 1];
+
+  NTK_CHECK(file >= 0 && fstat(file, &facts) == 0, NTK_E_IO, "%s: cannot open: %s", path,
+            strerror(errno));
+  NTK_TRY(hash_start(file, path, (int64_t)facts.st_size, key));
+  (void)snprintf(seal, sizeof(seal), "%s%s", magic, key);
+  NTK_CHECK(pwrite(file, seal, SEAL, facts.st_size) == SEAL, NTK_E_IO, "%s: cannot write: %s",
+            path, strerror(errno));
+  return NTK_OK;
+}
+
+ntk_status ntk_durable_seal(const char *path) {
+  const int file = open(path, O_RDWR | O_CLOEXEC);
+  const ntk_status status = append_seal(file, path);
+
+  if (file >= 0) (void)close(file);
+  return status;
+}
+
+/* ---- examination ------------------------------------------------------------------------------ */
+
+enum { FIRST_USER_BLOCK = 512, LAST_USER_BLOCK = 1 << 20, SUPERBLOCK = 96 };
+
+static uint64_t little_endian(const unsigned char *bytes, int count) {
+  uint64_t value = 0;
+
+  for (int k = count - 1; k >= 0; --k) value = value << 8 | bytes[k];
+  return value;
+}
+
+/* The signature stands at 0, or behind a user block of 512, 1024, ... bytes. */
+static int64_t find_superblock(int file, int64_t size, unsigned char *block) {
+  static const unsigned char signature[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+
+  for (int64_t at = 0; at <= LAST_USER_BLOCK && at + SUPERBLOCK <= size;
+       at = at ? 2 * at : FIRST_USER_BLOCK) {
+    if (read_at(file, at, SUPERBLOCK, block) && memcmp(block, signature, 8) == 0) return at;
+  }
+  return -1;
+}
+
+/* Where the file ends, as the superblock states it; 0 if it is none that HDF5 1.8 to 1.14 write.
+ * Superblocks 0 and 1: sizes at 13, addresses from 24 or 28 on; 2 and 3: size at 9, addresses from
+ * 12 on.  Base, another, and then the end. */
+static uint64_t stated_end(const unsigned char *block) {
+  const int version = block[8];
+  const int width = version < 2 ? block[13] : block[9];
+  const int first = version == 0 ? 24 : version == 1 ? 28 : 12;
+
+  if (version > 3 || (width != 4 && width != 8)) return 0;
+  return little_endian(block + first + 2 * width, width);
+}
+
+static ntk_status examine_superblock(int file, const char *path, int64_t size) {
+  unsigned char block[SUPERBLOCK];
+  const int64_t at = find_superblock(file, size, block);
+
+  NTK_CHECK(at >= 0, NTK_E_INPUT, "%s: not an HDF5 file (%lld bytes, no HDF5 signature)", path,
+            (long long)size);
+  const uint64_t end = stated_end(block);
+
+  NTK_CHECK(end > 0, NTK_E_INPUT, "%s: HDF5 superblock at byte %lld is damaged", path,
+            (long long)at);
+  NTK_CHECK(end <= (uint64_t)size, NTK_E_INPUT,
+            "%s: truncated: it has %lld bytes, its superblock states %llu", path, (long long)size,
+            (unsigned long long)end);
+  return NTK_OK;
+}
+
+static ntk_status examine_seal(int file, const char *path, int64_t size) {
+  char seal[SEAL + 1] = "";
+  ntk_key key = "";
+
+  if (size < SEAL || !read_at(file, size - SEAL, SEAL, seal)) return NTK_OK;
+  if (memcmp(seal, magic, MAGIC) != 0) return NTK_OK;
+  NTK_TRY(hash_start(file, path, size - SEAL, key));
+  NTK_CHECK(memcmp(seal + MAGIC, key, NTK_KEY_SIZE - 1) == 0, NTK_E_INPUT,
+            "%s: damaged: its content does not match the hash at its end; restore or delete it",
+            path);
+  return NTK_OK;
+}
+
+static ntk_status examine(int file, const char *path, int64_t *size) {
+  struct stat facts;
+
+  NTK_CHECK(fstat(file, &facts) == 0, NTK_E_IO, "%s: %s", path, strerror(errno));
+  NTK_CHECK(S_ISREG(facts.st_mode), NTK_E_INPUT, "%s: not a file", path);
+  *size = (int64_t)facts.st_size;
+  NTK_TRY(examine_superblock(file, path, *size));
+  return examine_seal(file, path, *size);
+}
+
+ntk_status ntk_durable_examine(const char *path, int64_t *size) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+
+  if (file < 0) {
+    return NTK_RAISE(errno == ENOENT || errno == ENOTDIR ? NTK_E_MISSING : NTK_E_IO, "%s: %s",
+                     path, strerror(errno));
+  }
+  const ntk_status status = examine(file, path, size);
+
+  (void)close(file);
+  return status;
+}

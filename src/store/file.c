@@ -1,0 +1,250 @@
+#include "ntk/store/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/store/durable.h"
+#include "ntk/store/group.h"
+#include "ntk/store/handle.h"
+
+void ntk_variable_destroy(ntk_variable *variable) {
+  char **text = variable->data;
+
+  for (int64_t k = 0; text && variable->kind == NTK_KIND_TEXT && k < variable->count; ++k) {
+    ntk_free(&text[k]);
+  }
+  ntk_free(&variable->data);
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static ntk_status open_group(ntk_handles *held, const char *path, const char *group,
+                             ntk_group_query *query, hid_t *id) {
+  hid_t file = H5I_INVALID_HID;
+
+  query->path = path;
+  NTK_TRY(ntk_group_open_file(path, &file, &query->file_size));
+  (void)ntk_handles_add(held, file);
+  NTK_HOLD(held, *id, H5Gopen2(file, group[0] ? group : "/", H5P_DEFAULT), NTK_E_INPUT,
+           "%s: no group '%s': %s", path, group, NTK_REASON);
+  return NTK_OK;
+}
+
+static ntk_status read_group(const char *path, const char *group, bool recursive,
+                             ntk_group_part part, ntk_record *record) {
+  ntk_group_query query = {.recursive = recursive, .part = part};
+  ntk_handles held = {0};
+  hid_t id = H5I_INVALID_HID;
+
+  *record = (ntk_record){0};
+  ntk_status status = open_group(&held, path, group, &query, &id);
+  if (status == NTK_OK) status = ntk_group_read(id, &query, record);
+  ntk_handles_close(&held);
+  if (status != NTK_OK) ntk_record_destroy(record);
+  (void)snprintf(record->name, sizeof(record->name), "%s", group);
+  return status;
+}
+
+ntk_status ntk_file_read(const char *path, const char *group, bool recursive, ntk_record *record) {
+  return read_group(path, group, recursive, NTK_GROUP_DATA, record);
+}
+
+ntk_status ntk_file_list(const char *path, const char *group, bool recursive, ntk_record *record) {
+  return read_group(path, group, recursive, NTK_GROUP_SHAPES, record);
+}
+
+ntk_status ntk_file_keys(const char *path, ntk_record *keys) {
+  *keys = (ntk_record){0};
+  if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return NTK_OK;
+  return read_group(path, "", false, NTK_GROUP_KEYS, keys);
+}
+
+static ntk_status load_variable(ntk_handles *held, const char *path, const char *name,
+                                ntk_variable *variable) {
+  ntk_group_query query = {.part = NTK_GROUP_DATA};
+  hid_t root = H5I_INVALID_HID, dataset = H5I_INVALID_HID;
+
+  NTK_TRY(open_group(held, path, "", &query, &root));
+  NTK_HOLD(held, dataset, H5Dopen2(root, name, H5P_DEFAULT), NTK_E_INPUT,
+           "%s: no variable '%s': %s", path, name, NTK_REASON);
+  NTK_TRY(ntk_group_describe(dataset, &query, name, variable));
+  return ntk_group_load(dataset, &query, variable);
+}
+
+ntk_status ntk_file_read_variable(const char *path, const char *name, ntk_variable *variable) {
+  ntk_handles held = {0};
+
+  *variable = (ntk_variable){0};
+  const ntk_status status = load_variable(&held, path, name, variable);
+
+  ntk_handles_close(&held);
+  if (status != NTK_OK) {
+    ntk_variable_destroy(variable);
+    *variable = (ntk_variable){0};
+  }
+  return status;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* What a new file consists of. */
+typedef struct content {
+  int64_t count;
+  const ntk_record *records;
+  const ntk_group_filling *filling; /* NULL: all variables have data */
+  int64_t kept_count;
+  ntk_record *kept; /* groups of the file that is replaced */
+} content;
+
+static ntk_status write_groups(hid_t file, const char *path, const content *c) {
+  for (int64_t k = 0; k < c->kept_count; ++k) {
+    NTK_TRY(ntk_group_write(file, path, &c->kept[k], NULL));
+  }
+  for (int64_t k = 0; k < c->count; ++k) {
+    NTK_TRY(ntk_group_write(file, path, &c->records[k], c->filling));
+  }
+  return NTK_OK;
+}
+
+/* HDF5 may keep data until the file is closed: only then it is known whether they went out. */
+static ntk_status close_file(hid_t file, const char *path) {
+  const bool closed = H5Fclose(file) >= 0;
+
+  NTK_CHECK(closed, NTK_E_IO, "%s: cannot write: %s", path, NTK_REASON);
+  return NTK_OK;
+}
+
+static ntk_status write_temporary(const char *temporary, const content *c) {
+  hid_t file = H5I_INVALID_HID;
+
+  NTK_TRY(ntk_group_create_file(temporary, false, &file));
+  const ntk_status written = write_groups(file, temporary, c);
+  const ntk_status closed = close_file(file, temporary);
+
+  NTK_TRY(written);
+  NTK_TRY(closed);
+  NTK_TRY(ntk_durable_seal(temporary));
+  return ntk_durable_sync(temporary);
+}
+
+static ntk_status replace_file(const char *path, const content *c) {
+  char temporary[NTK_DURABLE_PATH];
+
+  NTK_TRY(ntk_durable_name(path, temporary));
+  ntk_status status = write_temporary(temporary, c);
+  if (status == NTK_OK) status = ntk_durable_rename(temporary, path);
+  if (status != NTK_OK) (void)unlink(temporary);
+  return status;
+}
+
+static bool is_replaced(const content *c, const char *group) {
+  for (int64_t k = 0; k < c->count; ++k) {
+    if (strcmp(c->records[k].name, group) == 0) return true;
+  }
+  return false;
+}
+
+/* Reads the groups to keep; `c->kept` has room for all. */
+static ntk_status read_kept(const char *path, const char *const *keep, content *c) {
+  ntk_record present = {0};
+  ntk_status status = ntk_file_keys(path, &present);
+
+  for (; status == NTK_OK && *keep; ++keep) {
+    if (is_replaced(c, *keep) || !ntk_record_find_attribute(&present, *keep)) continue;
+    status = ntk_file_read(path, *keep, true, &c->kept[c->kept_count++]);
+  }
+  ntk_record_destroy(&present);
+  return status;
+}
+
+static ntk_status keep_and_replace(const char *path, const char *const *keep, content *c) {
+  int64_t names = 0;
+
+  while (keep[names]) ++names;
+  NTK_TRY(NTK_NEW(names, &c->kept));
+  NTK_TRY(read_kept(path, keep, c));
+  return replace_file(path, c);
+}
+
+static void check_data(const content *c) {
+  for (int64_t k = 0; k < c->count; ++k) {
+    for (int64_t v = 0; v < c->records[k].variable_count; ++v) {
+      NTK_ASSERT(c->records[k].variables[v].data);
+    }
+  }
+}
+
+ntk_status ntk_file_write(const char *path, int64_t count, const ntk_record *records,
+                          const char *const *keep) {
+  content c = {.count = count, .records = records};
+
+  check_data(&c);
+  if (!keep) return replace_file(path, &c);
+  const ntk_status status = keep_and_replace(path, keep, &c);
+
+  for (int64_t k = 0; k < c.kept_count; ++k) ntk_record_destroy(&c.kept[k]);
+  ntk_free(&c.kept);
+  return status;
+}
+
+ntk_status ntk_file_write_filled(const char *path, int64_t count, const ntk_record *records,
+                                 ntk_variable_fill *fill, void *context) {
+  const ntk_group_filling filling = {fill, context};
+  const content c = {.count = count, .records = records, .filling = &filling};
+
+  return replace_file(path, &c);
+}
+
+/* ---- text files and directories --------------------------------------------------------------- */
+
+static ntk_status write_text(const char *temporary, const char *text) {
+  FILE *file = fopen(temporary, "w");
+
+  if (!file) return NTK_RAISE(NTK_E_CREATE, "%s: cannot create: %s", temporary, strerror(errno));
+  const bool written = fputs(text, file) >= 0;
+  const bool closed = fclose(file) == 0;
+
+  NTK_CHECK(written && closed, NTK_E_IO, "%s: cannot write: %s", temporary, strerror(errno));
+  return ntk_durable_sync(temporary);
+}
+
+ntk_status ntk_file_write_text(const char *path, const char *text) {
+  char temporary[NTK_DURABLE_PATH];
+
+  NTK_TRY(ntk_durable_name(path, temporary));
+  ntk_status status = write_text(temporary, text);
+  if (status == NTK_OK) status = ntk_durable_rename(temporary, path);
+  if (status != NTK_OK) (void)unlink(temporary);
+  return status;
+}
+
+static ntk_status make_one(const char *path) {
+  struct stat facts;
+
+  if (stat(path, &facts) != 0) {
+    const bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+
+    NTK_CHECK(made, NTK_E_CREATE, "%s: cannot create directory: %s", path, strerror(errno));
+  }
+  NTK_CHECK(stat(path, &facts) == 0 && S_ISDIR(facts.st_mode), NTK_E_CREATE,
+            "%s: is not a directory", path);
+  return NTK_OK;
+}
+
+ntk_status ntk_directory_make(const char *path) {
+  char above[NTK_DURABLE_PATH];
+
+  NTK_CHECK(path[0] && strlen(path) < sizeof(above), NTK_E_CREATE, "cannot create directory '%s'",
+            path);
+  (void)snprintf(above, sizeof(above), "%s", path);
+  for (char *slash = strchr(above + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    NTK_TRY(make_one(above));
+    *slash = '/';
+  }
+  return make_one(path);
+}

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""The whole program from outside: edge cases against numpy, refusals with their exit codes,
+what is skipped and what is computed again.
+
+Networks without hidden layer (Theta = s_w^2 X X^T + s_b^2) and kernels from files have answers that
+numpy gives directly, so the expected numbers do not come from the code under test.
+"""
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+import yaml
+
+TOP = pathlib.Path(os.environ.get("NTK_SOURCE_DIR", pathlib.Path(__file__).resolve().parent.parent))
+PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
+RANKS = (1, 2, 4)
+
+ANALYSES = [
+    "summary",
+    {"dynamics": {"loss": "half_sse", "learning_rate": 0.5,
+                  "times": {"geomspace": [1e-2, 1e2, 4], "zero": True, "infinity": True}}},
+    {"effective_dimension": {"ridge": [0.1, 1.0]}},
+    {"article_bounds": {"noise_variance": 0.1}},
+    {"fixed_design_risk": {"ridge": [0.1, 1.0], "noise_variance": 0.1}},
+]
+
+
+class Program(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
+        self.path = pathlib.Path(self.folder.name)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def call(self, *words, ranks=None):
+        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)] if ranks else []
+        return subprocess.run([*mpi, PROGRAM, *words], cwd=self.path, text=True,
+                              capture_output=True, timeout=120, check=False)
+
+    def write(self, config, name="config.yaml"):
+        (self.path / name).write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+
+    def run_config(self, config, ranks=1, expect=0, sets=()):
+        self.write(config)
+        words = [w for s in sets for w in ("--set", s)]
+        done = self.call("run", "config.yaml", *words, ranks=ranks)
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return done
+
+    def results(self, directory="out"):
+        files = sorted((self.path / directory / "points").glob("*/results.h5"))
+        self.assertTrue(files)
+        return [h5py.File(f, "r") for f in files]
+
+    def linear(self, x, y, xt=None, yt=None, **network):
+        """A network without hidden layer on data from .npy files."""
+        np.save(self.path / "x.npy", x)
+        np.save(self.path / "y.npy", y)
+        data = {"source": "npy", "inputs": "x.npy", "labels": "y.npy", "targets": "real",
+                "train": {"count": len(x)}}
+        if xt is not None:
+            np.save(self.path / "xt.npy", xt)
+            np.save(self.path / "yt.npy", yt)
+            data |= {"test_inputs": "xt.npy", "test_labels": "yt.npy", "test": {"count": len(xt)}}
+        return {"data": data, "analyses": ANALYSES,
+                "network": {"kind": "mlp", "depth": 0, "parameterization": "standard"} | network,
+                "output": {"directory": "out", "keep": ["results", "gram", "test_train"]}}
+
+    def gram(self, name="gram.h5"):
+        with h5py.File(next((self.path / "out" / "kernels").glob(f"*/{name}"))) as f:
+            return f["ntk"][...]
+
+    def check_linear(self, x, y, ranks, scale=0.5, **network):
+        """Theta, spectrum, dynamics of f = x W + scale b against numpy."""
+        rng = np.random.default_rng(1)
+        xt, yt = rng.normal(size=(3, x.shape[1])), rng.normal(size=3)
+        config = self.linear(x, y, xt, yt, bias={"scale": scale, "std": 1.0}, **network)
+        self.run_config(config, ranks=ranks)
+        (result,) = self.results()
+        order = result["data/index"][...]
+        x, y = x[order], y[order]
+        xt = xt[result["data/test_index"][...]]
+        theta, cross = x @ x.T + scale**2, xt @ x.T + scale**2
+        top = max(np.abs(theta).max(), 1e-300)
+        self.assertLess(np.abs(self.gram() - theta).max() / top, 1e-14)
+        self.assertTrue(np.array_equal(self.gram(), self.gram().T))
+        self.assertLess(np.abs(self.gram("test_train.h5") - cross.T).max(), 1e-13 * max(top, 1))
+        lam = np.linalg.eigvalsh(theta)[::-1]
+        self.assertLess(np.abs(result["spectrum/eigenvalue"][...] - lam.clip(0)).max(),
+                        1e-12 * max(lam[0], 1e-300))
+        self.check_dynamics(result, theta, cross)
+
+    def check_dynamics(self, result, theta, cross):
+        y = result["data/target"][...][:, 0]
+        yt = result["data/test_target"][...][:, 0]
+        f0 = result["kernel/initial_output"][...][:, 0]
+        g0 = result["kernel/test_initial_output"][...][:, 0]
+        lam, vec = np.linalg.eigh(theta)
+        lam = lam.clip(0)
+        for k, time in enumerate(result["dynamics/time"][...]):
+            psi = np.where(lam * 0.5 * time > 1e-300,
+                           -np.expm1(-0.5 * lam * time) / np.where(lam > 0, lam, 1), 0.5 * time)
+            moved = vec @ (psi * (vec.T @ (y - f0)))
+            train, test = f0 + theta @ moved, g0 + cross @ moved
+            self.assertAlmostEqual(result["dynamics/train_loss"][k], 0.5 * ((train - y)**2).sum(),
+                                   delta=1e-9 * (1 + (f0**2).sum()))
+            self.assertAlmostEqual(result["dynamics/test_loss"][k], 0.5 * ((test - yt)**2).sum(),
+                                   delta=1e-9 * (1 + (g0**2).sum()))
+
+    # -- edges ---------------------------------------------------------------------------------
+
+    def test_one_sample(self):
+        for ranks in RANKS:
+            with self.subTest(ranks=ranks):
+                self.setUp()
+                self.check_linear(np.array([[1.0, 2.0]]), np.array([1.0]), ranks)
+
+    def test_fewer_samples_than_ranks(self):
+        self.check_linear(np.random.default_rng(0).normal(size=(3, 2)), np.arange(3.0), 4)
+
+    def test_ordinary(self):
+        self.check_linear(np.random.default_rng(0).normal(size=(33, 40)), np.arange(33.0), 3)
+
+    def test_duplicate_samples(self):
+        x = np.random.default_rng(0).normal(size=(6, 8))
+        x[4] = x[1]
+        self.check_linear(x, np.arange(6.0), 2)
+
+    def test_constant_target(self):
+        self.check_linear(np.random.default_rng(0).normal(size=(8, 9)), np.ones(8), 2)
+
+    def test_zero_sample(self):
+        x = np.random.default_rng(0).normal(size=(5, 6))
+        x[2] = 0
+        self.check_linear(x, np.arange(5.0), 2)
+
+    def test_zero_kernel(self):
+        """All inputs zero and no bias: Theta = 0, nothing moves, ever."""
+        config = self.linear(np.zeros((4, 3)), np.arange(4.0), bias="none")
+        self.run_config(config, ranks=2)
+        (result,) = self.results()
+        self.assertEqual(np.abs(self.gram()).max(), 0)
+        self.assertEqual(np.abs(result["spectrum/eigenvalue"][...]).max(), 0)
+        loss = result["dynamics/train_loss"][...]
+        self.assertTrue(np.allclose(loss, 0.5 * (np.arange(4.0)**2).sum(), rtol=1e-14))
+        self.assertEqual(np.abs(result["effective_dimension/df1"][...]).max(), 0)
+
+    def test_scaled_zero_image(self):
+        """A zero norm divides by 1."""
+        x = np.random.default_rng(0).normal(size=(5, 6))
+        x[3] = 0
+        config = self.linear(x, np.arange(5.0))
+        config["data"] |= {"scale": "sample_rms", "center": "none"}
+        self.run_config(config, ranks=2)
+        self.assertTrue(np.isfinite(self.gram()).all())
+
+    def test_bits_do_not_depend_on_ranks_or_block(self):
+        x, y = np.random.default_rng(0).normal(size=(50, 7)), np.arange(50.0)
+        grams = []
+        for ranks, block in ((1, 64), (2, 8), (3, 32), (4, 1), (6, 100)):
+            self.setUp()
+            config = self.linear(x, y, depth=2, width=33, activation="tanh",
+                                 parameterization="ntk")
+            config["spectrum"] = {"block": block}
+            self.run_config(config, ranks=ranks)
+            grams.append(self.gram())
+        for gram in grams[1:]:
+            self.assertTrue(np.array_equal(grams[0], gram))
+
+    # -- what is computed, what is skipped -------------------------------------------------------
+
+    def sweep_config(self):
+        config = self.linear(np.random.default_rng(0).normal(size=(6, 3)), np.arange(6.0), depth=1,
+                             width=4, activation="relu")
+        config["output"]["keep"] = ["results"]
+        config["sweep"] = {"network.seed": [0, 1], "network.width": [4, 8]}
+        return config
+
+    def test_second_run_computes_nothing(self):
+        config = self.sweep_config()
+        self.assertIn("4 computed, 0 were done", self.run_config(config, 2).stderr)
+        before = [f.stat().st_mtime_ns for f in self.path.glob("out/points/*/results.h5")]
+        self.assertIn("0 computed, 4 were done", self.run_config(config, 1).stderr)
+        after = [f.stat().st_mtime_ns for f in self.path.glob("out/points/*/results.h5")]
+        self.assertEqual(before, after)
+
+    def test_new_analysis_keeps_the_others(self):
+        config = self.sweep_config()
+        config["analyses"] = ["summary", {"effective_dimension": {"ridge": [0.1]}}]
+        self.run_config(config)
+        seconds = [r["kernel"].attrs["seconds"] for r in self.results()]
+        config["analyses"].append({"article_bounds": {"noise_variance": 0.1}})
+        self.assertIn("4 computed", self.run_config(config).stderr)
+        for result, old in zip(self.results(), seconds):
+            self.assertIn("article_bounds", result)
+            self.assertEqual(result["kernel"].attrs["seconds"], old)
+
+    def test_more_values_of_an_axis(self):
+        config = self.sweep_config()
+        self.run_config(config)
+        config["sweep"]["network.seed"] = [0, 1, 2]
+        self.assertIn("2 computed, 4 were done", self.run_config(config).stderr)
+
+    def test_other_axes_are_refused(self):
+        config = self.sweep_config()
+        self.run_config(config)
+        config["sweep"] = {"network.depth": [1, 2]}
+        done = self.run_config(config, expect=65)
+        self.assertIn("network.seed, network.width", done.stderr)
+        self.assertIn("network.depth", done.stderr)
+
+    def test_set_removes_an_axis(self):
+        self.write(self.sweep_config())
+        done = self.call("plan", "config.yaml", "--set", "network.seed=7")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 points", done.stdout)
+
+    def test_one_failing_point_fails_alone(self):
+        config = self.sweep_config()
+        config["sweep"] = {"data.train.count": [4, 600]}
+        done = self.run_config(config, expect=1)
+        self.assertIn("1 computed", done.stderr)
+        self.assertIn("1 failed", done.stderr)
+        self.assertIn("600", done.stderr)
+
+    def test_frozen_config_is_valid_and_the_same(self):
+        self.run_config(self.sweep_config())
+        ids = sorted(f.name for f in (self.path / "out" / "points").iterdir())
+        plan = self.call("plan", "out/config.yaml")
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        for point in ids:
+            self.assertRegex(plan.stdout, point + r" +done")
+
+    def test_weights_round_trip(self):
+        """Weights that were kept give the same kernel to the last bit."""
+        config = self.linear(np.random.default_rng(0).normal(size=(6, 3)), np.arange(6.0), depth=2,
+                             width=5, activation="gelu", parameterization="ntk")
+        config["output"]["keep"] = ["results", "gram", "weights"]
+        self.run_config(config)
+        gram = self.gram()
+        (weights,) = (self.path / "out" / "points").glob("*/weights.h5")
+        weights.rename(self.path / "weights.h5")
+        config["network"] = {"weights": "weights.h5"}
+        config["output"]["directory"] = "again"
+        self.run_config(config, ranks=2)
+        with h5py.File(next((self.path / "again" / "kernels").glob("*/gram.h5"))) as f:
+            self.assertTrue(np.array_equal(f["ntk"][...], gram))
+
+    # -- refusals ----------------------------------------------------------------------------------
+
+    def refuse(self, code, part, *words):
+        done = self.call(*words)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertIn(part, done.stderr)
+
+    def test_wrong_command_lines(self):
+        self.refuse(64, "usage", "frobnicate")
+        self.refuse(64, "usage")
+        self.refuse(64, "needs a CONFIG", "run")
+        self.refuse(64, "one word too many", "inspect", "a", "b")
+        self.refuse(64, "no option", "check", "x.yaml", "--ranks", "2")
+        self.refuse(64, "not a positive", "plan", "x.yaml", "--ranks", "two")
+        self.refuse(64, "needs a value", "check", "x.yaml", "--set")
+
+    def test_missing_files(self):
+        self.refuse(66, "nowhere.yaml", "check", "nowhere.yaml")
+        self.refuse(66, "nowhere.h5", "inspect", "nowhere.h5")
+        config = self.sweep_config()
+        config["data"]["inputs"] = "nowhere.npy"
+        self.assertIn("nowhere.npy", self.run_config(config, expect=66).stderr)
+
+    def test_all_problems_at_once(self):
+        self.write("data: {source: gausian}\nnetwork: {widht: 3, depth: 2.5}\nkernel: {outputs: men}\n")
+        done = self.call("check", "config.yaml")
+        self.assertEqual(done.returncode, 65)
+        for part in ("config.yaml:1:16: error", "gaussian", "config.yaml:2:11: error", "'width'",
+                     "config.yaml:3:", "mean", "^"):
+            self.assertIn(part, done.stderr)
+
+    def test_reference_is_a_valid_config(self):
+        self.write(self.call("reference").stdout)
+        done = self.call("check", "config.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_output_that_cannot_be_created(self):
+        config = self.sweep_config()
+        (self.path / "file").write_text("in the way")
+        config["output"]["directory"] = "file/out"
+        self.assertIn("file", self.run_config(config, ranks=2, expect=73).stderr)
+
+    def test_damaged_results_are_refused_by_inspect(self):
+        (self.path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+        self.refuse(65, "bad.h5", "inspect", "bad.h5")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Files of ntkrun open in xarray and h5py as they are.
+
+  check_xarray.py rules FILE...     what holds for every file: each group opens with
+                                    xarray.open_dataset, every axis has a scale, every variable has
+                                    long_name and units, strings have variable length
+  check_xarray.py made FOLDER       the values that tests/t451_xarray.c has written
+  check_xarray.py sweep FILE        the values of the sweep that tests/t720_merge.c has merged
+"""
+import sys
+import warnings
+
+import h5py
+import numpy as np
+import xarray as xr
+
+warnings.simplefilter("error")
+
+
+def check(condition, text):
+    if not condition:
+        sys.exit(f"{sys.argv[0]}: {text}")
+
+
+def is_dimension_only(dataset):
+    return b"This is a netCDF dimension but not" in dataset.attrs.get("NAME", b"")
+
+
+def check_dataset(path, name, dataset):
+    where = f"{path}:/{name}"
+    if is_dimension_only(dataset):
+        return
+    for attribute in ("long_name", "units"):
+        check(isinstance(dataset.attrs.get(attribute), str), f"{where} has no text {attribute}")
+    text = h5py.check_string_dtype(dataset.dtype)
+    check(text is None or (text.length is None and text.encoding == "utf-8"),
+          f"{where} has strings of fixed length")
+    check(dataset.dtype.fields is None, f"{where} has a compound type")
+    if dataset.is_scale:
+        return
+    scales = [axis[0].name if len(axis) else None for axis in dataset.dims]
+    check(None not in scales, f"{where} has an axis without scale")
+    check(len(set(scales)) == len(scales), f"{where} has one scale on two axes")
+    folder = dataset.parent.name.rstrip("/")
+    check(all(s.rpartition("/")[0] == folder for s in scales), f"{where} uses scales of elsewhere")
+
+
+def check_rules(path):
+    groups = [""]
+
+    def visit(name, thing):
+        if isinstance(thing, h5py.Group):
+            groups.append(name)
+        else:
+            check_dataset(path, name, thing)
+
+    with h5py.File(path, "r") as file:
+        check(file.attrs["Conventions"] == "CF-1.10", f"{path} has no Conventions")
+        file.visititems(visit)
+        stored = {g: {k for k, v in file["/" + g].items()
+                      if isinstance(v, h5py.Dataset) and not is_dimension_only(v)} for g in groups}
+    for group in groups:
+        with xr.open_dataset(path, group=group or None) as data:
+            data.load()
+            check(set(data.variables) == stored[group],
+                  f"{path}:/{group}: xarray sees {set(data.variables)}, h5py {stored[group]}")
+
+
+def same(a, b):
+    return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+
+
+def check_curves(path):
+    time = 0.1 * np.arange(4)
+    with xr.open_dataset(path, group="curves") as data:
+        check(data.loss.dims == ("time",) and same(data.time, time), "coordinate of the curve")
+        check(same(data.loss, [1, 0.5, np.nan, np.inf]), "values of the curve")
+        check(same(data.loss.sel(time=0.1, method="nearest"), 0.5), "selection by coordinate")
+        check(data.prediction.dims == ("time", "shown", "output"), "names of three axes")
+        check(data.prediction.dtype == np.float32 and data.prediction.shape == (4, 3, 2), "single")
+        check(same(data.prediction.values.ravel(), np.arange(24, dtype=np.float32)), "order")
+        check("shown" not in data.coords and "output" in data.coords, "axis without coordinate")
+        check(data.done.dtype == np.int8 and same(data.done, [0, 1, 0]), "flags")
+        check(data.loss.attrs == {"long_name": "training loss", "units": "1", "source": "D.2"},
+              f"attributes {data.loss.attrs}")
+        check(data.time.attrs["units"] == "s" and data.time.dtype == np.float64, "time in seconds")
+        check(data.attrs["learning_rate"] == 0.25 and data.attrs["block"] == -64, "attributes")
+        check(data.attrs["unit_of_time"] == "", "empty attribute")
+
+
+def check_words(path):
+    with xr.open_dataset(path, group="words") as data:
+        check(list(data.layer.values) == ["dense0", "", "größer", ""], "text coordinate")
+        check(same(data.s_w.sel(layer="größer"), 3), "selection by a word")
+        check(data.title.item() == "a title" and data.nothing.shape == (0, 4), "scalar, empty")
+    with xr.open_dataset(path) as data:
+        check(data.n.item() == 2**60 + 1 and data.n.dtype == np.int64, "64-bit integer")
+        check(data.trace.item() == 0.1 + 0.2 and data.attrs["config"] == "a: 1\n", "root")
+    with h5py.File(path) as file:
+        check(file["layers/dense0/W"].shape == (2, 3) and file["layers/dense0/W"].attrs["s_w"] == 0.5,
+              "tensor of a nested group")
+        check(file["words/layer"].asstr()[2] == "größer", "text in h5py")
+
+
+def check_matrix(path):
+    with xr.open_dataset(path) as data:
+        matrix = data.ntk
+        check(matrix.dims == ("sample2", "sample") and matrix.shape == (7, 7), "axes of a matrix")
+        check(same(matrix, np.arange(49).reshape(7, 7)), "columns stand one after the other")
+        check(matrix[3, 5].shape == () and matrix[3, 5].item() == 26, "an entry is an entry")
+        check(same(data.sample, np.arange(7)) and data.attrs["key"] == "k", "header")
+
+
+def check_made(folder):
+    for name, checks in (("results.h5", (check_curves, check_words)), ("gram.h5", (check_matrix,))):
+        check_rules(f"{folder}/{name}")
+        for run in checks:
+            run(f"{folder}/{name}")
+
+
+if __name__ == "__main__":
+    modes = {"rules": check_rules, "made": check_made}
+    for argument in sys.argv[2:]:
+        modes[sys.argv[1]](argument)

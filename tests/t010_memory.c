@@ -1,0 +1,80 @@
+/* Memory is zeroed, aligned and counted; what cannot be had is refused; an arena frees all its
+ * pieces at once. */
+//TEST ranks=1
+#include "ntk/base/memory.h"
+
+#include "test.h"
+
+static void check_blocks(void) {
+  const long balance = ntk_memory_balance();
+
+  for (size_t count = 0; count < 300; count += 7) {
+    double *block = NULL;
+
+    EXPECT_OK(NTK_NEW(count, &block));
+    EXPECT(block && (uintptr_t)block % 64 == 0);
+    for (size_t k = 0; k < count; ++k) EXPECT(block[k] == 0);
+    for (size_t k = 0; k < count; ++k) block[k] = 1; /* so that a reused block is not zero */
+    EXPECT(ntk_memory_balance() == balance + 1);
+    ntk_free(&block);
+    EXPECT(!block && ntk_memory_balance() == balance);
+    ntk_free(&block); /* nothing to free */
+    EXPECT(ntk_memory_balance() == balance);
+  }
+}
+
+static void check_refusals(void) {
+  const long balance = ntk_memory_balance();
+  char here = 0, *block = &here;
+
+  EXPECT_REFUSED(ntk_new(SIZE_MAX / 2, 3, &block), NTK_E_MEMORY, "out of memory");
+  EXPECT_REFUSED(ntk_new(SIZE_MAX, 1, &block), NTK_E_MEMORY, "out of memory");
+  EXPECT_REFUSED(ntk_new(SIZE_MAX / 4, 1, &block), NTK_E_MEMORY, "out of memory");
+  EXPECT(block == &here && ntk_memory_balance() == balance);
+}
+
+static void check_largest(void) {
+  char *block = NULL;
+
+  EXPECT_OK(ntk_new(1 << 20, 1, &block));
+  ntk_free(&block);
+  EXPECT(ntk_memory_largest() >= 1 << 20 && ntk_memory_largest() < 2 << 20);
+}
+
+static ntk_status fill(void *context) {
+  ntk_arena *arena = context;
+  const char *copy = NULL;
+
+  for (size_t bytes = 0; bytes < 40000; bytes += 613) {
+    unsigned char *piece = NULL;
+
+    NTK_TRY(ntk_arena_new(arena, bytes, &piece));
+    EXPECT((uintptr_t)piece % 16 == 0);
+    for (size_t k = 0; k < bytes; ++k) EXPECT(piece[k] == 0);
+    memset(piece, 0xff, bytes);
+    NTK_TRY(ntk_arena_copy(arena, "a text", &copy));
+    EXPECT_TEXT(copy, "a text");
+  }
+  return NTK_OK;
+}
+
+static ntk_status arena_job(void *context) {
+  ntk_arena arena = {0};
+  const ntk_status status = fill(&arena);
+
+  (void)context;
+  ntk_arena_destroy(&arena);
+  ntk_arena_destroy(&arena);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  MPI_Init(&argc, &argv);
+  check_blocks();
+  check_refusals();
+  check_largest();
+  EXPECT(sweep_faults(arena_job, NULL) >= 2);
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}

@@ -1,0 +1,154 @@
+/* A source is read once per job and again when its files change; the data do not depend on what
+ * the cache held before.  Wherever a check fails, nothing stays allocated and the next load works.
+ *
+ * Method: the cached arrays are changed in place, which shows whether they are used; files are
+ * rewritten; then the fault sweep over loads from every source. */
+//TEST ranks=1
+#include <hdf5.h>
+
+#include "data.h"
+
+enum { COUNT = 12 };
+
+static const char npy_yaml[] =
+    "{source: npy, inputs: x.npy, labels: y.npy, train: {count: 6, balanced: true},"
+    " test: {count: 3}, center: feature, scale: feature}";
+static const char four_yaml[] =
+    "{source: npy, inputs: x.npy, labels: y.npy, test_inputs: x.npy, test_labels: y.npy,"
+    " center: scalar, scale: sample_rms}";
+static const char idx_yaml[] = "{source: idx, inputs: x.gz, labels: y.idx, scale: scalar}";
+static const char hdf5_yaml[] = "{source: hdf5, path: d.h5, inputs: x, labels: x, test: {count: 1}}";
+static const char folder_yaml[] = "{source: fashion_mnist, path: .}";
+static const char grid_yaml[] =
+    "{source: grid, train: {count: 9}, test: {count: 2}, noise_std: 0.1, center: feature}";
+static const char gaussian_yaml[] =
+    "{source: gaussian, dimension: 2, train: {count: 9}, test: {count: 2}, noise_std: 0.1}";
+
+static void write_numbers(double first) {
+  double x[COUNT];
+  int64_t y[COUNT];
+
+  for (int i = 0; i < COUNT; ++i) {
+    x[i] = first + i * i;
+    y[i] = i % 2;
+  }
+  write_npy("x.npy", "<f8", "(12,)", x, sizeof(x));
+  write_npy("y.npy", "<i8", "(12,)", y, sizeof(y));
+}
+
+static void write_idx_files(void) {
+  unsigned char pixels[COUNT] = {1, 2, 3, 4}, labels[COUNT] = {0, 1, 0, 1, 0, 1, 0, 1}, bytes[64];
+  size_t length = idx_bytes(bytes, 8, 1, (int64_t[]){COUNT}, labels, COUNT);
+
+  write_file("y.idx", bytes, length);
+  write_file("train-labels-idx1-ubyte", bytes, length);
+  write_file("t10k-labels-idx1-ubyte", bytes, length);
+  length = idx_bytes(bytes, 8, 3, (int64_t[]){COUNT, 1, 1}, pixels, COUNT);
+  write_gzip("x.gz", bytes, length);
+  write_gzip("train-images-idx3-ubyte.gz", bytes, length);
+  write_gzip("t10k-images-idx3-ubyte.gz", bytes, length);
+}
+
+static void write_hdf5(void) {
+  const double x[4] = {1, 2, 3, 4};
+  const hsize_t size = 4;
+  const hid_t file = H5Fcreate(file_path("d.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t space = H5Screate_simple(1, &size, NULL);
+  const hid_t set =
+      H5Dcreate2(file, "x", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+
+  EXPECT(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+  EXPECT(H5Dclose(set) >= 0 && H5Sclose(space) >= 0 && H5Fclose(file) >= 0);
+}
+
+/* Largest training input of the section, loaded through the cache. */
+static double largest(const char *yaml, ntk_data_cache *cache) {
+  double most = -INFINITY;
+  ntk_data data;
+  bound b;
+
+  bind_valid(yaml, &b);
+  EXPECT_OK(ntk_data_load(&b.settings, cache, &data));
+  for (int64_t k = 0; k < data.train.count * data.features; ++k) {
+    most = fmax(most, data.train.inputs[k]);
+  }
+  ntk_data_destroy(&data);
+  unbind(&b);
+  return most;
+}
+
+static void reads_once(void) {
+  static const char plain[] = "{source: npy, inputs: x.npy, labels: y.npy}";
+  static const char seeded[] = "{source: npy, inputs: x.npy, labels: y.npy, seed: 3}";
+  static const char other[] = "{source: npy, inputs: y.npy, labels: y.npy}";
+  ntk_data_cache cache = {0};
+
+  EXPECT(largest(plain, &cache) == 121);
+  cache.raw.train_inputs[5] = 1000;
+  EXPECT(largest(seeded, &cache) == 1000);    /* other settings, same source */
+  EXPECT(largest(grid_yaml, &cache) < 1000);  /* a generated source leaves the cache alone */
+  EXPECT(largest(plain, &cache) == 1000);
+  EXPECT(largest(other, &cache) == 1);        /* another source */
+  EXPECT(largest(plain, &cache) == 121);
+  cache.raw.train_inputs[5] = 1000;
+  write_numbers(-5000.0);
+  EXPECT(largest(plain, &cache) == -4879);    /* other contents of the same size */
+  ntk_data_cache_destroy(&cache);
+  EXPECT(ntk_memory_balance() == 0);
+}
+
+/* After a failure the cache holds nothing, and works. */
+static void failure_empties(void) {
+  ntk_data_cache cache = {0};
+  ntk_data data;
+  bound b;
+
+  (void)largest(npy_yaml, &cache);
+  bind_valid("{source: npy, inputs: nowhere, labels: y.npy}", &b);
+  EXPECT_STATUS(ntk_data_load(&b.settings, &cache, &data), NTK_E_MISSING);
+  EXPECT(cache.key[0] == '\0' && !cache.raw.train_inputs && !cache.raw.train_label);
+  (void)largest(npy_yaml, &cache);
+  ntk_data_cache_destroy(&cache);
+  unbind(&b);
+}
+
+static ntk_status load_job(void *context) {
+  ntk_data_cache cache = {0};
+  ntk_data data;
+  const ntk_status status = ntk_data_load(context, &cache, &data);
+
+  if (status != NTK_OK) EXPECT(!data.train.inputs && !data.train.index && data.features == 0);
+  ntk_data_destroy(&data);
+  ntk_data_cache_destroy(&cache);
+  return status;
+}
+
+static void faults(const char *yaml) {
+  bound b;
+
+  bind_valid(yaml, &b);
+  EXPECT(sweep_faults(load_job, &b.settings) > 10);
+  unbind(&b);
+}
+
+int main(int argc, char **argv) {
+  MPI_Init(&argc, &argv);
+  folder_create();
+  write_numbers(0);
+  write_idx_files();
+  write_hdf5();
+  reads_once();
+  failure_empties();
+  faults(npy_yaml);
+  faults(four_yaml);
+  faults(idx_yaml);
+  faults(hdf5_yaml);
+  faults(folder_yaml);
+  faults(grid_yaml);
+  faults(gaussian_yaml);
+  EXPECT(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL) == 0);
+  folder_destroy();
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}

@@ -1,0 +1,17 @@
+# Sourced.  What Open MPI needs as root, in containers and on few cores.  A variable that the user
+# has set is left alone.
+# shellcheck shell=sh
+
+default() { # NAME VALUE
+  eval "[ -n \"\${$1+set}\" ]" || export "$1=$2"
+}
+
+if [ "$(id -u)" = 0 ]; then
+  default OMPI_ALLOW_RUN_AS_ROOT 1
+  default OMPI_ALLOW_RUN_AS_ROOT_CONFIRM 1
+fi
+default OMPI_MCA_rmaps_base_oversubscribe 1     # more ranks than cores is no error ...
+default OMPI_MCA_mpi_yield_when_idle 1          # ... and waiting ranks let the others work
+default OMPI_MCA_hwloc_base_binding_policy none # containers often forbid binding
+default OMP_NUM_THREADS 1                       # one rank per core is all the parallelism there is
+default OPENBLAS_NUM_THREADS 1

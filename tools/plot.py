@@ -1,0 +1,430 @@
+#!/bin/sh
+""":"
+exec "$(dirname "$0")/python" "$0" "$@"
+":"""
+__doc__ = """Draws the figures of a results directory into DIR/figures.
+
+  kernel          the kernel on up to 128 training samples, sorted by class
+  spectrum        eigenvalues and the share of the targets in the leading modes
+  trajectories    predictions over training time
+  learning        loss and accuracy over training time
+  risk            effective dimension, bias and variance against the ridge
+  width_study     end results against width (or the first numeric axis), error bars over seeds
+"""
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
+
+from results import Results, label, open_group
+
+# Okabe and Ito's palette: distinguishable with every kind of colour vision.
+BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A8A8A")
+CATEGORIES = [BLUE, RED, GREEN, ORANGE, PINK, SKY, "#000000"]
+STYLE = {
+    "figure.constrained_layout.use": True, "figure.dpi": 100, "savefig.dpi": 200,
+    "figure.constrained_layout.w_pad": 0.08, "figure.constrained_layout.h_pad": 0.06,
+    "font.size": 9.5, "axes.titlesize": 10.5, "axes.labelsize": 9.5, "legend.fontsize": 8.5,
+    "figure.titlesize": 12, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "legend.frameon": False, "lines.linewidth": 1.5, "pdf.fonttype": 42, "image.cmap": "viridis",
+}
+
+
+def ordered_colors(count):
+    return plt.get_cmap("viridis")(np.linspace(0.0, 0.88, max(count, 2)))[:count]
+
+
+def title(figure, results, what, detail=""):
+    figure.suptitle(f"{results.name}: {what}" + (f"\n{detail}" if detail else ""))
+
+
+def time_axis(axes, group):
+    unit = group.attrs.get("unit_of_time", "")
+    rate = group.attrs.get("learning_rate")
+    text = "training time" + (f" ({unit})" if unit and unit != "1" else "")
+    axes.set_xscale("log")
+    axes.set_xlabel(text + (f", learning rate {rate:g}" if rate is not None else ""))
+    axes.xaxis.set_major_locator(LogLocator(numticks=7))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def positive_times(group):
+    """Indices of the times that a logarithmic axis can show."""
+    time = group["time"].values
+    return time > 0 if time.ndim == 1 else None
+
+
+# ---------------------------------------------------------------------------------- one point
+
+
+def draw_kernel(results, path, text):
+    kernel, data = open_group(path, "kernel"), open_group(path, "data")
+    if kernel is None or "preview" not in kernel:
+        return None
+    values = kernel.preview.values
+    figure, axes = plt.subplots(figsize=(5.8, 5.0))
+    image = axes.imshow(values, interpolation="nearest", aspect="equal")
+    axes.grid(False)
+    classes = shown_classes(kernel, data)
+    axes.set(xlabel="training sample", ylabel="training sample")
+    if classes is not None:
+        mark_classes(axes, classes)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
+    bar.set_label(r"kernel $\Theta(x_i, x_j)$")
+    bar.outline.set_visible(False)
+    order = ", sorted by class" if classes is not None else ""
+    title(figure, results, f"kernel on {len(values)} training samples{order}", text)
+    return figure
+
+
+def shown_classes(kernel, data):
+    """Class of every shown sample, None for regression."""
+    if data is None or "label" not in data:
+        return None
+    shown = kernel.preview[kernel.preview.dims[0]]
+    classes = data.label.values[shown.values.astype(int)]
+    return classes if len(classes) and classes.min() >= 0 else None
+
+
+def mark_classes(axes, classes):
+    edges = np.flatnonzero(np.diff(classes)) + 0.5
+    for edge in edges:
+        axes.axhline(edge, color="white", linewidth=0.5, alpha=0.8)
+        axes.axvline(edge, color="white", linewidth=0.5, alpha=0.8)
+    bounds = np.concatenate([[-0.5], edges, [len(classes) - 0.5]])
+    middle = (bounds[1:] + bounds[:-1]) / 2
+    names = [str(classes[int(np.ceil(b))]) for b in bounds[:-1]]
+    axes.set_xticks(middle, names)
+    axes.set_yticks(middle, names)
+    axes.tick_params(length=0)
+    axes.set(xlabel="class of the training sample", ylabel="class of the training sample")
+
+
+def draw_spectrum(results, path, text):
+    spectrum = open_group(path, "spectrum")
+    if spectrum is None or "eigenvalue" not in spectrum:
+        return None
+    eigenvalue = spectrum.eigenvalue.values
+    coefficient = spectrum.get("target_coefficient")
+    figure, panels = plt.subplots(1, 2 if coefficient is not None else 1, figsize=(9.2, 3.9),
+                                  squeeze=False)
+    draw_eigenvalues(panels[0, 0], eigenvalue, spectrum.attrs.get("cutoff"))
+    if coefficient is not None:
+        draw_target_power(panels[0, 1], coefficient.values.reshape(len(eigenvalue), -1))
+    title(figure, results, "spectrum of the kernel", text)
+    return figure
+
+
+def draw_eigenvalues(axes, eigenvalue, cutoff):
+    mode = np.arange(1, len(eigenvalue) + 1)
+    alive = eigenvalue > (cutoff if cutoff is not None else 0)
+    axes.plot(mode[alive], eigenvalue[alive], color=BLUE, marker=".", markersize=3)
+    axes.set(xscale="log", yscale="log", xlabel="mode", ylabel=r"eigenvalue $\lambda_k$",
+             title=f"{alive.sum()} of {len(mode)} modes above rounding")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def draw_target_power(axes, coefficient):
+    power = (coefficient**2).sum(axis=1)
+    share = np.cumsum(power) / max(power.sum(), np.finfo(float).tiny)
+    axes.plot(np.arange(1, len(share) + 1), share, color=RED)
+    axes.set(xscale="log", xlabel="number of leading modes", ylim=(0, 1.03),
+             ylabel="share of the squared targets", title="targets in the leading modes")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def draw_trajectories(results, path, text):
+    dynamics, data = open_group(path, "dynamics"), open_group(path, "data")
+    if dynamics is None or "prediction" not in dynamics:
+        return None
+    count = min(dynamics.sizes["shown"], 4)
+    many = dynamics.sizes["output"] > 1
+    rows, columns = (1, 1) if not many else (2, 2) if count > 2 else (1, count)
+    figure, panels = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.1 * rows + 0.5), squeeze=False,
+                                  sharex=True, sharey=True)
+    if many:
+        draw_outputs(panels, dynamics, data, count)
+    else:
+        draw_samples(panels[0, 0], dynamics)
+    title(figure, results, "predictions over training time", text)
+    return figure
+
+
+def shown_sample(dynamics, k):
+    """(set, position) of a shown sample."""
+    kind = dynamics.get("shown_set")
+    where = dynamics.get("shown_index", dynamics["shown"])
+    return (str(kind.values[k]) if kind is not None else "test"), int(where.values[k])
+
+
+def shown_class(dynamics, data, k):
+    which, position = shown_sample(dynamics, k)
+    name = "label" if which == "train" else "test_label"
+    if data is None or name not in data or position >= data[name].size:
+        return -1
+    return int(data[name].values[position])
+
+
+def draw_outputs(panels, dynamics, data, count):
+    """One panel a sample: the output of its class, the strongest other one, the rest in grey."""
+    keep = positive_times(dynamics)
+    time = dynamics["time"].values[keep]
+    for k, axes in enumerate(panels.flat):
+        if k >= count:
+            axes.set_visible(False)
+            continue
+        prediction = dynamics.prediction.values[keep, k]
+        final = dynamics.prediction_infinity.values[k] if "prediction_infinity" in dynamics else prediction[-1]
+        true = shown_class(dynamics, data, k)
+        others = [o for o in range(prediction.shape[1]) if o != true]
+        rival = max(others, key=lambda o: final[o])
+        for o in others:
+            axes.plot(time, prediction[:, o], color="#B5B5B5", linewidth=0.9)
+        axes.plot([], [], color="#B5B5B5", linewidth=0.9, label="other classes")
+        axes.plot(time, prediction[:, rival], color=RED, label=f"class {rival}, strongest other")
+        if true >= 0:
+            axes.plot(time, prediction[:, true], color=BLUE, linewidth=2.2, label=f"class {true}, the true one")
+        which, position = shown_sample(dynamics, k)
+        right = true < 0 or final[true] >= final[rival]
+        axes.set_title(f"{which} sample {position}" + ("" if right else " (misclassified)"))
+        axes.legend(loc="upper left")
+        finish_trajectory(axes, dynamics, k, count, panels.shape[1])
+    lowest, highest = panels.flat[0].get_ylim()
+    panels.flat[0].set_ylim(lowest, highest + 0.35 * (highest - lowest)) # room for the legends
+
+
+def finish_trajectory(axes, dynamics, k, count, columns):
+    time_axis(axes, dynamics)
+    if k + columns < count:
+        axes.set_xlabel("")
+    if k % columns == 0:
+        axes.set_ylabel("prediction")
+
+
+def draw_samples(axes, dynamics):
+    """One output: one line a sample."""
+    keep = positive_times(dynamics)
+    time = dynamics["time"].values[keep]
+    count = dynamics.sizes["shown"]
+    colors = CATEGORIES if count <= len(CATEGORIES) else list(ordered_colors(count))
+    for k in range(count):
+        which, position = shown_sample(dynamics, k)
+        axes.plot(time, dynamics.prediction.values[keep, k, 0], color=colors[k],
+                  label=f"{which} sample {position}")
+    axes.legend(loc="best", ncols=1 + count // 8)
+    axes.set_ylabel("prediction")
+    time_axis(axes, dynamics)
+
+
+def draw_risk(results, path, text):
+    dimension, risk = open_group(path, "effective_dimension"), open_group(path, "fixed_design_risk")
+    panels = [p for p in ((draw_dimension, dimension), (draw_bias_variance, risk)) if p[1] is not None]
+    if not panels:
+        return None
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.9), squeeze=False)
+    for (draw, group), panel in zip(panels, axes[0]):
+        draw(panel, group, dimension)
+    title(figure, results, "effective dimension and risk against the ridge", text)
+    return figure
+
+
+def draw_dimension(axes, group, _):
+    x, text = ridge_values(group, group)
+    axes.plot(x, group.df1.values, color=BLUE, label=r"$\mathrm{df}_1$ (effective dimension)")
+    axes.plot(x, group.df2.values, color=RED, linestyle="--", label=r"$\mathrm{df}_2$")
+    axes.set(xscale="log", yscale="log", xlabel=text, ylabel="effective dimension",
+             title="effective dimension")
+    axes.legend()
+
+
+def ridge_values(group, dimension):
+    """Ridges relative to trace/n where the file has them (same grid), else absolute."""
+    if "ridge_relative" in group:
+        return group.ridge_relative.values, r"ridge $\mu$, in units of tr$\,\Theta/n$"
+    if dimension is not None and np.array_equal(dimension.ridge.values, group.ridge.values):
+        return dimension.ridge_relative.values, r"ridge $\mu$, in units of tr$\,\Theta/n$"
+    return group.ridge.values, r"ridge $\mu$"
+
+
+def draw_bias_variance(axes, group, dimension):
+    x, text = ridge_values(group, dimension)
+    axes.plot(x, group.risk.values, color="black", linewidth=2, label="risk")
+    axes.plot(x, group.bias2.values, color=BLUE, linestyle="--", label="squared bias")
+    axes.plot(x, group.variance.values, color=RED, linestyle=":", linewidth=2, label="variance")
+    best = int(np.nanargmin(group.risk.values))
+    axes.plot(x[best], group.risk.values[best], "o", color="black", markersize=5)
+    top = float(np.nanmax(group.risk.values))
+    axes.set(xscale="log", yscale="log", xlabel=text, ylabel="fixed-design risk",
+             title=f"bias and variance, best at {x[best]:.2g}", ylim=(top * 1e-5, top * 3))
+    axes.legend(loc="center left")
+
+
+# ------------------------------------------------------------------------------------- the sweep
+
+
+def lines_along(results, axis):
+    """(selection, name, colour) of every line that a figure draws for an axis."""
+    if axis is None:
+        return [({}, None, BLUE)]
+    values = results.root[axis].values
+    numeric = np.issubdtype(values.dtype, np.number)
+    colors = ordered_colors(len(values)) if numeric or len(values) > len(CATEGORIES) else CATEGORIES
+    return [({axis: k}, f"{v}", colors[k]) for k, v in enumerate(values)]
+
+
+def draw_learning(results, path, text):
+    dynamics = results.group("dynamics")
+    if dynamics is None or "train_loss" not in dynamics:
+        return None
+    accuracy = "test_accuracy" in dynamics or "train_accuracy" in dynamics
+    figure, panels = plt.subplots(1, 1 + accuracy, figsize=(4.8 * (1 + accuracy), 3.9), squeeze=False)
+    axis = results.x_axis() or results.hue_axis()
+    draw_curves(panels[0, 0], results, dynamics, "loss", axis)
+    panels[0, 0].set(yscale="log", ylabel="loss", title="loss")
+    if accuracy:
+        draw_curves(panels[0, 1], results, dynamics, "accuracy", axis)
+        panels[0, 1].set(ylabel="accuracy", title="accuracy", ylim=(0, 1.03))
+        panels[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
+    learning_legend(panels[0, -1], results, dynamics, axis)
+    notes = [results.fixed_text([axis]), "mean over seeds" if results.seeds() else ""]
+    title(figure, results, "learning curves", ", ".join(n for n in notes if n))
+    return figure
+
+
+def draw_curves(axes, results, dynamics, what, axis):
+    lowest = np.inf
+    for select, _, color in lines_along(results, axis):
+        for which, style in (("train", "--"), ("test", "-")):
+            name = f"{which}_{what}"
+            if name not in dynamics:
+                continue
+            curve, spread, count = results.reduce(dynamics[name], [axis])
+            time = results.reduce(dynamics["time"], [axis])[0]
+            x, y, s = (v.isel({k: i for k, i in select.items() if k in v.dims}).values
+                       for v in (time, curve, spread))
+            keep = x > 0
+            axes.plot(x[keep], y[keep], style, color=color)
+            if which == "test" and count > 1:
+                axes.fill_between(x[keep], (y - s)[keep], (y + s)[keep], color=color, alpha=0.15, linewidth=0)
+            lowest = min(lowest, np.nanmin(y)) if which == "test" else lowest
+    time_axis(axes, dynamics)
+    if what == "loss" and np.isfinite(lowest) and lowest > 0:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], lowest * 1e-4)) # training loss goes to 0
+
+
+def learning_legend(axes, results, dynamics, axis):
+    for which, style in (("test", "-"), ("train", "--")):
+        if any(name.startswith(which + "_") for name in dynamics):
+            axes.plot([], [], style, color="black", label=which)
+    for _, name, color in lines_along(results, axis):
+        if name is not None:
+            axes.plot([], [], color=color, linewidth=3, label=f"{label(axis)} {name}")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+
+
+STUDY = [  # group, variable, title, logarithmic
+    ("dynamics", "test_accuracy_infinity", "test accuracy, infinite time", False),
+    ("dynamics", "test_loss_infinity", "test loss, infinite time", False),
+    ("", "lambda_max", r"largest eigenvalue $\lambda_1$", False),
+    ("", "effective_rank", "effective rank", False),
+    ("", "alignment", "kernel-target alignment", False),
+    ("", "condition_number", "condition number", True),
+]
+
+
+def draw_study(results, path, text):
+    axis = results.x_axis()
+    if axis is None:
+        return None
+    rows = []
+    for group, name, what, logarithmic in STUDY:
+        data = results.root if group == "" else results.group(group)
+        if data is not None and name in data and axis in data[name].dims and np.isfinite(data[name]).any():
+            rows.append((data[name], what, logarithmic))
+    if not rows:
+        return None
+    columns = min(3, len(rows))
+    height = -(-len(rows) // columns)
+    figure, panels = plt.subplots(height, columns, figsize=(3.5 * columns, 2.8 * height + 0.6), squeeze=False)
+    for panel in panels.flat[len(rows):]:
+        panel.set_visible(False)
+    for panel, (data, what, logarithmic) in zip(panels.flat, rows):
+        count = draw_against(panel, results, data, axis, logarithmic)
+        panel.set_title(what)
+        if "accuracy" in what:
+            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    if results.hue_axis():
+        panels[0, 0].legend(title=label(results.hue_axis()))
+    notes = [results.fixed_text([axis, results.hue_axis()]),
+             f"mean and standard deviation over {count} seeds" if count > 1 else ""]
+    title(figure, results, f"{label(axis)} study", ", ".join(n for n in notes if n))
+    return figure
+
+
+def draw_against(axes, results, data, axis, logarithmic):
+    hue = results.hue_axis()
+    mean, spread, count = results.reduce(data, [axis, hue])
+    x = results.root[axis].values.astype(float)
+    geometric = len(x) > 2 and x.min() > 0 and x.max() / x.min() >= 8
+    lines = lines_along(results, hue)
+    for k, (select, name, color) in enumerate(lines):
+        shift = 0.03 * (k - (len(lines) - 1) / 2) # so that error bars do not hide each other
+        where = x * 2**shift if geometric else x + shift * np.ptp(x) / len(x)
+        marker = "osD^vP*"[k % 7]
+        axes.errorbar(where, mean.isel(select).values, spread.isel(select).values if count > 1 else None,
+                      color=color, marker=marker, markersize=4, capsize=2.5, linewidth=1.2, label=name)
+    axes.set_xlabel(label(axis))
+    if geometric:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(x))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    if logarithmic and np.nanmin(mean.values) > 0:
+        axes.set_yscale("log")
+    return count
+
+
+KINDS = {"kernel": draw_kernel, "spectrum": draw_spectrum, "trajectories": draw_trajectories,
+         "learning": draw_learning, "risk": draw_risk, "study": draw_study}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", metavar="DIR", help="output.directory of a run")
+    parser.add_argument("--point", metavar="ID", help="the point to show (start of its id); "
+                        "default: the last value of each axis and the first seed")
+    parser.add_argument("--format", action="append", choices=["png", "pdf", "svg"],
+                        help="may be given several times; default: png and pdf")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    results = Results(options.directory)
+    path, text = results.point(options.point)
+    folder = results.path / "figures"
+    folder.mkdir(exist_ok=True)
+    plt.rcParams.update(STYLE)
+    for kind, draw in KINDS.items():
+        figure = draw(results, path, text)
+        if figure is None:
+            continue
+        name = f"{results.x_axis()}_study" if kind == "study" else kind
+        for suffix in options.format or ["png", "pdf"]:
+            figure.savefig(folder / f"{name}.{suffix}")
+        plt.close(figure)
+        print(folder / f"{name}.{(options.format or ['png'])[0]}")
+
+
+if __name__ == "__main__":
+    main()
