@@ -29,13 +29,14 @@ static inline void fail_once(const ntk_comm *comm, collective_job *job, void *co
   }
 }
 
-/* The first and the last passage of every check that the job comes by, on each rank in turn.  A
- * hang is caught by the time limit of the test.  Returns the number of failed runs. */
+/* Every check that the job comes by, on each rank in turn: all its passages, or a hundred of them
+ * with the first and the last.  A hang is caught by the time limit of the test.  Returns the number
+ * of failed runs. */
 static inline int sweep_faults_everywhere(const ntk_comm *comm, collective_job *job,
                                           void *context) {
   enum { MOST = 1000 };
-  ntk_fault_site *site[MOST];
-  long passages[MOST];
+  ntk_fault_site *site[MOST] = {0};
+  long passages[MOST] = {0};
   int64_t mine = 0;
   int runs = 0;
 
@@ -57,9 +58,13 @@ static inline int sweep_faults_everywhere(const ntk_comm *comm, collective_job *
       long last = victim ? passages[k] - 1 : 0;
 
       ntk_comm_broadcast(comm, rank, &last, sizeof(last));
-      fail_once(comm, job, context, victim ? site[k] : NULL, 0);
-      if (last > 0) fail_once(comm, job, context, victim ? site[k] : NULL, last);
-      runs += last > 0 ? 2 : 1;
+      const long step = last / 100 + 1;
+
+      for (long p = 0; p < last; p += step, ++runs) {
+        fail_once(comm, job, context, victim ? site[k] : NULL, p);
+      }
+      fail_once(comm, job, context, victim ? site[k] : NULL, last);
+      ++runs;
     }
   }
   ntk_fault_reset();

@@ -19,8 +19,8 @@ static ntk_status passes_on(int loops) {
 }
 
 static void check_statuses(void) {
-#define X(status, code, words)                         \
-  EXPECT(ntk_status_exit_code(status) == (code));      \
+#define X(status, code, words)                    \
+  EXPECT(ntk_status_exit_code(status) == (code)); \
   EXPECT_TEXT(ntk_status_text(status), words);
   NTK_STATUS_LIST(X)
 #undef X
@@ -53,7 +53,7 @@ static void check_faults(void) {
 
   EXPECT(strstr(inner->file, "t000_error") && inner->line + 1 == last->line);
   for (long passage = 0; passage < 4; ++passage) {
-    char wanted[16];
+    char wanted[32];
 
     (void)snprintf(wanted, sizeof(wanted), "k = %ld", passage);
     ntk_fault_reset();

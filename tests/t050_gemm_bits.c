@@ -16,7 +16,9 @@
 
 #include "test.h"
 
-enum { SAMPLES = 512, MOST_K = 1024, SELECTIONS = 8 };
+enum { MOST_K = 1024, SELECTIONS = 8 };
+
+#define SAMPLES INT64_C(512)
 
 /* Which samples: first, first + step, ... modulo SAMPLES. */
 typedef struct selection {
@@ -24,15 +26,15 @@ typedef struct selection {
 } selection;
 
 static const selection selections[SELECTIONS] = {
-    {1, 0, 1}, {1, 333, 1}, {7, 5, 1}, {64, 1, 3}, {65, 100, 1}, {129, 31, 5}, {200, 8, 7},
-    {500, 3, 1},
+    {1, 0, 1},    {1, 333, 1},  {7, 5, 1},   {64, 1, 3},
+    {65, 100, 1}, {129, 31, 5}, {200, 8, 7}, {500, 3, 1},
 };
 
 typedef struct problem {
   ntk_dtype dtype;
-  int64_t k;    /* summed over */
-  void *a, *b;  /* [SAMPLES][k] */
-  void *whole;  /* result of all samples */
+  int64_t k;   /* summed over */
+  void *a, *b; /* [SAMPLES][k] */
+  void *whole; /* result of all samples */
 } problem;
 
 static uint64_t mix(uint64_t x) {
@@ -56,8 +58,8 @@ static void gather(const problem *p, const void *from, const selection *s, void 
   for (int64_t i = 0; i < s->count; ++i) {
     const int64_t sample = (s->first + i * s->step) % SAMPLES;
 
-    memcpy(ntk_array_at(p->dtype, to, i * p->k),
-           ntk_array_const_at(p->dtype, from, sample * p->k), row);
+    memcpy(ntk_array_at(p->dtype, to, i * p->k), ntk_array_const_at(p->dtype, from, sample * p->k),
+           row);
   }
 }
 

@@ -5,11 +5,14 @@
 
 #include "test.h"
 
-static const ntk_field time_field = {
-    .name = "time", .dimensions = "time", .units = "s", .long_name = "training time",
-    .source = "D1", .kind = NTK_KIND_REAL};
-static const ntk_field curve = {.name = "prediction", .dimensions = "time  shown output ",
-                                .kind = NTK_KIND_SINGLE};
+static const ntk_field time_field = {.name = "time",
+                                     .dimensions = "time",
+                                     .units = "s",
+                                     .long_name = "training time",
+                                     .source = "D1",
+                                     .kind = NTK_KIND_REAL};
+static const ntk_field curve = {
+    .name = "prediction", .dimensions = "time  shown output ", .kind = NTK_KIND_SINGLE};
 static const ntk_field names = {.name = "layer", .dimensions = "layer", .kind = NTK_KIND_TEXT};
 static const ntk_field flag = {.name = "done", .dimensions = "", .kind = NTK_KIND_FLAG};
 

@@ -101,7 +101,8 @@ static void expect_numbers(const char *type, int size, const void *numbers, cons
 
 /* Little-endian machines only; the reader itself assembles bytes and does not care. */
 static void element_types(void) {
-  expect_numbers("f4", 4, (float[]){1.5F, -0.1F, 3e38F}, (double[]){1.5, (double)-0.1F, (double)3e38F});
+  expect_numbers("f4", 4, (float[]){1.5F, -0.1F, 3e38F},
+                 (double[]){1.5, (double)-0.1F, (double)3e38F});
   expect_numbers("f8", 8, (double[]){1.5, -0.1, 1e300}, (double[]){1.5, -0.1, 1e300});
   expect_numbers("i1", 1, (int8_t[]){-128, -1, 127}, (double[]){-128, -1, 127});
   expect_numbers("i2", 2, (int16_t[]){-32768, -1, 77}, (double[]){-32768, -1, 77});
@@ -339,7 +340,9 @@ static void missing_files(void) {
   expect_refused("{source: npy, inputs: nowhere/x, labels: y}", NTK_E_MISSING, "/nowhere/x");
   expect_refused("{source: idx, inputs: ., labels: y}", NTK_E_IO, "not a regular file");
   expect_refused("{source: fashion_mnist, path: nowhere}", NTK_E_MISSING,
-                 "train-images-idx3-ubyte.gz is missing; install the package dataset-fashion-mnist");
+                 "nowhere/train-images-idx3-ubyte.gz is missing");
+  expect_refused("{source: fashion_mnist, path: nowhere}", NTK_E_MISSING,
+                 "install the package dataset-fashion-mnist, or set data.path");
 }
 
 /* The folder of fashion_mnist may hold the files uncompressed. */

@@ -259,6 +259,10 @@ static void refusals(void) {
   refused("classes: [10, 3, 7, 20], train: {count: 50}, test: {count: 11}", NTK_E_INPUT,
           "data.test.count: 11 samples are wanted, but there are only 10");
   refused("classes: [10, 3, 7, 20], test: {count: 60}", NTK_E_INPUT, "leave none to train on");
+  refused("classes: [10, 3, 7, 20], train: {count: 36, balanced: true}, "
+          "test: {count: 4, balanced: true}", NTK_E_INPUT, "there are only 3 balanced ones");
+  refused("classes: [10, 3, 7, 20], train: {count: 59}, test: {count: 4, balanced: true}",
+          NTK_E_INPUT, "4 samples are wanted");
   refused("classes: [10, 99]", NTK_E_INPUT, "no sample with label 99");
   refused("train: {count: 2}", NTK_E_INPUT, "no sample with label 0");
   refused("classes: all, targets: sign", NTK_E_CONFIG, "sign needs 2 classes");

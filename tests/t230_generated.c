@@ -43,6 +43,15 @@ static void grid_points(void) {
     EXPECT(data.test.inputs[i] == i && data.test.targets[i] == 2 * i);
   }
   ntk_data_destroy(&data);
+  for (int n = 2; n < 200; ++n) { /* also where n - 1 rounded steps do not end at b */
+    char yaml[128];
+
+    (void)snprintf(yaml, sizeof(yaml), "{source: grid, interval: [0.1, 0.9], train: {count: %d}}",
+                   n);
+    load_valid(yaml, &data);
+    EXPECT(data.train.inputs[0] == 0.1 && data.train.inputs[n - 1] == 0.9);
+    ntk_data_destroy(&data);
+  }
 }
 
 /* Without a key of its own the noise is drawn from fold_in(PRNGKey(seed), 4). */

@@ -4,9 +4,8 @@
  * Method: the cached arrays are changed in place, which shows whether they are used; files are
  * rewritten; then the fault sweep over loads from every source. */
 //TEST ranks=1
-#include <hdf5.h>
-
 #include "data.h"
+#include "handles.h"
 
 enum { COUNT = 12 };
 
@@ -17,7 +16,8 @@ static const char four_yaml[] =
     "{source: npy, inputs: x.npy, labels: y.npy, test_inputs: x.npy, test_labels: y.npy,"
     " center: scalar, scale: sample_rms}";
 static const char idx_yaml[] = "{source: idx, inputs: x.gz, labels: y.idx, scale: scalar}";
-static const char hdf5_yaml[] = "{source: hdf5, path: d.h5, inputs: x, labels: x, test: {count: 1}}";
+static const char hdf5_yaml[] =
+    "{source: hdf5, path: d.h5, inputs: x, labels: x, test: {count: 1}}";
 static const char folder_yaml[] = "{source: fashion_mnist, path: .}";
 static const char grid_yaml[] =
     "{source: grid, train: {count: 9}, test: {count: 2}, noise_std: 0.1, center: feature}";
@@ -133,6 +133,10 @@ static void faults(const char *yaml) {
 
 int main(int argc, char **argv) {
   MPI_Init(&argc, &argv);
+  note_handles();
+  const int descriptor = dup(0);
+
+  EXPECT(descriptor >= 0 && close(descriptor) == 0);
   folder_create();
   write_numbers(0);
   write_idx_files();
@@ -146,7 +150,8 @@ int main(int argc, char **argv) {
   faults(folder_yaml);
   faults(grid_yaml);
   faults(gaussian_yaml);
-  EXPECT(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL) == 0);
+  expect_no_handles();
+  EXPECT(dup(0) == descriptor); /* the lowest number that is free: no file is open */
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

@@ -288,6 +288,28 @@ static void test_text_and_directories(void) {
   EXPECT_REFUSED(ntk_file_write_text(folder, "text"), NTK_E_IO, "rename");
 }
 
+/* A disk without room: an error, the old file stays, and HDF5 does not crash at the end. */
+static void test_full_disk(void) {
+  const char *path = folder_path(folder, "round.h5");
+  const long open = ntk_handles_open();
+  char temporary[5000];
+  ntk_record records[3] = {{.name = ""}};
+
+  if (access("/dev/full", W_OK) != 0) return;
+  EXPECT_OK(make_records(records));
+  for (int count = 0; count < 4; ++count) {
+    (void)snprintf(temporary, sizeof(temporary), "%s.tmp.%ld", path, (long)getpid());
+    EXPECT(symlink("/dev/full", temporary) == 0);
+    EXPECT_REFUSED(ntk_file_write(path, count, records, NULL), NTK_E_IO, "No space left");
+    EXPECT(access(temporary, F_OK) != 0);
+    EXPECT(symlink("/dev/full", temporary) == 0);
+    EXPECT_STATUS(ntk_file_write_text(path, "text"), NTK_E_IO);
+  }
+  expect_file(path, records, 3);
+  EXPECT(ntk_handles_open() == open);
+  destroy_records(records);
+}
+
 /* One variable in memory at a time. */
 static ntk_status count_up(void *context, const ntk_record *record, ntk_variable *variable) {
   double *data = NULL;
@@ -369,6 +391,7 @@ int main(int argc, char **argv) {
   test_keep();
   test_refusals();
   test_text_and_directories();
+  test_full_disk();
   test_filled();
   test_faults();
   EXPECT(ntk_memory_balance() == 0);

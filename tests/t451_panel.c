@@ -10,7 +10,7 @@
 //TEST ranks=2,4   args="129 50 64"
 //TEST ranks=1,3,4 args="3 129 1"
 //TEST ranks=2     args="0 5 8"
-//TEST ranks=1,2   args="3000 3000 64"
+//TEST ranks=1,2   args="2100 4100 64"
 #include "ntk/store/panel.h"
 
 #include <math.h>
@@ -56,13 +56,15 @@ static ntk_status make_header(int64_t cols, ntk_record *header) {
   return ntk_record_set_text(header, "key", "k");
 }
 
+static bool is_big(const ntk_matrix *m) { return m->rows * m->cols > 1000000; }
+
 static ntk_status write_matrices(const char *path, const ntk_record *header, const ntk_matrix *m) {
   const ntk_panel_matrix matrices[] = {
       {"ntk", "sample", "sample2", "neural tangent kernel", "1", "B.1", m},
       {"copy", "sample", "sample2", "the same again", "1", NULL, m},
   };
 
-  return ntk_panel_write(&comm, path, header, 2, matrices);
+  return ntk_panel_write(&comm, path, header, is_big(m) ? 1 : 2, matrices);
 }
 
 /* What a serial reader finds. */
@@ -133,6 +135,7 @@ static void expect_full_disk(const char *path, const ntk_matrix *m, const ntk_re
   EXPECT(setrlimit(RLIMIT_FSIZE, &small) == 0);
   EXPECT_STATUS(write_matrices(path, header, m), NTK_E_IO);
   EXPECT(setrlimit(RLIMIT_FSIZE, &old) == 0);
+  MPI_Barrier(comm.mpi);
   EXPECT(folder_count(folder, ".tmp.") == 0);
 }
 
@@ -161,8 +164,8 @@ static int fail_at(int rank, long number, const char *path, const ntk_record *he
   if (comm.rank == rank && site) ntk_fault_arm(site, 0);
   const ntk_status status = job(path, header, m);
 
-  expect_agreement(status);
-  EXPECT(ntk_memory_balance() == balance);
+  expect_agreement(status); /* rank 0 has removed its file by now */
+  if (ntk_memory_balance() != balance) FAIL("fault %ld of rank %d leaves memory", number, rank);
   EXPECT(folder_count(folder, ".tmp.") == 0);
   met = comm.rank == rank && site;
   if (comm.rank == rank && site && site->passages > 0) EXPECT(status != NTK_OK);
@@ -195,16 +198,16 @@ static void test(int64_t rows, int64_t cols, int64_t block) {
   fill(&m);
   EXPECT_OK(write_matrices(full, &header, &m));
   EXPECT(folder_count(folder, ".tmp.") == 0);
-  if (comm.rank == 0) {
-    expect_file(full, rows, cols, "ntk");
-    expect_file(full, rows, cols, "copy");
-  }
-  for (int64_t b = 1; b <= 64; b *= 8) expect_read(full, rows, cols, b);
+  if (comm.rank == 0) expect_file(full, rows, cols, "ntk");
+  if (comm.rank == 0 && !is_big(&m)) expect_file(full, rows, cols, "copy");
+  for (int64_t b = is_big(&m) ? 64 : 1; b <= 64; b *= 8) expect_read(full, rows, cols, b);
   expect_refusals(full, &m, &header);
   if (rows * cols > 10000) expect_full_disk(full, &m, &header);
-  expect_read(full, rows, cols, block);
-  if (rows > 0) expect_nan_refused(full, &m, &header);
-  if (rows * cols < 100000) sweep(full, &header, &m);
+  if (!is_big(&m)) {
+    expect_read(full, rows, cols, block);
+    if (rows > 0) expect_nan_refused(full, &m, &header);
+    sweep(full, &header, &m);
+  }
   ntk_record_destroy(&header);
   ntk_matrix_destroy(&m);
 }

@@ -139,6 +139,7 @@ static void test_case(const ntk_grid *grid, const truth *t, int64_t block, ntk_d
   ntk_deal deal = {0}, test_deal = {0};
   arrays rows = {0}, cols = {0}, test_rows = {0}, shared = {0};
   ntk_side unused;
+  ntk_scratch scratch = {0};
   ntk_pair_sums sums = {0};
   ntk_assembly job = {.dtype = dtype, .factor = &factor, .lower = true, .matrix = &gram};
   ntk_assembly other = {.dtype = dtype, .factor = &factor, .matrix = &test};
@@ -159,6 +160,10 @@ static void test_case(const ntk_grid *grid, const truth *t, int64_t block, ntk_d
   job.sums = &sums;
   other.cols = job.cols;
 
+  EXPECT_OK(ntk_scratch_create(
+      dtype, (deal.row_count > test_deal.row_count ? deal.row_count : test_deal.row_count) *
+                 z->cotangents, deal.col_count * z->cotangents, &scratch));
+  job.scratch = other.scratch = &scratch;
   EXPECT_OK(ntk_assemble(&job));
   EXPECT_OK(ntk_assemble(&other));
   check_entries(t, dtype, true, &gram);
@@ -168,6 +173,7 @@ static void test_case(const ntk_grid *grid, const truth *t, int64_t block, ntk_d
   destroy_arrays(&cols);
   destroy_arrays(&test_rows);
   destroy_arrays(&shared);
+  ntk_scratch_destroy(&scratch);
   ntk_deal_destroy(&deal);
   ntk_deal_destroy(&test_deal);
   ntk_matrix_destroy(&gram);

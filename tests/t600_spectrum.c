@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
       const ntk_solver *solver = (const ntk_solver *)*row;
 
       if (!solver->solve || (solver->max_ranks > 0 && comm.size > solver->max_ranks)) continue;
-      for (int a = 1; a < argc; ++a) test_solver(&grid, solver, atoll(argv[a]));
+      for (int a = 1; a < argc; ++a) test_solver(&grid, solver, strtoll(argv[a], NULL, 10));
     }
     ntk_grid_destroy(&grid);
   }

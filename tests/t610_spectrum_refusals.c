@@ -187,7 +187,7 @@ static ntk_matrix phantom(const ntk_grid *grid, int64_t n, int64_t block) {
 
 static void test_sizes(const ntk_grid *grid) {
   const ntk_solver *pdsyevd = solver_named("pdsyevd"), *lapack = solver_named("lapack");
-  const int64_t n = 46000 * grid->comm->size;
+  const int64_t n = 46000 * (int64_t)grid->comm->size;
   ntk_matrix large = phantom(grid, n, 64);
   char advice[64];
   int ranks = 1, rows, cols;
@@ -249,7 +249,7 @@ static ntk_status job(const ntk_comm *comm, void *context) {
   ntk_status status = ntk_matrix_create(&grid, N, N, BLOCK, &m);
   if (status == NTK_OK) {
     fill(&m, 5, 1);
-    status = compute(context, &m, false, NAN, &s);
+    status = compute(*(const ntk_solver **)context, &m, false, NAN, &s);
   }
   ntk_spectrum_destroy(&s);
   ntk_matrix_destroy(&m);
@@ -272,7 +272,7 @@ int main(int argc, char **argv) {
     test_bad_matrices(&grid, solver);
     test_signs(&grid, solver);
     test_cutoff(&grid, solver);
-    EXPECT(sweep_faults_everywhere(&comm, job, (void *)(uintptr_t)solver) > 15);
+    EXPECT(sweep_faults_everywhere(&comm, job, &solver) > 15);
   }
   test_liar(&grid, 5, "residual", skewed);
   test_liar(&grid, 1, "orthogonal", stretched);

@@ -129,6 +129,8 @@ static void test_risk(const ntk_comm *comm) {
 
 /* ---- the article ---- */
 
+/* The file's bias_term carries the noise of its null modes, 2 n |lambda| / noise_variance = 2e-10,
+ * which is clipped here. */
 static void test_article_bounds(const stage *s, const char *draws) {
   static const char *const names[][2] = {
       {"effective_dimension", "article_literal/effective_dimension"},
@@ -145,7 +147,7 @@ static void test_article_bounds(const stage *s, const char *draws) {
 
   EXPECT_OK(analyse(s, "article_bounds", "{noise_variance: 0.1}", &r));
   for (size_t k = 0; k < sizeof(names) / sizeof(*names); ++k) {
-    expect_scalar(&r, names[k][0], bounds, names[k][1], 1e-10);
+    expect_scalar(&r, names[k][0], bounds, names[k][1], strstr(names[k][1], "literal") ? 1e-9 : 1e-10);
   }
   EXPECT_NEAR(scalar(&r, "in_sample_risk"), scalar(&r, "bias") + scalar(&r, "variance"), 0);
   ntk_record_destroy(&r);
@@ -172,7 +174,7 @@ static void test_article_network(const ntk_comm *comm, const char *name) {
                     "predictions: {train: all}}",
                     &r));
   const char *flow = json_find(draws, "analytic_dynamics_sum_loss");
-  for (int t = 0; t < 5; ++t) {
+  for (int64_t t = 0; t < 5; ++t) {
     expect_close("flow", 20, reals(&r, "prediction", 100) + 20 * t, get(flow, times[t], &wanted),
                  1e-10);
   }

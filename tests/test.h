@@ -12,15 +12,15 @@
 #include "ntk/base/error.h"
 #include "ntk/base/memory.h"
 
-#define FAIL(...)                                                   \
-  do {                                                              \
-    int rank_ = 0;                                                  \
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank_);                          \
-    fprintf(stderr, "rank %d: %s:%d: ", rank_, __FILE__, __LINE__); \
-    fprintf(stderr, __VA_ARGS__);                                   \
-    fputc('\n', stderr);                                            \
-    MPI_Abort(MPI_COMM_WORLD, 1);                                   \
-    exit(1);                                                        \
+#define FAIL(...)                                                         \
+  do {                                                                    \
+    int rank_ = 0;                                                        \
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank_);                                \
+    (void)fprintf(stderr, "rank %d: %s:%d: ", rank_, __FILE__, __LINE__); \
+    (void)fprintf(stderr, __VA_ARGS__);                                   \
+    (void)fputc('\n', stderr);                                            \
+    MPI_Abort(MPI_COMM_WORLD, 1);                                         \
+    exit(1);                                                              \
   } while (0)
 
 #define EXPECT(condition)                         \
@@ -51,12 +51,17 @@
 #define EXPECT_OK(call) EXPECT_STATUS(call, NTK_OK)
 
 /* The call fails with that status, and its message contains `part`. */
-#define EXPECT_REFUSED(call, wanted, part)                                                  \
-  do {                                                                                      \
-    EXPECT_STATUS(call, wanted);                                                            \
-    if (!strstr(ntk_last_error()->text, (part)))                                            \
+#define EXPECT_REFUSED(call, wanted, part)                                       \
+  do {                                                                           \
+    EXPECT_STATUS(call, wanted);                                                 \
+    if (!strstr(ntk_last_error()->text, (part)))                                 \
       FAIL("no \"%s\" in \"%s\"", (const char *)(part), ntk_last_error()->text); \
   } while (0)
+
+/* The same bits, which for floating-point numbers says more than ==. */
+static inline int same_bits(const void *a, const void *b, size_t size) {
+  return memcmp(a, b, size) == 0;
+}
 
 /* Path of a file of the repository, whatever folder the test runs in. */
 static inline const char *source_path(const char *relative) {
@@ -69,7 +74,7 @@ static inline const char *source_path(const char *relative) {
 
 /* Runs a local job again and again, each time with one passage of one check made to fail: the
  * first and the last passage of every check that the job comes by.  Each such run must fail and
- * leave no memory behind; `job` itself destroys what it made.  Returns the number of failed runs. */
+ * leave no memory behind; `job` itself destroys what it made.  Returns the number of those runs. */
 static inline int sweep_faults(ntk_status (*job)(void *context), void *context) {
   const long balance = ntk_memory_balance();
   int runs = 0;
@@ -82,7 +87,7 @@ static inline int sweep_faults(ntk_status (*job)(void *context), void *context) 
   for (ntk_fault_site *site = ntk_fault_sites(); site; site = site->next) {
     const long passages = site->passages;
 
-    for (long p = 0; p < passages; p += passages > 1 ? passages - 1 : 1, ++runs) {
+    for (long p = 0; p<passages; p += passages> 1 ? passages - 1 : 1, ++runs) {
       ntk_fault_reset();
       ntk_fault_arm(site, p);
       if (job(context) == NTK_OK) FAIL("%s:%d: fault not seen", site->file, site->line);

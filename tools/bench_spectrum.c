@@ -87,10 +87,11 @@ static ntk_status time_whole(bench *b, double *seconds) {
 
 static ntk_status call_bare(bench *b) {
   const int n = (int)b->copy.rows, lwork = (int)b->work_count, liwork = (int)b->integer_count;
+  const int one = 1;
   int info = 0;
 
-  pdsyevd_("V", "L", &n, b->copy.data, &(int){1}, &(int){1}, b->copy.descriptor, b->values,
-           b->vectors.data, &(int){1}, &(int){1}, b->vectors.descriptor, b->work, &lwork,
+  pdsyevd_("V", "L", &n, b->copy.data, &one, &one, b->copy.descriptor, b->values,
+           b->vectors.data, &one, &one, b->vectors.descriptor, b->work, &lwork,
            b->integers, &liwork, &info);
   NTK_CHECK(info == 0, NTK_E_NUMERIC, "pdsyevd failed, info = %d", info);
   return NTK_OK;
@@ -125,7 +126,7 @@ static ntk_status allocate(bench *b) {
   const ntk_grid *grid = b->gram.grid;
   const int64_t n = b->gram.rows;
 
-  b->integer_count = 7 * n + 8 * grid->cols + 2;
+  b->integer_count = 7 * n + 8 * (int64_t)grid->cols + 2;
   b->work_count = (int64_t)(b->solver->workspace(n, b->gram.block, grid->rows, grid->cols) / 8);
   NTK_TRY(NTK_NEW(n, &b->values));
   NTK_TRY(NTK_NEW(b->work_count, &b->work));
@@ -135,7 +136,7 @@ static ntk_status allocate(bench *b) {
 
 static ntk_status compare(bench *b, int rounds) {
   const ntk_comm *comm = b->gram.grid->comm;
-  double whole[MOST_ROUNDS], bare[MOST_ROUNDS];
+  double whole[MOST_ROUNDS] = {0}, bare[MOST_ROUNDS] = {0};
 
   for (int k = 0; k < rounds; ++k) {
     NTK_TRY(time_bare(b, &bare[k]));
@@ -189,7 +190,7 @@ int main(int argc, char **argv) {
     destroy(&b);
     ntk_grid_destroy(&grid);
   }
-  if (status != NTK_OK && comm.rank == 0) fprintf(stderr, "%s\n", ntk_last_error()->text);
+  if (status != NTK_OK && comm.rank == 0) (void)fprintf(stderr, "%s\n", ntk_last_error()->text);
   MPI_Finalize();
   return ntk_status_exit_code(status);
 }

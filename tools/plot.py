@@ -12,8 +12,10 @@ __doc__ = """Draws the figures of a results directory into DIR/figures.
   width_study     end results against width (or the first numeric axis), error bars over seeds
 """
 import argparse
+import os
 import pathlib
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import matplotlib
@@ -48,11 +50,9 @@ def title(figure, results, what, detail=""):
 
 
 def time_axis(axes, group):
-    unit = group.attrs.get("unit_of_time", "")
     rate = group.attrs.get("learning_rate")
-    text = "training time" + (f" ({unit})" if unit and unit != "1" else "")
     axes.set_xscale("log")
-    axes.set_xlabel(text + (f", learning rate {rate:g}" if rate is not None else ""))
+    axes.set_xlabel("training time, in steps" + (f" of learning rate {rate:.3g}" if rate is not None else ""))
     axes.xaxis.set_major_locator(LogLocator(numticks=7))
     axes.xaxis.set_minor_locator(NullLocator())
 
@@ -67,14 +67,14 @@ def positive_times(group):
 
 
 def draw_kernel(results, path, text):
-    kernel, data = open_group(path, "kernel"), open_group(path, "data")
+    kernel = open_group(path, "kernel")
     if kernel is None or "preview" not in kernel:
         return None
     values = kernel.preview.values
     figure, axes = plt.subplots(figsize=(5.8, 5.0))
     image = axes.imshow(values, interpolation="nearest", aspect="equal")
     axes.grid(False)
-    classes = shown_classes(kernel, data)
+    classes = shown_classes(kernel)
     axes.set(xlabel="training sample", ylabel="training sample")
     if classes is not None:
         mark_classes(axes, classes)
@@ -86,12 +86,9 @@ def draw_kernel(results, path, text):
     return figure
 
 
-def shown_classes(kernel, data):
+def shown_classes(kernel):
     """Class of every shown sample, None for regression."""
-    if data is None or "label" not in data:
-        return None
-    shown = kernel.preview[kernel.preview.dims[0]]
-    classes = data.label.values[shown.values.astype(int)]
+    classes = kernel["preview_label"].values if "preview_label" in kernel else np.array([])
     return classes if len(classes) and classes.min() >= 0 else None
 
 
@@ -163,8 +160,7 @@ def draw_trajectories(results, path, text):
 def shown_sample(dynamics, k):
     """(set, position) of a shown sample."""
     kind = dynamics.get("shown_set")
-    where = dynamics.get("shown_index", dynamics["shown"])
-    return (str(kind.values[k]) if kind is not None else "test"), int(where.values[k])
+    return (str(kind.values[k]) if kind is not None else "test"), int(dynamics["shown"].values[k])
 
 
 def shown_class(dynamics, data, k):
@@ -338,19 +334,30 @@ STUDY = [  # group, variable, title, logarithmic
     ("", "lambda_max", r"largest eigenvalue $\lambda_1$", False),
     ("", "effective_rank", "effective rank", False),
     ("", "alignment", "kernel-target alignment", False),
+    ("spread", "", "spread of the kernel over seeds", True),
     ("", "condition_number", "condition number", True),
 ]
+
+
+def study_rows(results, axis):
+    """(data, title, logarithmic) of the panels: the first six that the sweep has."""
+    rows = []
+    for group, name, what, logarithmic in STUDY:
+        if group == "spread":
+            data = results.kernel_spread()
+        else:
+            dataset = results.group(group) if group else results.root
+            data = dataset.get(name) if dataset is not None else None
+        if data is not None and axis in data.dims and np.isfinite(data).any():
+            rows.append((data.where(np.isfinite(data)), what, logarithmic))
+    return rows[:6]
 
 
 def draw_study(results, path, text):
     axis = results.x_axis()
     if axis is None:
         return None
-    rows = []
-    for group, name, what, logarithmic in STUDY:
-        data = results.root if group == "" else results.group(group)
-        if data is not None and name in data and axis in data[name].dims and np.isfinite(data[name]).any():
-            rows.append((data[name], what, logarithmic))
+    rows = study_rows(results, axis)
     if not rows:
         return None
     columns = min(3, len(rows))
@@ -358,11 +365,16 @@ def draw_study(results, path, text):
     figure, panels = plt.subplots(height, columns, figsize=(3.5 * columns, 2.8 * height + 0.6), squeeze=False)
     for panel in panels.flat[len(rows):]:
         panel.set_visible(False)
+    count = 1
     for panel, (data, what, logarithmic) in zip(panels.flat, rows):
-        count = draw_against(panel, results, data, axis, logarithmic)
+        count = max(count, draw_against(panel, results, data, axis, logarithmic))
         panel.set_title(what)
         if "accuracy" in what:
             panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        if "spread" in what:
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g}%"))
+            panel.yaxis.set_minor_locator(NullLocator())
     if results.hue_axis():
         panels[0, 0].legend(title=label(results.hue_axis()))
     notes = [results.fixed_text([axis, results.hue_axis()]),
@@ -408,22 +420,31 @@ def arguments():
     return parser.parse_args()
 
 
+def save(kind, results, point, formats):
+    """Draws one figure; the path of its first file, None if the results have nothing for it."""
+    plt.rcParams.update(STYLE)
+    figure = KINDS[kind](results, *point)
+    if figure is None:
+        return None
+    name = f"{results.x_axis()}_study" if kind == "study" else kind
+    files = [results.path / "figures" / f"{name}.{suffix}" for suffix in formats]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, for all formats
+    for file in files:
+        figure.savefig(file)
+    return files[0]
+
+
 def main():
     options = arguments()
     results = Results(options.directory)
-    path, text = results.point(options.point)
-    folder = results.path / "figures"
-    folder.mkdir(exist_ok=True)
-    plt.rcParams.update(STYLE)
-    for kind, draw in KINDS.items():
-        figure = draw(results, path, text)
-        if figure is None:
-            continue
-        name = f"{results.x_axis()}_study" if kind == "study" else kind
-        for suffix in options.format or ["png", "pdf"]:
-            figure.savefig(folder / f"{name}.{suffix}")
-        plt.close(figure)
-        print(folder / f"{name}.{(options.format or ['png'])[0]}")
+    point = results.point(options.point)
+    (results.path / "figures").mkdir(exist_ok=True)
+    formats = options.format or ["png", "pdf"]
+    with ProcessPoolExecutor(min(len(KINDS), len(os.sched_getaffinity(0)))) as pool:
+        for file in [pool.submit(save, kind, results, point, formats) for kind in KINDS]:
+            if file.result() is not None:
+                print(file.result())
 
 
 if __name__ == "__main__":

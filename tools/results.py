@@ -2,6 +2,7 @@
 import pathlib
 import sys
 
+import h5py
 import numpy as np
 import xarray as xr
 import yaml
@@ -16,9 +17,7 @@ def open_group(path, group=None):
     try:
         with xr.open_dataset(path, group=group, engine="h5netcdf") as data:
             return data.load()
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, ValueError) and "group" not in str(error):
-            raise
+    except (OSError, KeyError):
         return None
 
 
@@ -47,6 +46,33 @@ class Results:
     def group(self, name):
         """A group of the sweep (of the point, if there is only one), or None."""
         return open_group(self.merged if self.axes else self.points[0], name)
+
+    def kernel_spread(self):
+        """Relative deviation of the shown kernel from its mean over seeds, or None."""
+        seeds = [a for a in self.seeds() if self.root.sizes[a] > 1]
+        if not seeds:
+            return None
+        preview = self._previews()
+        if preview is None:
+            return None
+        shown = list(preview.dims[-2:])
+        mean = preview.mean(seeds)
+        return np.sqrt(((preview - mean) ** 2).sum(shown).mean(seeds) / (mean**2).sum(shown))
+
+    def _previews(self):
+        """The shown part of every point's kernel, stacked; NaN where there is none."""
+        found = {}
+        for path in self.points:
+            with h5py.File(path) as file:
+                if "kernel/preview" in file:
+                    found[path.parent.name] = file["kernel/preview"][()]
+        shapes = {v.shape for v in found.values()}
+        if len(shapes) != 1:
+            return None
+        ids = self.root.point_id
+        empty = np.full(shapes.pop(), np.nan)
+        stack = np.array([found.get(str(i), empty) for i in ids.values.flat])
+        return xr.DataArray(stack.reshape(*ids.shape, *empty.shape), dims=(*ids.dims, "shown", "shown2"))
 
     # Which axis is drawn along x, which one by colour, which are averaged.
 

@@ -9,13 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import numpy as np
 
-from results import Results, is_seed, label, open_group
-
-
-def value(results, data, position):
-    """Mean over everything but the x axis, with the standard deviation."""
-    part = data if position is None else data.isel({results.x_axis(): position})
-    return float(part.mean()), float(part.std())
+from results import Results, label
 
 
 def rows(results):
@@ -34,10 +28,10 @@ def rows(results):
     elif "lambda_max" in results.root:
         found.append(("eigenvalue 1", lambda m, s: f"{m:.4g}", results.root.lambda_max))
     if dimension is not None:
-        found.append(("effective dimension", lambda m, s: f"{m:.1f}", at_ridge(dimension, 1e-2)))
-    spread = kernel_spread(results)
+        found.append(("effective dimension", lambda m, s: f"{m:.1f}", at_ridge(dimension, 1.0)))
+    spread = results.kernel_spread()
     if spread is not None:
-        found.append(("kernel's spread over seeds", lambda m, s: f"{100 * m:.1f} %", spread))
+        found.append(("kernel's spread", lambda m, s: f"{100 * m:.1f} %", spread))
     return found
 
 
@@ -52,39 +46,33 @@ def at_ridge(dimension, relative):
     return dimension.df1.isel({along: int(np.abs(np.log(mean / relative)).argmin())})
 
 
-def kernel_spread(results):
-    """Relative deviation of the shown kernel between seeds: how random a kernel of that width is."""
-    kernel, seeds = results.group("kernel"), results.seeds()
-    if kernel is None or "preview" not in kernel or not seeds or results.root.sizes[seeds[0]] < 2:
-        return None
-    preview = kernel.preview
-    shown = list(preview.dims[-2:])
-    mean = preview.mean(seeds[0])
-    return np.sqrt(((preview - mean) ** 2).sum(shown).mean(seeds[0]) / (mean**2).sum(shown))
-
-
 def table(results):
-    axis, found = results.x_axis(), rows(results)
-    positions = [None] if axis is None else range(results.root.sizes[axis])
-    head = [label(axis) if axis else ""] + [name for name, _, _ in found]
-    lines = [[str(results.root[axis].values[k]) if axis else ""]
-             + [text(*value(results, data, k)) for _, text, data in found] for k in positions]
-    width = [max(map(len, column)) for column in zip(head, *lines)]
-    for line in [head, *lines]:
+    """Lines of a table: one row per value of the axes that the figures draw, seeds averaged."""
+    axes = [a for a in (results.x_axis(), results.hue_axis()) if a is not None]
+    columns = [(name, text, *results.reduce(data, axes)[:2]) for name, text, data in rows(results)]
+    lines = [[*map(label, axes), *(name for name, *_ in columns)]]
+    for position in np.ndindex(*(results.root.sizes[a] for a in axes)):
+        at = dict(zip(axes, position))
+        lines.append([str(results.root[a].values[k]) for a, k in at.items()]
+                     + [text(float(mean.isel(at)), float(spread.isel(at))) for _, text, mean, spread in columns])
+    width = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
         yield "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, width)).rstrip()
 
 
 def explain(results):
     found = [name for name, _, _ in rows(results)]
-    averaged = [label(a) for a in results.axes if a != results.x_axis()]
-    if averaged:
-        yield f"Each row is the mean over {' and '.join(averaged)}."
+    axes = [results.x_axis(), results.hue_axis()]
+    if results.seeds():
+        yield "Mean and standard deviation over seeds" + (
+            f", at {results.fixed_text(axes)}." if results.fixed_text(axes) else ".")
     if "test accuracy" in found:
-        yield "Test accuracy is that of the linearised network, trained for infinite time."
+        yield "Test accuracy: of the linearised network after infinite training time."
     if "effective dimension" in found:
-        yield "Effective dimension: tr K (K + mu)^-1 at the ridge mu = 0.01 tr K / n."
-    if "kernel's spread over seeds" in found:
-        yield "The kernel's spread over seeds shrinks with width: wide networks share one kernel."
+        yield "Effective dimension: tr K (K + mu)^-1 at the ridge mu = tr K / n."
+    if "kernel's spread" in found:
+        yield ("Kernel's spread: how much it differs from seed to seed, relative to their mean.  It falls as\n"
+               "width grows: wide networks share one kernel.")
 
 
 def main():

@@ -56,8 +56,8 @@ static ntk_status fill(const ntk_view *view, const bounds_settings *settings,
   double df1 = 0, df2 = 0;
 
   ntk_filter_dimensions(view->spectrum, mu, &df1, &df2);
-  const double bias_article = ntk_filter_bias(view, mu, n) / o;
-  const double bias = ntk_filter_bias(view, mu, 1) / (n * o);
+  const double bias_article = ntk_filter_bias(view, mu / n) / o; /* 1 + n lambda / mu */
+  const double bias = ntk_filter_bias(view, mu) / (n * o);
   const double variance_article = mu * df1 / n, variance = mu * df2 / n;
   const double value[] = {df1,
                           sqrt(trace / n),

@@ -10,10 +10,10 @@
  * Rows and columns are those of the kernel: n and O, or n O and 1 for full outputs.  In both cases
  * element e of an array [n][O] is row e / columns, column e % columns of a right-hand side.  Only
  * the loss constant counts samples: c = n, n O by `loss`, of the set whose loss it is. */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "filter.h"
 #include "ntk/base/memory.h"
 #include "rows.h"
 #include "rule.h"
@@ -162,18 +162,18 @@ static bool has_accuracy(const ntk_view *view, const double *y, const int64_t *l
   return label && view->outputs == view->classes;
 }
 
-static ntk_status check_shown(const char *name, const set *s) {
-  for (int64_t k = 0; k < s->shown.count; ++k) {
-    NTK_CHECK(!s->shown.item || s->shown.item[k] < s->samples, NTK_E_CONFIG,
-              "dynamics.predictions.%s: there is no sample %lld, there are %lld", name,
-              (long long)s->shown.item[k], (long long)s->samples);
-  }
-  return NTK_OK;
-}
-
 /* `all` has no list of items. */
 static int64_t shown_sample(const set *s, int64_t k) {
   return s->shown.item ? s->shown.item[k] : k;
+}
+
+static ntk_status check_shown(const char *name, const set *s) {
+  for (int64_t k = 0; k < s->shown.count; ++k) {
+    NTK_CHECK(shown_sample(s, k) < s->samples, NTK_E_CONFIG,
+              "dynamics.predictions.%s: there is no sample %lld, there are %lld", name,
+              (long long)shown_sample(s, k), (long long)s->samples);
+  }
+  return NTK_OK;
 }
 
 static ntk_status open_sets(course *c) {
@@ -262,13 +262,12 @@ static void close_course(course *c) {
 /* Mode k: left and weight at the batch's times. */
 static void fill_mode(course *c, int64_t first, int64_t count, int64_t k) {
   const ntk_spectrum *s = c->view->spectrum;
-  const double lambda = s->eigenvalue[k];
-  const double noise = (double)s->n * DBL_EPSILON * s->eigenvalue[0];
+  const double lambda = ntk_filter_lambda(s, k);
   double *left = c->left + k * c->batch, *weight = c->weight + k * c->batch;
 
-  if (lambda > noise) c->rule->factors(c->rate, lambda, count, c->time + first, left, weight);
+  if (lambda > 0) c->rule->factors(c->rate, lambda, count, c->time + first, left, weight);
   for (int64_t t = 0; t < count; ++t) {
-    if (isinf(c->time[first + t]) ? lambda <= s->cutoff : lambda <= noise) {
+    if (isinf(c->time[first + t]) ? lambda <= s->cutoff : lambda == 0) {
       left[t] = 1;
       weight[t] = 0;
     }
@@ -283,10 +282,9 @@ static void sum_modes(course *c, int64_t first, int64_t count) {
     double residual = 0, distance = 0;
 
     for (int64_t k = view->rows - 1; k >= 0; --k) { /* small terms first */
-      const double *r = view->residual_coefficient + k * view->columns;
-      double power = 0, left = c->left[k * c->batch + t], weight = c->weight[k * c->batch + t];
+      const double left = c->left[k * c->batch + t], weight = c->weight[k * c->batch + t];
+      const double power = ntk_filter_power(view, view->residual_coefficient, k);
 
-      for (int64_t o = 0; o < view->columns; ++o) power += r[o] * r[o];
       residual += left * left * power;
       distance += view->spectrum->eigenvalue[k] * weight * weight * power;
     }

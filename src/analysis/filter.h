@@ -7,18 +7,22 @@
 
 #include "ntk/analysis/analysis.h"
 
-/* Local.  lambda / (lambda + mu): the share of a mode that ridge regression keeps.  mu = 0 is the
+/* Local.  Eigenvalue k; 0 if it is within rounding of 0, n eps lambda_max, so that small ridges and
+ * long times do not bring out noise.  (The cutoff may be larger; it is for inverses only.) */
+double ntk_filter_lambda(const ntk_spectrum *spectrum, int64_t k);
+
+/* Local.  The share of mode k that ridge regression keeps, lambda / (lambda + mu).  mu = 0 is the
  * pseudo-inverse: 1 above the cutoff, else 0. */
-double ntk_filter_ridge(double lambda, double mu, double cutoff);
+double ntk_filter_ridge(const ntk_spectrum *spectrum, int64_t k, double mu);
 
 /* Local.  The share it loses, mu / (lambda + mu), without cancellation. */
-double ntk_filter_ridge_rest(double lambda, double mu, double cutoff);
+double ntk_filter_ridge_rest(const ntk_spectrum *spectrum, int64_t k, double mu);
 
 /* Local.  df1 = sum F and df2 = sum F^2 of ridge mu, F1. */
 void ntk_filter_dimensions(const ntk_spectrum *spectrum, double mu, double *df1, double *df2);
 
-/* Local.  sum over modes and columns of (mu / (scale lambda + mu))^2 b^2 with b = V^T y. */
-double ntk_filter_bias(const ntk_view *view, double mu, double scale);
+/* Local.  sum over modes and columns of (mu / (lambda + mu))^2 b^2 with b = V^T y. */
+double ntk_filter_bias(const ntk_view *view, double mu);
 
 /* Local.  Squares of row k of a block of coefficients, summed over its columns. */
 double ntk_filter_power(const ntk_view *view, const double *coefficient, int64_t k);

@@ -59,7 +59,7 @@ static ntk_status fill(const ntk_view *view, const risk_settings *settings, ntk_
     double df1 = 0, df2 = 0;
 
     ntk_filter_dimensions(view->spectrum, ridge[k], &df1, &df2);
-    bias2[k] = ntk_filter_bias(view, ridge[k], 1) / values;
+    bias2[k] = ntk_filter_bias(view, ridge[k]) / values;
     variance[k] = settings->noise_variance * df2 / n;
     risk[k] = bias2[k] + variance[k];
   }

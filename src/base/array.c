@@ -65,8 +65,8 @@ static void multiply(ntk_dtype dtype, int64_t m, int64_t n, int64_t k, double al
     cblas_dgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, alpha, a.data, lda,
                 b.data, ldb, beta, c, ld);
   } else {
-    cblas_sgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, (float)alpha,
-                a.data, lda, b.data, ldb, (float)beta, c, ld);
+    cblas_sgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, (float)alpha, a.data,
+                lda, b.data, ldb, (float)beta, c, ld);
   }
 }
 
@@ -103,15 +103,23 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
 char *openblas_get_config(void);
 char *openblas_get_corename(void);
 
-const char *ntk_blas_config(void) { return openblas_get_config(); }
+const char *ntk_blas_config(void) {
+  return openblas_get_config();
+}
 
-const char *ntk_blas_core(void) { return openblas_get_corename(); }
+const char *ntk_blas_core(void) {
+  return openblas_get_corename();
+}
 
 #else
 
-const char *ntk_blas_config(void) { return "unknown"; }
+const char *ntk_blas_config(void) {
+  return "unknown";
+}
 
-const char *ntk_blas_core(void) { return "unknown"; }
+const char *ntk_blas_core(void) {
+  return "unknown";
+}
 
 #endif
 
@@ -134,6 +142,7 @@ static const kernel_set kernel_sets[] = {
     {"Piledriver", 256, false, false},
     {"Bulldozer", 256, false, false},
     {"Sandybridge", 256, false, false},
+    {"Prescott", 128, true, true},
     {NULL, 128, false, false},
 };
 
@@ -186,6 +195,8 @@ void ntk_blas_adopt_core(char **argv) {
 
 #else
 
-void ntk_blas_adopt_core(char **argv) { (void)argv; }
+void ntk_blas_adopt_core(char **argv) {
+  (void)argv;
+}
 
 #endif

@@ -70,7 +70,7 @@ ntk_status ntk_raise(ntk_status status, const char *format, ...) {
 
 /* Dying by signal makes mpirun and srun take the whole job down, so base needs no MPI here. */
 _Noreturn void ntk_panic(const char *where, int line, const char *condition) {
-  fflush(stdout);
-  fprintf(stderr, "%s:%d: assertion failed: %s\n", where, line, condition);
+  (void)fflush(stdout);
+  (void)fprintf(stderr, "%s:%d: assertion failed: %s\n", where, line, condition);
   abort();
 }

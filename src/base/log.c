@@ -27,5 +27,5 @@ void ntk_log(const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(line, sizeof(line), format, args);
   va_end(args);
-  fprintf(stderr, "[%8.2f s] %s\n", ntk_now() - start, line);
+  (void)fprintf(stderr, "[%8.2f s] %s\n", ntk_now() - start, line);
 }

@@ -46,6 +46,7 @@ static ntk_status grow(ntk_arena *arena, size_t bytes) {
   struct ntk_arena_chunk *chunk = NULL;
 
   NTK_TRY(ntk_new(1, sizeof(*chunk) + size, &chunk));
+  NTK_ASSERT(chunk);
   chunk->next = arena->chunks;
   chunk->size = size;
   arena->chunks = chunk;

@@ -25,7 +25,9 @@ ntk_rng_key ntk_rng_seed(int64_t seed, bool wide) {
   return (ntk_rng_key){{wide ? (uint32_t)(bits >> 32) : 0, (uint32_t)bits}};
 }
 
-ntk_rng_key ntk_rng_fold_in(ntk_rng_key key, uint32_t data) { return encrypt(key, 0, data); }
+ntk_rng_key ntk_rng_fold_in(ntk_rng_key key, uint32_t data) {
+  return encrypt(key, 0, data);
+}
 
 /* Word j of `words` in the original layout: the counters 0 ... words - 1 are cut into halves, and
  * the cipher takes one counter from each; with an odd number the second half ends with a 0. */
@@ -42,8 +44,8 @@ ntk_rng_key ntk_rng_split(ntk_rng_layout layout, ntk_rng_key key, int64_t count,
   if (layout == NTK_RNG_PARTITIONABLE) {
     return encrypt(key, (uint32_t)((uint64_t)index >> 32), (uint32_t)index);
   }
-  return (ntk_rng_key){{original_word(key, 2 * count, 2 * index),
-                        original_word(key, 2 * count, 2 * index + 1)}};
+  return (ntk_rng_key){
+      {original_word(key, 2 * count, 2 * index), original_word(key, 2 * count, 2 * index + 1)}};
 }
 
 /* The two words of each of the elements [first, first + BLOCK). */
@@ -76,7 +78,9 @@ static void block32(const ntk_draw *draw, int64_t first, uint32_t bits[BLOCK]) {
   }
 }
 
-static uint64_t join(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
+static uint64_t join(uint32_t high, uint32_t low) {
+  return (uint64_t)high << 32 | low;
+}
 
 static void block64(const ntk_draw *draw, int64_t first, uint64_t bits[BLOCK]) {
   uint32_t high[BLOCK], low[BLOCK];
@@ -191,8 +195,8 @@ void ntk_rng_uniform(const ntk_draw *draw, ntk_dtype dtype, double low, double h
  * singles, so it runs over whole blocks. */
 
 static const double centre64[] = {
-    -3.6444120640178196996e-21, -1.685059138182016589e-19, 1.2858480715256400167e-18,
-    1.115787767802518096e-17,   -1.333171662854620906e-16, 2.0972767875968561637e-17,
+    -3.6444120640178196996e-21, -1.685059138182016589e-19,  1.2858480715256400167e-18,
+    1.115787767802518096e-17,   -1.333171662854620906e-16,  2.0972767875968561637e-17,
     6.6376381343583238325e-15,  -4.0545662729752068639e-14, -8.1519341976054721522e-14,
     2.6335093153082322977e-12,  -1.2975133253453532498e-11, -5.4154120542946279317e-11,
     1.051212273321532285e-09,   -4.1126339803469836976e-09, -2.9070369957882005086e-08,
@@ -202,12 +206,12 @@ static const double centre64[] = {
 };
 
 static const double tail64[] = {
-    2.2137376921775787049e-09,  9.0756561938885390979e-08,  -2.7517406297064545428e-07,
-    1.8239629214389227755e-08,  1.5027403968909827627e-06,  -4.013867526981545969e-06,
-    2.9234449089955446044e-06,  1.2475304481671778723e-05,  -4.7318229009055733981e-05,
-    6.8284851459573175448e-05,  2.4031110387097893999e-05,  -0.0003550375203628474796,
-    0.00095328937973738049703,  -0.0016882755560235047313,  0.0024914420961078508066,
-    -0.0037512085075692412107,  0.005370914553590063617,    1.0052589676941592334,
+    2.2137376921775787049e-09, 9.0756561938885390979e-08, -2.7517406297064545428e-07,
+    1.8239629214389227755e-08, 1.5027403968909827627e-06, -4.013867526981545969e-06,
+    2.9234449089955446044e-06, 1.2475304481671778723e-05, -4.7318229009055733981e-05,
+    6.8284851459573175448e-05, 2.4031110387097893999e-05, -0.0003550375203628474796,
+    0.00095328937973738049703, -0.0016882755560235047313, 0.0024914420961078508066,
+    -0.0037512085075692412107, 0.005370914553590063617,   1.0052589676941592334,
     3.0838856104922207635,
 };
 

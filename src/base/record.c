@@ -7,11 +7,16 @@
 
 size_t ntk_kind_size(ntk_kind kind) {
   switch (kind) {
-    case NTK_KIND_REAL: return sizeof(double);
-    case NTK_KIND_SINGLE: return sizeof(float);
-    case NTK_KIND_INT: return sizeof(int64_t);
-    case NTK_KIND_FLAG: return sizeof(int8_t);
-    case NTK_KIND_TEXT: return sizeof(char *);
+    case NTK_KIND_REAL:
+      return sizeof(double);
+    case NTK_KIND_SINGLE:
+      return sizeof(float);
+    case NTK_KIND_INT:
+      return sizeof(int64_t);
+    case NTK_KIND_FLAG:
+      return sizeof(int8_t);
+    case NTK_KIND_TEXT:
+      return sizeof(char *);
   }
   return 0;
 }
@@ -71,7 +76,7 @@ static void split_dimensions(const char *dimensions, ntk_variable *variable) {
 static ntk_status set_sizes(const int64_t *sizes, ntk_variable *variable) {
   variable->count = 1;
   for (int k = 0; k < variable->rank; ++k) {
-    NTK_ASSERT(sizes[k] >= 0);
+    NTK_ASSERT(sizes && sizes[k] >= 0);
     NTK_CHECK(sizes[k] == 0 || variable->count <= INT64_MAX / sizes[k], NTK_E_MEMORY,
               "out of memory: '%s' has more than 2^63 entries", variable->name);
     variable->size[k] = sizes[k];

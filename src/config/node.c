@@ -4,7 +4,8 @@
 #include "ntk/config/scalar.h"
 #include "reader.h"
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------------------
+ */
 
 ntk_status ntk_node_new(ntk_arena *arena, ntk_node_kind kind, ntk_mark mark, const char *text,
                         ntk_node **node) {
@@ -67,7 +68,8 @@ ntk_status ntk_node_copy(ntk_arena *arena, const ntk_node *node, ntk_node **copy
   return NTK_OK;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
+/* ---- finding -----------------------------------------------------------------------------------
+ */
 
 bool ntk_node_empty(const ntk_node *node) {
   return node->kind == NTK_NODE_SCALAR && !node->quoted && !*node->text;
@@ -144,7 +146,8 @@ ntk_node *ntk_node_at(const ntk_node *root, const char *path) {
   return *path ? NULL : found;
 }
 
-/* ---- putting ----------------------------------------------------------------------------------- */
+/* ---- putting -----------------------------------------------------------------------------------
+ */
 
 typedef struct putter {
   ntk_arena *arena;
@@ -237,7 +240,8 @@ ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char *path, ntk_
   return NTK_OK;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
 /* Scalars, and short lists of them, fit on the line of their key. */
 static bool fits_line(const ntk_node *node) {

@@ -7,7 +7,8 @@
 #include "bind.h"
 #include "reader.h"
 
-/* ---- places and problems ----------------------------------------------------------------------- */
+/* ---- places and problems -----------------------------------------------------------------------
+ */
 
 const char *ntk_place_text(const ntk_place *place, char text[NTK_PLACE_TEXT]) {
   size_t used = 0;
@@ -44,7 +45,8 @@ void ntk_fault_at(ntk_binder *b, const ntk_place *place, ntk_mark mark, const ch
   ntk_fault_bare(b, mark, "%s%s%s", path, *path ? ": " : "", message);
 }
 
-/* ---- defaults ---------------------------------------------------------------------------------- */
+/* ---- defaults ----------------------------------------------------------------------------------
+ */
 
 static ntk_status parse_fallback(ntk_binder *b, const ntk_option *o, const ntk_node **node) {
   ntk_source *source = NULL;
@@ -65,7 +67,8 @@ ntk_status ntk_fallback_node(ntk_binder *b, const ntk_option *o, ntk_node *plain
   return NTK_OK;
 }
 
-/* ---- sections and choices ---------------------------------------------------------------------- */
+/* ---- sections and choices ----------------------------------------------------------------------
+ */
 
 /* A mapping that is bound against a table. */
 typedef struct scope {
@@ -73,11 +76,18 @@ typedef struct scope {
   const ntk_option *options; /* ends with {0}; NULL: none */
   const ntk_node *node;
   void *settings;
-  bool labelled; /* `label` is a key too */
-  bool whole;    /* nobody else binds keys of the same mapping */
+  bool labelled;             /* `label` is a key too */
+  const struct scope *outer; /* the table that this one, of a variant, stands beside; else NULL */
 } scope;
 
 static ntk_status bind_scope(ntk_binder *b, const scope *s);
+
+static const ntk_option *find_option(const ntk_option *options, const char *key) {
+  for (; options && options->key; ++options) {
+    if (strcmp(options->key, key) == 0) return options;
+  }
+  return NULL;
+}
 
 static void *field_of(const scope *s, const ntk_option *o) {
   return (char *)s->settings + o->offset;
@@ -85,11 +95,8 @@ static void *field_of(const scope *s, const ntk_option *o) {
 
 static ntk_status bind_section(ntk_binder *b, const ntk_place *place, const ntk_section *section,
                                const ntk_node *node, void *settings) {
-  const scope inner = {.place = place,
-                       .options = section->options,
-                       .node = node,
-                       .settings = settings,
-                       .whole = true};
+  const scope inner = {
+      .place = place, .options = section->options, .node = node, .settings = settings};
   const int64_t before = b->faults, listed = b->problems->count;
 
   NTK_TRY(bind_scope(b, &inner));
@@ -121,8 +128,7 @@ static ntk_status bind_subsection(ntk_binder *b, const scope *s, const ntk_place
 static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                                    bool labelled, ntk_choice *choice) {
   const ntk_row *row = choice->row;
-  scope s = {.place = place, .options = row->options, .node = node, .labelled = labelled,
-             .whole = true};
+  scope s = {.place = place, .options = row->options, .node = node, .labelled = labelled};
   const ntk_node *child[1] = {node};
   const char *key[1] = {row->shorthand};
   ntk_node short_form = {.kind = NTK_NODE_MAPPING, .mark = node->mark, .count = 1};
@@ -132,7 +138,8 @@ static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const 
   if (node->kind == NTK_NODE_MAPPING) return bind_scope(b, &s);
   if (ntk_node_empty(node)) {
     ntk_fault_at(b, place, node->mark,
-                 "no options behind '%s:'; indent them further than it, or drop the ':'", row->name);
+                 "no options behind '%s:'; indent them further than it, or drop the ':'",
+                 row->name);
     return NTK_OK;
   }
   if (!row->options) {
@@ -195,8 +202,8 @@ static ntk_status bind_label(ntk_binder *b, const ntk_place *place, const ntk_no
   choice->label = choice->row->name;
   if (!label) return NTK_OK;
   if (label->kind != NTK_NODE_SCALAR || !good_label(label->text)) {
-    ntk_fault_at(b, place, label->mark,
-                 "a label is at most %d of the characters A-Z a-z 0-9 _ -", NTK_WORD_TEXT - 1);
+    ntk_fault_at(b, place, label->mark, "a label is at most %d of the characters A-Z a-z 0-9 _ -",
+                 NTK_WORD_TEXT - 1);
     return NTK_OK;
   }
   return ntk_keep_text(b, label->text, &choice->label);
@@ -218,7 +225,8 @@ static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_o
 
   if (!choice.row) return NTK_OK;
   NTK_TRY(bind_label(b, place, labelled ? options : NULL, &choice));
-  const ntk_place inner = {place, choice.label};
+  const char *address = labelled ? ntk_node_item_name(node) : NULL;
+  const ntk_place inner = {place, address ? address : choice.label};
 
   NTK_TRY(bind_row_options(b, &inner, options ? options : &nothing, labelled, &choice));
   if (b->faults == before) *field = choice;
@@ -244,7 +252,8 @@ static ntk_status bind_choices(ntk_binder *b, const ntk_place *place, const ntk_
   ntk_choices list = {.count = single ? 1 : node->count};
 
   if (!single && node->kind != NTK_NODE_SEQUENCE) {
-    ntk_fault_at(b, place, node->mark, "needs a list: one '- name' or '- name: {options}' per line");
+    ntk_fault_at(b, place, node->mark,
+                 "needs a list: one '- name' or '- name: {options}' per line");
     return NTK_OK;
   }
   if (list.count > NTK_MOST_CHOICES) {
@@ -279,7 +288,8 @@ static ntk_status bind_variant(ntk_binder *b, const ntk_place *place, const ntk_
   return NTK_OK;
 }
 
-/* ---- one row ----------------------------------------------------------------------------------- */
+/* ---- one row -----------------------------------------------------------------------------------
+ */
 
 static ntk_status bind_node(ntk_binder *b, const scope *s, const ntk_option *o,
                             const ntk_node *node) {
@@ -287,12 +297,19 @@ static ntk_status bind_node(ntk_binder *b, const scope *s, const ntk_option *o,
   void *field = field_of(s, o);
 
   switch (o->type) {
-    case NTK_SECTION: return bind_subsection(b, s, &place, o, node);
-    case NTK_CHOICE: return bind_choice(b, &place, o, node, false, field);
-    case NTK_CHOICES: return bind_choices(b, &place, o, node, field);
-    case NTK_VARIANT: return bind_variant(b, &place, o, node, field);
-    case NTK_TREE: *(const ntk_node **)field = node; return NTK_OK;
-    default: return ntk_bind_value(b, &place, o, node, field);
+    case NTK_SECTION:
+      return bind_subsection(b, s, &place, o, node);
+    case NTK_CHOICE:
+      return bind_choice(b, &place, o, node, false, field);
+    case NTK_CHOICES:
+      return bind_choices(b, &place, o, node, field);
+    case NTK_VARIANT:
+      return bind_variant(b, &place, o, node, field);
+    case NTK_TREE:
+      *(const ntk_node **)field = node;
+      return NTK_OK;
+    default:
+      return ntk_bind_value(b, &place, o, node, field);
   }
 }
 
@@ -318,6 +335,35 @@ static ntk_status bind_fallback(ntk_binder *b, const scope *s, const ntk_option 
   return bind_node(b, s, o, node);
 }
 
+static const ntk_row *chosen(const scope *s, const ntk_option *variant) {
+  const ntk_choice *choice = field_of(s, variant);
+
+  return choice->row;
+}
+
+/* Whether the mapping may have the key; its variants have been bound. */
+static bool is_known(const scope *s, const char *key) {
+  if (s->outer) return is_known(s->outer, key);
+  if (s->labelled && strcmp(key, "label") == 0) return true;
+  if (find_option(s->options, key)) return true;
+  for (const ntk_option *o = s->options; o && o->key; ++o) {
+    if (o->type != NTK_VARIANT) continue;
+    if (chosen(s, o) && find_option(chosen(s, o)->options, key)) return true;
+  }
+  return false;
+}
+
+/* Whether a key that is not in the table is so near that it will be taken for a misspelled `o`. */
+static bool is_misspelled(const scope *s, const ntk_option *o) {
+  for (int64_t k = 0; k < s->node->count; ++k) {
+    ntk_nearest nearest = {.word = s->node->key[k]};
+
+    ntk_nearest_offer(&nearest, o->key);
+    if (nearest.best && !is_known(s, nearest.word)) return true;
+  }
+  return false;
+}
+
 static ntk_status bind_option(ntk_binder *b, const scope *s, const ntk_option *o) {
   const int64_t before = b->faults;
   const ntk_node *given = ntk_node_find(s->node, o->key);
@@ -327,6 +373,7 @@ static ntk_status bind_option(ntk_binder *b, const scope *s, const ntk_option *o
   if (given) NTK_TRY(bind_node(b, s, o, given));
   if (given && (b->faults == before || o->type == NTK_SECTION)) return NTK_OK;
   if (!given && o->flags & NTK_REQUIRED) {
+    if (is_misspelled(s, o)) return NTK_OK;
     ntk_fault_bare(b, s->node->mark, "key '%s' is missing: %s", ntk_place_text(&place, path),
                    o->doc ? o->doc : "required");
     return NTK_OK;
@@ -334,30 +381,8 @@ static ntk_status bind_option(ntk_binder *b, const scope *s, const ntk_option *o
   return bind_fallback(b, s, o); /* also after a problem, so that the walk can go on */
 }
 
-/* ---- keys that are not in the table ------------------------------------------------------------ */
-
-static const ntk_option *find_option(const ntk_option *options, const char *key) {
-  for (; options && options->key; ++options) {
-    if (strcmp(options->key, key) == 0) return options;
-  }
-  return NULL;
-}
-
-static const ntk_row *chosen(const scope *s, const ntk_option *variant) {
-  const ntk_choice *choice = field_of(s, variant);
-
-  return choice->row;
-}
-
-static bool is_known(const scope *s, const char *key) {
-  if (s->labelled && strcmp(key, "label") == 0) return true;
-  if (find_option(s->options, key)) return true;
-  for (const ntk_option *o = s->options; o && o->key; ++o) {
-    if (o->type != NTK_VARIANT) continue;
-    if (chosen(s, o) && find_option(chosen(s, o)->options, key)) return true;
-  }
-  return false;
-}
+/* ---- keys that are not in the table ------------------------------------------------------------
+ */
 
 /* Rows of a variant that have the key, as "idx, npy"; "" if none has. */
 static void list_owners(const ntk_option *variant, const char *key, char hint[NTK_HINT_TEXT]) {
@@ -383,7 +408,7 @@ static bool belongs_to_other_row(ntk_binder *b, const scope *s, const ntk_place 
     if (chosen(s, o)) {
       ntk_fault_bare(b, mark, "key '%s' belongs to %s %s, not %s", ntk_place_text(place, path),
                      o->key, owners, chosen(s, o)->name);
-    } else if (!ntk_node_find(s->node, o->key) && !(o->flags & NTK_REQUIRED)) {
+    } else if (!ntk_node_find(s->node, o->key)) {
       ntk_fault_bare(b, mark, "key '%s' belongs to %s %s", ntk_place_text(place, path), o->key,
                      owners);
     } /* else: what is wrong with the choice itself has been said */
@@ -444,7 +469,8 @@ static void refuse_key(ntk_binder *b, const scope *s, int64_t k) {
   }
 }
 
-/* ---- a mapping --------------------------------------------------------------------------------- */
+/* ---- a mapping ---------------------------------------------------------------------------------
+ */
 
 static ntk_status bind_variants(ntk_binder *b, const scope *s) {
   for (const ntk_option *o = s->options; o && o->key; ++o) {
@@ -454,17 +480,23 @@ static ntk_status bind_variants(ntk_binder *b, const scope *s) {
     const scope inner = {.place = s->place,
                          .options = choice->row->options,
                          .node = s->node,
-                         .settings = choice->options};
+                         .settings = choice->options,
+                         .outer = s};
 
     NTK_TRY(bind_scope(b, &inner));
   }
   return NTK_OK;
 }
 
+/* Variants first, because they say which keys there are. */
 static ntk_status bind_scope(ntk_binder *b, const scope *s) {
-  for (const ntk_option *o = s->options; o && o->key; ++o) NTK_TRY(bind_option(b, s, o));
+  for (int pass = 0; pass < 2; ++pass) {
+    for (const ntk_option *o = s->options; o && o->key; ++o) {
+      if ((o->type == NTK_VARIANT) == (pass == 0)) NTK_TRY(bind_option(b, s, o));
+    }
+  }
   NTK_TRY(bind_variants(b, s));
-  for (int64_t k = 0; s->whole && k < s->node->count; ++k) {
+  for (int64_t k = 0; !s->outer && k < s->node->count; ++k) {
     if (!is_known(s, s->node->key[k])) refuse_key(b, s, k);
   }
   return NTK_OK;

@@ -56,7 +56,8 @@ static bool range_fits(ntk_binder *b, const ntk_place *place, const ntk_option *
   return false;
 }
 
-/* ---- integers, texts --------------------------------------------------------------------------- */
+/* ---- integers, texts ---------------------------------------------------------------------------
+ */
 
 static ntk_status bind_int_list(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                                 const ntk_node *node, ntk_ints *field) {
@@ -82,8 +83,9 @@ static ntk_status bind_ints(ntk_binder *b, const ntk_place *place, const ntk_opt
   }
   if (node->kind == NTK_NODE_SEQUENCE) return bind_int_list(b, place, o, node, field);
   if (!read_range(b, place, node, &first, &list.count)) {
-    needs_list(b, place, node, o->flags & NTK_ALL ? "a list of integers, a..b or all"
-                                                  : "a list of integers or a..b");
+    needs_list(
+        b, place, node,
+        o->flags & NTK_ALL ? "a list of integers, a..b or all" : "a list of integers or a..b");
     return NTK_OK;
   }
   if (list.count == 0 || !range_fits(b, place, o, node, first, list.count)) return NTK_OK;
@@ -110,12 +112,14 @@ static ntk_status bind_strings(ntk_binder *b, const ntk_place *place, const ntk_
   return NTK_OK;
 }
 
-/* ---- grids ------------------------------------------------------------------------------------- */
+/* ---- grids -------------------------------------------------------------------------------------
+ */
 
 static const char *grid_forms(const ntk_option *o) {
-  return o->flags & NTK_ENDS ? "a list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}, "
-                               "the latter two also with zero: true and infinity: true"
-                             : "a list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
+  return o->flags & NTK_ENDS
+             ? "a list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}, "
+               "the latter two also with zero: true and infinity: true"
+             : "a list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
 }
 
 static ntk_status bind_grid_list(ntk_binder *b, const ntk_place *place, const ntk_option *o,
@@ -141,8 +145,8 @@ static ntk_status bind_grid_list(ntk_binder *b, const ntk_place *place, const nt
   return NTK_OK;
 }
 
-static ntk_status bind_end(ntk_binder *b, const ntk_place *place, const ntk_option *o, bool positive,
-                           const ntk_node *node, double *end) {
+static ntk_status bind_end(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                           bool positive, const ntk_node *node, double *end) {
   const int64_t before = b->faults;
 
   *end = NAN;
@@ -242,8 +246,11 @@ void ntk_grid_spec_points(const ntk_grid_spec *spec, double auto_first, double a
 ntk_status ntk_bind_list(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                          const ntk_node *node, void *field) {
   switch (o->type) {
-    case NTK_INTS: return bind_ints(b, place, o, node, field);
-    case NTK_STRINGS: return bind_strings(b, place, o, node, field);
-    default: return bind_grid(b, place, o, node, field);
+    case NTK_INTS:
+      return bind_ints(b, place, o, node, field);
+    case NTK_STRINGS:
+      return bind_strings(b, place, o, node, field);
+    default:
+      return bind_grid(b, place, o, node, field);
   }
 }

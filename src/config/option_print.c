@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ntk/config/option.h"
 #include "ntk/config/scalar.h"
@@ -14,7 +15,8 @@ typedef struct printer {
 static ntk_status print_rows(const printer *p, const ntk_option *options, const void *settings,
                              int indent);
 
-/* ---- values on the line of their key ----------------------------------------------------------- */
+/* ---- values on the line of their key -----------------------------------------------------------
+ */
 
 static ntk_status add_real(ntk_text *text, double value) {
   char real[NTK_REAL_TEXT];
@@ -25,6 +27,21 @@ static ntk_status add_real(ntk_text *text, double value) {
 static ntk_status add_int(ntk_text *text, int64_t value) {
   if (value == NTK_AUTO_INT) return ntk_text_add(text, "auto");
   return ntk_text_add(text, "%" PRId64, value);
+}
+
+/* A text that some YAML reader takes for a number, a date or a truth value gets quotes. */
+static bool needs_quotes(const char *string) {
+  static const char *const words[] = {"true", "false", "yes", "no", "on", "off",
+                                      "null", "y",     "n",   "~",  NULL};
+
+  for (int k = 0; words[k]; ++k) {
+    if (strcasecmp(string, words[k]) == 0) return true;
+  }
+  return *string && strchr("0123456789+-.~<", *string);
+}
+
+static ntk_status add_string(ntk_text *text, const char *string) {
+  return ntk_scalar_print(string, needs_quotes(string), text);
 }
 
 static ntk_status add_path(const printer *p, const char *path) {
@@ -69,7 +86,7 @@ static ntk_status add_ints(ntk_text *text, const ntk_ints *list) {
 static ntk_status add_strings(ntk_text *text, const ntk_strings *list) {
   for (int64_t k = 0; k < list->count; ++k) {
     NTK_TRY(ntk_text_add(text, "%s", k ? ", " : "["));
-    NTK_TRY(ntk_scalar_print(list->item[k], false, text));
+    NTK_TRY(add_string(text, list->item[k]));
   }
   return ntk_text_add(text, list->count ? "]" : "[]");
 }
@@ -78,8 +95,8 @@ static ntk_status add_grid(ntk_text *text, const ntk_grid_spec *grid) {
   const bool list = grid->kind == NTK_GRID_LIST;
 
   if (!list) {
-    NTK_TRY(ntk_text_add(text, "{%s: [",
-                         grid->kind == NTK_GRID_LINSPACE ? "linspace" : "geomspace"));
+    NTK_TRY(
+        ntk_text_add(text, "{%s: [", grid->kind == NTK_GRID_LINSPACE ? "linspace" : "geomspace"));
     NTK_TRY(add_real(text, grid->first));
     NTK_TRY(ntk_text_add(text, ", "));
     NTK_TRY(add_real(text, grid->last));
@@ -95,25 +112,36 @@ static ntk_status add_grid(ntk_text *text, const ntk_grid_spec *grid) {
 
 static ntk_status add_value(const printer *p, const ntk_option *o, const void *field) {
   switch (o->type) {
-    case NTK_INT: return add_int(p->text, *(const int64_t *)field);
-    case NTK_REAL: return add_real(p->text, *(const double *)field);
-    case NTK_BOOL: return ntk_text_add(p->text, *(const bool *)field ? "true" : "false");
-    case NTK_STRING: return ntk_scalar_print(*(const char *const *)field, false, p->text);
-    case NTK_PATH: return add_path(p, *(const char *const *)field);
+    case NTK_INT:
+      return add_int(p->text, *(const int64_t *)field);
+    case NTK_REAL:
+      return add_real(p->text, *(const double *)field);
+    case NTK_BOOL:
+      return ntk_text_add(p->text, *(const bool *)field ? "true" : "false");
+    case NTK_STRING:
+      return add_string(p->text, *(const char *const *)field);
+    case NTK_PATH:
+      return add_path(p, *(const char *const *)field);
     case NTK_WORD: {
       const ntk_row *row = *(const ntk_row *const *)field;
 
       return ntk_text_add(p->text, "%s", row ? row->name : "auto");
     }
-    case NTK_INTS: return add_ints(p->text, field);
-    case NTK_STRINGS: return add_strings(p->text, field);
-    case NTK_GRID: return add_grid(p->text, field);
-    case NTK_REAL_OF: return add_real_of(p->text, field, o->word);
-    default: return add_size(p->text, field);
+    case NTK_INTS:
+      return add_ints(p->text, field);
+    case NTK_STRINGS:
+      return add_strings(p->text, field);
+    case NTK_GRID:
+      return add_grid(p->text, field);
+    case NTK_REAL_OF:
+      return add_real_of(p->text, field, o->word);
+    default:
+      return add_size(p->text, field);
   }
 }
 
-/* ---- values on lines of their own -------------------------------------------------------------- */
+/* ---- values on lines of their own --------------------------------------------------------------
+ */
 
 /* "HEAD:" and the rows below it; "HEAD" and `empty` if they have nothing to say. */
 static ntk_status add_head(const printer *p, const char *label, const ntk_option *options,
@@ -125,7 +153,7 @@ static ntk_status add_head(const printer *p, const char *label, const ntk_option
 
   if (label) {
     NTK_TRY(ntk_text_add(p->text, "%*slabel: ", indent, ""));
-    NTK_TRY(ntk_scalar_print(label, false, p->text));
+    NTK_TRY(add_string(p->text, label));
     NTK_TRY(ntk_text_add(p->text, "\n"));
   }
   if (options) NTK_TRY(print_rows(p, options, settings, indent));
@@ -194,27 +222,41 @@ static ntk_status print_tree(const printer *p, const ntk_option *o, const ntk_no
   return ntk_node_print(node, inline_value ? 0 : indent + 2, p->text);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------
+ */
 
 static bool has_value(const ntk_option *o, const void *field) {
   const bool may_be_auto = o->flags & NTK_AUTO;
 
   switch (o->type) {
-    case NTK_INT: return may_be_auto || *(const int64_t *)field != NTK_AUTO_INT;
-    case NTK_REAL: return may_be_auto || !isnan(*(const double *)field);
-    case NTK_REAL_OF: return may_be_auto || !isnan(((const ntk_real_of *)field)->value);
-    case NTK_SIZE: return may_be_auto || ((const ntk_size *)field)->factor != NTK_AUTO_INT;
-    case NTK_WORD: return may_be_auto || *(const ntk_row *const *)field;
+    case NTK_INT:
+      return may_be_auto || *(const int64_t *)field != NTK_AUTO_INT;
+    case NTK_REAL:
+      return may_be_auto || !isnan(*(const double *)field);
+    case NTK_REAL_OF:
+      return may_be_auto || !isnan(((const ntk_real_of *)field)->value);
+    case NTK_SIZE:
+      return may_be_auto || ((const ntk_size *)field)->factor != NTK_AUTO_INT;
+    case NTK_WORD:
+      return may_be_auto || *(const ntk_row *const *)field;
     case NTK_CHOICE:
-    case NTK_VARIANT: return may_be_auto || ((const ntk_choice *)field)->row;
+    case NTK_VARIANT:
+      return may_be_auto || ((const ntk_choice *)field)->row;
     case NTK_STRING:
-    case NTK_PATH: return *(const char *const *)field;
-    case NTK_CHOICES: return ((const ntk_choices *)field)->item;
-    case NTK_INTS: return ((const ntk_ints *)field)->count < 0 || ((const ntk_ints *)field)->item;
-    case NTK_STRINGS: return ((const ntk_strings *)field)->item;
-    case NTK_GRID: return ((const ntk_grid_spec *)field)->count > 0;
-    case NTK_TREE: return *(const ntk_node *const *)field;
-    default: return true;
+    case NTK_PATH:
+      return *(const char *const *)field;
+    case NTK_CHOICES:
+      return ((const ntk_choices *)field)->item;
+    case NTK_INTS:
+      return ((const ntk_ints *)field)->count < 0 || ((const ntk_ints *)field)->item;
+    case NTK_STRINGS:
+      return ((const ntk_strings *)field)->item;
+    case NTK_GRID:
+      return ((const ntk_grid_spec *)field)->count > 0;
+    case NTK_TREE:
+      return *(const ntk_node *const *)field;
+    default:
+      return true;
   }
 }
 
@@ -225,12 +267,18 @@ static ntk_status print_row(const printer *p, const ntk_option *o, const void *s
 
   if (is_auto) return ntk_text_add(p->text, "%*s%s: auto\n", indent, "", o->key);
   switch (o->type) {
-    case NTK_SECTION: return print_section(p, o, settings, indent);
-    case NTK_CHOICE: return print_choice(p, o, field, indent);
-    case NTK_CHOICES: return print_choices(p, o, field, indent);
-    case NTK_VARIANT: return print_variant(p, o, field, indent);
-    case NTK_TREE: return print_tree(p, o, *(const ntk_node *const *)field, indent);
-    default: break;
+    case NTK_SECTION:
+      return print_section(p, o, settings, indent);
+    case NTK_CHOICE:
+      return print_choice(p, o, field, indent);
+    case NTK_CHOICES:
+      return print_choices(p, o, field, indent);
+    case NTK_VARIANT:
+      return print_variant(p, o, field, indent);
+    case NTK_TREE:
+      return print_tree(p, o, *(const ntk_node *const *)field, indent);
+    default:
+      break;
   }
   NTK_TRY(ntk_text_add(p->text, "%*s%s: ", indent, "", o->key));
   NTK_TRY(add_value(p, o, field));
@@ -254,8 +302,7 @@ ntk_status ntk_option_print(const ntk_section *section, const void *settings, in
   return print_rows(&p, section->options, settings, indent);
 }
 
-ntk_status ntk_option_canonical(const ntk_section *section, const void *settings,
-                                ntk_text *text) {
+ntk_status ntk_option_canonical(const ntk_section *section, const void *settings, ntk_text *text) {
   const printer p = {text, true};
 
   return print_rows(&p, section->options, settings, 0);

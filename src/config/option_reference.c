@@ -24,26 +24,43 @@ static bool is_listed(const listing *above, const ntk_row *const *rows) {
 static ntk_status add_rows(const ntk_option *options, int indent, const listing *above,
                            ntk_text *text);
 
-/* ---- type and range ---------------------------------------------------------------------------- */
+/* ---- type and range ----------------------------------------------------------------------------
+ */
 
 static const char *type_text(const ntk_option *o) {
   switch (o->type) {
-    case NTK_INT: return "integer";
-    case NTK_REAL: return "number";
-    case NTK_BOOL: return "true or false";
-    case NTK_STRING: return "text";
-    case NTK_PATH: return "path; $NAME and ~ are expanded, relative to this file's folder";
-    case NTK_WORD: return "one word";
-    case NTK_CHOICE: return "one of these, as name or {name: {options}}";
-    case NTK_CHOICES: return "list of these, each as name or {name: {options}}";
-    case NTK_VARIANT: return "one word; its options stand beside this key";
-    case NTK_SECTION: return "mapping";
-    case NTK_INTS: return "list of integers or a..b";
-    case NTK_STRINGS: return "list of texts";
-    case NTK_GRID: return "list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
-    case NTK_REAL_OF: return "number";
-    case NTK_SIZE: return "integer, name or k*name";
-    case NTK_TREE: return "mapping";
+    case NTK_INT:
+      return "integer";
+    case NTK_REAL:
+      return "number";
+    case NTK_BOOL:
+      return "true or false";
+    case NTK_STRING:
+      return "text";
+    case NTK_PATH:
+      return "path; $NAME and ~ are expanded, relative to this file's folder";
+    case NTK_WORD:
+      return "one word";
+    case NTK_CHOICE:
+      return "one of these, as name or {name: {options}}";
+    case NTK_CHOICES:
+      return "list of these, each as name or {name: {options}}";
+    case NTK_VARIANT:
+      return "one word; its options stand beside this key";
+    case NTK_SECTION:
+      return "mapping";
+    case NTK_INTS:
+      return "list of integers or a..b";
+    case NTK_STRINGS:
+      return "list of texts";
+    case NTK_GRID:
+      return "list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
+    case NTK_REAL_OF:
+      return "number";
+    case NTK_SIZE:
+      return "integer, name or k*name";
+    case NTK_TREE:
+      return "mapping";
   }
   return "";
 }
@@ -73,7 +90,8 @@ static ntk_status add_extras(const ntk_option *o, ntk_text *text) {
   if (o->flags & NTK_ALL) NTK_TRY(ntk_text_add(text, ", or all"));
   if (o->flags & NTK_NONE) NTK_TRY(ntk_text_add(text, ", or none"));
   if (o->flags & NTK_ENDS) {
-    NTK_TRY(ntk_text_add(text, ", the latter two also with zero: true, infinity: true and ends auto"));
+    NTK_TRY(
+        ntk_text_add(text, ", the latter two also with zero: true, infinity: true and ends auto"));
   }
   if (o->flags & NTK_REQUIRED) return ntk_text_add(text, "; required");
   if (!o->fallback && o->type != NTK_SECTION) return ntk_text_add(text, "; no default");
@@ -97,7 +115,9 @@ static ntk_status add_words(const ntk_option *o, int indent, ntk_text *text) {
 
 static ntk_status add_comment(const ntk_option *o, int indent, const listing *above,
                               ntk_text *text) {
-  NTK_TRY(ntk_text_add(text, "%*s# %s (%s", indent, "", o->doc ? o->doc : o->key, type_text(o)));
+  NTK_TRY(ntk_text_add(text, "%*s# %s", indent, "", o->doc ? o->doc : o->key));
+  if (o->type == NTK_SECTION && !(o->flags & NTK_NONE)) return ntk_text_add(text, "\n");
+  NTK_TRY(ntk_text_add(text, " (%s", type_text(o)));
   NTK_TRY(add_range(o, text));
   NTK_TRY(add_extras(o, text));
   if (is_listed(above, o->rows)) return ntk_text_add(text, "), as above\n");
@@ -105,7 +125,8 @@ static ntk_status add_comment(const ntk_option *o, int indent, const listing *ab
   return add_words(o, indent, text);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 static double example_number(const ntk_option *o) {
   if (o->low > 1) return o->low;
@@ -121,15 +142,31 @@ static void example(const ntk_option *o, char value[NTK_WORD_TEXT]) {
     case NTK_INT:
     case NTK_REAL:
     case NTK_REAL_OF:
-    case NTK_SIZE: (void)snprintf(value, NTK_WORD_TEXT, "%s", number); return;
+    case NTK_SIZE:
+      (void)snprintf(value, NTK_WORD_TEXT, "%s", number);
+      return;
     case NTK_INTS:
-    case NTK_GRID: (void)snprintf(value, NTK_WORD_TEXT, "[%s]", number); return;
-    case NTK_BOOL: (void)snprintf(value, NTK_WORD_TEXT, "true"); return;
-    case NTK_STRING: (void)snprintf(value, NTK_WORD_TEXT, "text"); return;
-    case NTK_STRINGS: (void)snprintf(value, NTK_WORD_TEXT, "[text]"); return;
-    case NTK_PATH: (void)snprintf(value, NTK_WORD_TEXT, "path/to/file"); return;
-    case NTK_WORD: (void)snprintf(value, NTK_WORD_TEXT, "%s", o->rows[0]->name); return;
-    default: (void)snprintf(value, NTK_WORD_TEXT, "{}"); return;
+    case NTK_GRID:
+      (void)snprintf(value, NTK_WORD_TEXT, "[%s]", number);
+      return;
+    case NTK_BOOL:
+      (void)snprintf(value, NTK_WORD_TEXT, "true");
+      return;
+    case NTK_STRING:
+      (void)snprintf(value, NTK_WORD_TEXT, "text");
+      return;
+    case NTK_STRINGS:
+      (void)snprintf(value, NTK_WORD_TEXT, "[text]");
+      return;
+    case NTK_PATH:
+      (void)snprintf(value, NTK_WORD_TEXT, "path/to/file");
+      return;
+    case NTK_WORD:
+      (void)snprintf(value, NTK_WORD_TEXT, "%s", o->rows[0]->name);
+      return;
+    default:
+      (void)snprintf(value, NTK_WORD_TEXT, "{}");
+      return;
   }
 }
 
@@ -137,14 +174,16 @@ static ntk_status add_value(const ntk_option *o, int indent, ntk_text *text) {
   char value[NTK_WORD_TEXT];
 
   if (o->fallback) {
-    return ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key, *o->fallback ? o->fallback : "\"\"");
+    return ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key,
+                        *o->fallback ? o->fallback : "\"\"");
   }
   example(o, value);
   return ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->flags & NTK_REQUIRED ? "" : "#", o->key,
                       value);
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------
+ */
 
 static ntk_status comment_out(const char *block, int indent, ntk_text *text) {
   while (*block) {
@@ -237,9 +276,10 @@ static ntk_status add_registry(const ntk_option *o, int indent, const listing *a
   const int inner = o->type == NTK_CHOICES ? indent + 2 : indent;
   const ntk_row *chosen = row_in_force(o);
 
-  if (!chosen) {
-    NTK_TRY(ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->fallback ? "" : "#", o->key,
-                         o->fallback ? o->fallback : o->rows[0]->name));
+  if (!chosen && o->fallback) {
+    NTK_TRY(ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key, o->fallback));
+  } else if (!chosen) {
+    NTK_TRY(ntk_text_add(text, "%*s#%s:\n", indent, "", o->key));
   } else {
     if (o->type == NTK_CHOICES) NTK_TRY(ntk_text_add(text, "%*s%s:\n", indent, "", o->key));
     NTK_TRY(add_chosen(o, chosen, inner, above, text));
@@ -262,20 +302,23 @@ static ntk_status add_listed(const ntk_option *o, int indent, ntk_text *text) {
                       (*row)->name);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------
+ */
 
 static ntk_status add_row(const ntk_option *o, int indent, const listing *above, ntk_text *text) {
   const listing here = {above, o->rows};
 
   NTK_TRY(add_comment(o, indent, above, text));
   switch (o->type) {
-    case NTK_SECTION: return add_section(o, indent, above, text);
+    case NTK_SECTION:
+      return add_section(o, indent, above, text);
     case NTK_VARIANT:
     case NTK_CHOICE:
     case NTK_CHOICES:
       if (is_listed(above, o->rows)) return add_listed(o, indent, text);
       return add_registry(o, indent, &here, text);
-    default: return add_value(o, indent, text);
+    default:
+      return add_value(o, indent, text);
   }
 }
 
@@ -286,5 +329,11 @@ static ntk_status add_rows(const ntk_option *options, int indent, const listing 
 }
 
 ntk_status ntk_option_reference(const ntk_section *section, int indent, ntk_text *text) {
-  return add_rows(section->options, indent, NULL, text);
+  for (const ntk_option *o = section->options; o->key; ++o) {
+    const bool block = o->type == NTK_SECTION || o->type == NTK_CHOICES;
+
+    if (block && o > section->options) NTK_TRY(ntk_text_add(text, "\n"));
+    NTK_TRY(add_row(o, indent, NULL, text));
+  }
+  return NTK_OK;
 }

@@ -32,7 +32,8 @@ ntk_status ntk_keep_text(ntk_binder *b, const char *text, const char **copy) {
   return ntk_arena_copy(b->arena, text, copy);
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------- */
+/* ---- numbers -----------------------------------------------------------------------------------
+ */
 
 static bool in_range(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                      const ntk_node *node, double value) {
@@ -95,11 +96,10 @@ static bool bind_real(ntk_binder *b, const ntk_place *place, const ntk_option *o
 
 static void bind_bool(ntk_binder *b, const ntk_place *place, const ntk_node *node, bool *field) {
   static const char *const others[][2] = {
-      {"yes", "true"},  {"on", "true"},   {"True", "true"},   {"TRUE", "true"},
-      {"no", "false"},  {"off", "false"}, {"False", "false"}, {"FALSE", "false"},
-      {"Yes", "true"},  {"On", "true"},   {"YES", "true"},    {"ON", "true"},
-      {"No", "false"},  {"Off", "false"}, {"NO", "false"},    {"OFF", "false"},
-      {"1", "true"},    {"0", "false"},   {NULL, NULL}};
+      {"yes", "true"},  {"on", "true"},     {"True", "true"},   {"TRUE", "true"}, {"no", "false"},
+      {"off", "false"}, {"False", "false"}, {"FALSE", "false"}, {"Yes", "true"},  {"On", "true"},
+      {"YES", "true"},  {"ON", "true"},     {"No", "false"},    {"Off", "false"}, {"NO", "false"},
+      {"OFF", "false"}, {"1", "true"},      {"0", "false"},     {NULL, NULL}};
 
   if (!ntk_wants_plain(b, place, node, "true or false")) return;
   if (ntk_is_word(node, "true") || ntk_is_word(node, "false")) {
@@ -129,7 +129,8 @@ static void bind_real_of(ntk_binder *b, const ntk_place *place, const ntk_option
   }
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------- */
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
 
 static bool is_name(const char *text) {
   const size_t length =
@@ -160,14 +161,16 @@ static ntk_status bind_size(ntk_binder *b, const ntk_place *place, const ntk_opt
   if (!is_name(name) || (star && (!ntk_scalar_int(factor, &value) || value < 1))) {
     ntk_fault_at(b, place, node->mark,
                  "'%.80s' is not a size; write an integer, a name, or an integer times a name as "
-                 "in 4*width", node->text);
+                 "in 4*width",
+                 node->text);
     return NTK_OK;
   }
   field->factor = value;
   return ntk_keep_text(b, name, &field->name);
 }
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------------------------------
+ */
 
 const ntk_row *ntk_row_find(const ntk_row *const *rows, const char *name) {
   for (; *rows; ++rows) {
@@ -224,7 +227,8 @@ static void bind_word(ntk_binder *b, const ntk_place *place, const ntk_option *o
   if (row) *field = row;
 }
 
-/* ---- texts and paths --------------------------------------------------------------------------- */
+/* ---- texts and paths ---------------------------------------------------------------------------
+ */
 
 static bool is_text(ntk_binder *b, const ntk_place *place, const ntk_node *node) {
   if (node->kind == NTK_NODE_SCALAR && node->quoted) return true;
@@ -276,8 +280,10 @@ static const char *append_variable(ntk_binder *b, const ntk_place *place, const 
   const char *value = getenv(copy);
 
   if (!value) {
-    ntk_fault_at(b, place, node->mark, "the environment has no variable %.*s; set it, or write the "
-                 "path out", (int)(length < 80 ? length : 80), name);
+    ntk_fault_at(b, place, node->mark,
+                 "the environment has no variable %.*s; set it, or write the "
+                 "path out",
+                 (int)(length < 80 ? length : 80), name);
     return NULL;
   }
   append(path, value, strlen(value));
@@ -364,19 +370,34 @@ ntk_status ntk_bind_path(ntk_binder *b, const ntk_place *place, const ntk_node *
   return ntk_keep_text(b, whole.text, field);
 }
 
-/* ---- by type ----------------------------------------------------------------------------------- */
+/* ---- by type -----------------------------------------------------------------------------------
+ */
 
 ntk_status ntk_bind_value(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                           const ntk_node *node, void *field) {
   switch (o->type) {
-    case NTK_INT: (void)bind_int(b, place, o, node, field); return NTK_OK;
-    case NTK_REAL: (void)bind_real(b, place, o, node, field); return NTK_OK;
-    case NTK_BOOL: bind_bool(b, place, node, field); return NTK_OK;
-    case NTK_REAL_OF: bind_real_of(b, place, o, node, field); return NTK_OK;
-    case NTK_WORD: bind_word(b, place, o, node, field); return NTK_OK;
-    case NTK_SIZE: return bind_size(b, place, o, node, field);
-    case NTK_STRING: return bind_string(b, place, node, field);
-    case NTK_PATH: return ntk_bind_path(b, place, node, field);
-    default: return ntk_bind_list(b, place, o, node, field);
+    case NTK_INT:
+      (void)bind_int(b, place, o, node, field);
+      return NTK_OK;
+    case NTK_REAL:
+      (void)bind_real(b, place, o, node, field);
+      return NTK_OK;
+    case NTK_BOOL:
+      bind_bool(b, place, node, field);
+      return NTK_OK;
+    case NTK_REAL_OF:
+      bind_real_of(b, place, o, node, field);
+      return NTK_OK;
+    case NTK_WORD:
+      bind_word(b, place, o, node, field);
+      return NTK_OK;
+    case NTK_SIZE:
+      return bind_size(b, place, o, node, field);
+    case NTK_STRING:
+      return bind_string(b, place, node, field);
+    case NTK_PATH:
+      return ntk_bind_path(b, place, node, field);
+    default:
+      return ntk_bind_list(b, place, o, node, field);
   }
 }

@@ -7,7 +7,7 @@
 static const char prefix[] = "--set ";
 
 typedef struct assignment {
-  ntk_mark mark;     /* of the path */
+  ntk_mark mark; /* of the path */
   const char *path;
   ntk_node *value;
 } assignment;
@@ -35,11 +35,13 @@ static ntk_status read_assignment(ntk_arena *arena, const char *text, assignment
   memcpy(path, text, length);
   a->path = path;
   if (!text[length] || !good_path(path)) {
-    ntk_problem(problems, a->mark, "an override has the form --set path=value, as in "
+    ntk_problem(problems, a->mark,
+                "an override has the form --set path=value, as in "
                 "--set network.width=512");
     return NTK_OK;
   }
-  NTK_TRY(ntk_read_yaml(arena, source, sizeof(prefix) + length, strlen(whole), &a->value, problems));
+  NTK_TRY(
+      ntk_read_yaml(arena, source, sizeof(prefix) + length, strlen(whole), &a->value, problems));
   if ((!a->value || ntk_node_empty(a->value)) && problems->count == before) {
     a->value = NULL;
     ntk_problem(problems, a->mark, "no value behind '='; write one, \"\" for an empty text");
@@ -64,9 +66,11 @@ static void look_at_axes(const ntk_tree *tree, const assignment *a, bool *remove
       ntk_node_remove(axes, k);
       *removed_axis = true;
     } else if (is_inside(a->path, axes->key[k])) {
-      ntk_problem(problems, a->mark,
-                  "the sweep sets '%.80s' at every point, so '%.80s' would have no effect; override "
-                  "the former", axes->key[k], a->path);
+      ntk_problem(
+          problems, a->mark,
+          "the sweep sets '%.80s' at every point, so '%.80s' would have no effect; override "
+          "the former",
+          axes->key[k], a->path);
     }
   }
 }

@@ -19,7 +19,9 @@ static const char *find_line(const char *text, int number) {
   return text;
 }
 
-static bool at_end(const char *s) { return *s == '\0' || *s == '\r' || *s == '\n'; }
+static bool at_end(const char *s) {
+  return *s == '\0' || *s == '\r' || *s == '\n';
+}
 
 /* One character of a source or a message, made harmless for a terminal.  Returns its bytes. */
 static size_t add_character(const char *s, bool *failed, ntk_text *text) {

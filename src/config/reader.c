@@ -11,7 +11,7 @@ typedef struct anchor {
   const char *name;
   const ntk_node *node; /* NULL while its end has not been read */
   int64_t nodes;        /* in it, itself included */
-  int height; /* levels of collections, 0 for a scalar */
+  int height;           /* levels of collections, 0 for a scalar */
 } anchor;
 
 typedef struct reader {
@@ -19,7 +19,7 @@ typedef struct reader {
   yaml_event_t event; /* the current one; YAML_NO_EVENT before the first */
   ntk_arena *arena;
   const ntk_source *source;
-  size_t skip;  /* bytes, of `shift` characters, in front of the YAML in line 1 */
+  size_t skip; /* bytes, of `shift` characters, in front of the YAML in line 1 */
   size_t shift;
   ntk_problems *problems;
   anchor *anchors; /* latest first */
@@ -42,13 +42,17 @@ static ntk_mark mark_of(const reader *r, yaml_mark_t at) {
   return (ntk_mark){r->source, (int)at.line + 1, (int)(at.column + shift) + 1};
 }
 
-static ntk_mark here(const reader *r) { return mark_of(r, r->event.start_mark); }
+static ntk_mark here(const reader *r) {
+  return mark_of(r, r->event.start_mark);
+}
 
-/* ---- what libyaml refuses, in our words -------------------------------------------------------- */
+/* ---- what libyaml refuses, in our words --------------------------------------------------------
+ */
 
 static const char *const advice[][2] = {
     {"mapping values are not allowed in this context",
-     "': ' is not expected here; put the value in quotes, or check the indentation of this line and "
+     "': ' is not expected here; put the value in quotes, or check the indentation of this line "
+     "and "
      "the one above"},
     {"did not find expected key",
      "expected 'key: value'; the indentation does not fit the lines above, or a bracket or quote "
@@ -58,14 +62,16 @@ static const char *const advice[][2] = {
     {"did not find expected ',' or ']'", "expected ',' or ']'; a list is not closed"},
     {"did not find expected ',' or '}'", "expected ',' or '}'; a mapping is not closed"},
     {"could not find expected ':'", "expected ': ' behind this key"},
-    {"found unexpected end of stream", "the text ends inside quotes; close them"},
-    {"found unexpected document indicator", "'---' or '...' inside quotes; close them"},
+    {"found unexpected end of stream", "this quote is never closed"},
+    {"found unexpected document indicator",
+     "'---' or '...' inside quotes; is a quote never closed?"},
     {"block sequence entries are not allowed in this context",
      "'- ' is not expected here; begin the list on a line of its own"},
     {"found character that cannot start any token",
      "a value cannot start with this character; put it in quotes"},
     {"found a tab character that violates indentation",
      "a tab does not indent in YAML; use spaces"},
+    {"did not find expected node content", "a key or value is missing here"},
     {"control characters are not allowed", "a control character; remove it"},
     {"did not find expected <document start>",
      "a second document, or text behind the end; keep one document per file"},
@@ -101,23 +107,34 @@ static ntk_mark offset_mark(const reader *r, size_t offset) {
   return mark;
 }
 
+/* Whether the place to look at is where the construct begins, not where reading it failed. */
+static bool begins_wrong(const char *problem) {
+  return strcmp(problem, "could not find expected ':'") == 0 ||
+         strcmp(problem, "found unexpected end of stream") == 0;
+}
+
 static void report(reader *r) {
   const yaml_parser_t *p = &r->parser;
   const char *problem = p->problem ? p->problem : "this is no YAML";
-  const bool has_context = p->context && p->context_mark.line != p->problem_mark.line;
-  const ntk_mark mark = p->error == YAML_READER_ERROR ? offset_mark(r, p->problem_offset)
-                                                      : mark_of(r, p->problem_mark);
+  ntk_mark mark = mark_of(r, p->problem_mark);
 
-  if (has_context) {
-    ntk_problem(r->problems, mark, "%s (%s from line %d)", explain(r, mark, problem), p->context,
-                (int)p->context_mark.line + 1);
+  if (p->error == YAML_READER_ERROR) mark = offset_mark(r, p->problem_offset);
+  if (p->context && (begins_wrong(problem) || character_at(r, mark) == '\0')) {
+    mark = mark_of(r, p->context_mark);
+  }
+  const ntk_mark context = mark_of(r, p->context_mark);
+
+  if (p->context && context.line != mark.line) {
+    ntk_problem(r->problems, mark, "%s (%s that begins in line %d)", explain(r, mark, problem),
+                p->context, context.line);
   } else {
     ntk_problem(r->problems, mark, "%s", explain(r, mark, problem));
   }
   r->broken = true;
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 static ntk_status next(reader *r) {
   yaml_event_delete(&r->event);
@@ -131,23 +148,32 @@ static ntk_status next(reader *r) {
 
 static const char *event_anchor(const yaml_event_t *event) {
   switch (event->type) {
-    case YAML_SCALAR_EVENT: return (const char *)event->data.scalar.anchor;
-    case YAML_SEQUENCE_START_EVENT: return (const char *)event->data.sequence_start.anchor;
-    case YAML_MAPPING_START_EVENT: return (const char *)event->data.mapping_start.anchor;
-    default: return NULL;
+    case YAML_SCALAR_EVENT:
+      return (const char *)event->data.scalar.anchor;
+    case YAML_SEQUENCE_START_EVENT:
+      return (const char *)event->data.sequence_start.anchor;
+    case YAML_MAPPING_START_EVENT:
+      return (const char *)event->data.mapping_start.anchor;
+    default:
+      return NULL;
   }
 }
 
 static const char *event_tag(const yaml_event_t *event) {
   switch (event->type) {
-    case YAML_SCALAR_EVENT: return (const char *)event->data.scalar.tag;
-    case YAML_SEQUENCE_START_EVENT: return (const char *)event->data.sequence_start.tag;
-    case YAML_MAPPING_START_EVENT: return (const char *)event->data.mapping_start.tag;
-    default: return NULL;
+    case YAML_SCALAR_EVENT:
+      return (const char *)event->data.scalar.tag;
+    case YAML_SEQUENCE_START_EVENT:
+      return (const char *)event->data.sequence_start.tag;
+    case YAML_MAPPING_START_EVENT:
+      return (const char *)event->data.mapping_start.tag;
+    default:
+      return NULL;
   }
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------------------------------
+ */
 
 static ntk_status read_node(reader *r, int depth, ntk_node **node, int *height);
 
@@ -166,7 +192,8 @@ static ntk_status read_scalar(reader *r, ntk_node **node) {
   return next(r);
 }
 
-static ntk_status add_item(reader *r, item ***tail, ntk_node *node, const char *key, ntk_mark mark) {
+static ntk_status add_item(reader *r, item ***tail, ntk_node *node, const char *key,
+                           ntk_mark mark) {
   item *added = NULL;
 
   NTK_TRY(ntk_arena_new(r->arena, sizeof(*added), &added));
@@ -252,8 +279,9 @@ static bool good_key(reader *r, const ntk_node *key) {
   if (key->kind != NTK_NODE_SCALAR) {
     wrong = "a key is a word, not a list or mapping";
   } else if (strcmp(key->text, "<<") == 0 && !key->quoted) {
-    wrong = "merge keys (<<) are not supported; repeat the keys here, or use an alias for the whole "
-            "value";
+    wrong =
+        "merge keys (<<) are not supported; repeat the keys here, or use an alias for the whole "
+        "value";
   } else if (!*key->text) {
     wrong = "a key is missing before ':'";
   }
@@ -274,7 +302,9 @@ static ntk_status read_pair(reader *r, int depth, item ***tail, int *height) {
   return add_item(r, tail, value, key->text, key->mark);
 }
 
-static int larger(int a, int b) { return a > b ? a : b; }
+static int larger(int a, int b) {
+  return a > b ? a : b;
+}
 
 static ntk_status read_collection(reader *r, int depth, ntk_node **node, int *height) {
   const bool mapping = r->event.type == YAML_MAPPING_START_EVENT;
@@ -282,8 +312,8 @@ static ntk_status read_collection(reader *r, int depth, ntk_node **node, int *he
   item *items = NULL, **tail = &items;
   ntk_node *child = NULL;
 
-  NTK_TRY(ntk_node_new(r->arena, mapping ? NTK_NODE_MAPPING : NTK_NODE_SEQUENCE, here(r), NULL,
-                       node));
+  NTK_TRY(
+      ntk_node_new(r->arena, mapping ? NTK_NODE_MAPPING : NTK_NODE_SEQUENCE, here(r), NULL, node));
   ++r->nodes;
   if (depth > NTK_CONFIG_DEPTH) {
     ntk_problem(r->problems, here(r), "nested more than %d levels deep", NTK_CONFIG_DEPTH);
@@ -309,7 +339,8 @@ static ntk_status read_collection(reader *r, int depth, ntk_node **node, int *he
   return next(r);
 }
 
-/* ---- aliases ----------------------------------------------------------------------------------- */
+/* ---- aliases -----------------------------------------------------------------------------------
+ */
 
 /* Each use of an alias is a copy, because a path addresses one place. */
 static ntk_status read_alias(reader *r, int depth, ntk_node **node, int *height) {
@@ -375,12 +406,13 @@ static ntk_status read_node(reader *r, int depth, ntk_node **node, int *height) 
   return NTK_OK;
 }
 
-/* ---- the document ------------------------------------------------------------------------------ */
+/* ---- the document ------------------------------------------------------------------------------
+ */
 
 static ntk_status read_document(reader *r, ntk_node **root) {
   int height = 0;
 
-  NTK_TRY(next(r));                /* the stream */
+  NTK_TRY(next(r));                 /* the stream */
   if (!r->broken) NTK_TRY(next(r)); /* the document, or the stream's end */
   if (r->broken || r->event.type == YAML_STREAM_END_EVENT) return NTK_OK;
   NTK_TRY(next(r));

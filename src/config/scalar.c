@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool digit(char c) { return c >= '0' && c <= '9'; }
+static bool digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 static size_t digits(const char *text) {
   size_t n = 0;
@@ -109,8 +111,8 @@ static bool advise_respelling(const char *text, char advice[NTK_ADVICE_TEXT]) {
 
   strip(text, false, bare);
   if (bare[0] && strcmp(bare, skip_sign(text)) != 0 && number_form(bare, &integral)) {
-    (void)snprintf(advice, NTK_ADVICE_TEXT,
-                   "starts with a zero, which may mean octal; write %s", bare);
+    (void)snprintf(advice, NTK_ADVICE_TEXT, "starts with a zero, which may mean octal; write %s",
+                   bare);
     return true;
   }
   strip(text, true, bare);
@@ -144,7 +146,9 @@ const char *ntk_scalar_advice(const char *text, bool integer, char advice[NTK_AD
   return advice;
 }
 
-static bool same_bits(double a, double b) { return memcmp(&a, &b, sizeof(a)) == 0; }
+static bool same_bits(double a, double b) {
+  return memcmp(&a, &b, sizeof(a)) == 0;
+}
 
 const char *ntk_real_text(double value, char text[NTK_REAL_TEXT]) {
   for (int precision = 15; precision <= 17; ++precision) {

@@ -10,7 +10,8 @@
 
 enum { NTK_MOST_POINTS = 1000000 };
 
-/* ---- the values of an axis --------------------------------------------------------------------- */
+/* ---- the values of an axis ---------------------------------------------------------------------
+ */
 
 static ntk_status take_list(const ntk_node *list, ntk_axis *axis, ntk_problems *problems) {
   axis->count = list->count;
@@ -87,7 +88,8 @@ static ntk_status take_values(ntk_arena *arena, const ntk_node *node, ntk_axis *
   } else {
     ntk_problem(problems, node->mark,
                 "sweep.%.80s: needs a list, a..b, {linspace: [a, b, k]} or {geomspace: [a, b, k]}; "
-                "a single value belongs outside of `sweep`", axis->path);
+                "a single value belongs outside of `sweep`",
+                axis->path);
   }
   if (axis->count == 0 && problems->count == before) {
     ntk_problem(problems, node->mark, "sweep.%.80s: no values; write some, or remove the line",
@@ -96,7 +98,8 @@ static ntk_status take_values(ntk_arena *arena, const ntk_node *node, ntk_axis *
   return NTK_OK;
 }
 
-/* ---- repeated values --------------------------------------------------------------------------- */
+/* ---- repeated values ---------------------------------------------------------------------------
+ */
 
 typedef struct spelled {
   ntk_text text;
@@ -150,7 +153,8 @@ static ntk_status refuse_repetition(const ntk_axis *axis, ntk_problems *problems
   return status;
 }
 
-/* ---- axes -------------------------------------------------------------------------------------- */
+/* ---- axes --------------------------------------------------------------------------------------
+ */
 
 static bool is_inside(const char *path, const char *outer) {
   const size_t length = strlen(outer);
@@ -180,9 +184,11 @@ static void refuse_nesting(const ntk_sweep *sweep, ntk_problems *problems) {
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
     for (int64_t i = 0; i < sweep->axis_count; ++i) {
       if (i == k || !is_inside(sweep->axis[k].path, sweep->axis[i].path)) continue;
-      ntk_problem(problems, sweep->axis[k].mark,
-                  "'%.80s' lies inside '%.80s', which is an axis too; put the combinations into the "
-                  "values of the latter", sweep->axis[k].path, sweep->axis[i].path);
+      ntk_problem(
+          problems, sweep->axis[k].mark,
+          "'%.80s' lies inside '%.80s', which is an axis too; put the combinations into the "
+          "values of the latter",
+          sweep->axis[k].path, sweep->axis[i].path);
     }
   }
 }
@@ -220,12 +226,13 @@ static ntk_status read_axis(ntk_arena *arena, const ntk_node *axes, int64_t k, n
 }
 
 static void count_points(const ntk_node *axes, ntk_sweep *sweep, ntk_problems *problems) {
+  char text[NTK_REAL_TEXT];
   double count = 1;
 
   for (int64_t k = 0; k < sweep->axis_count; ++k) count *= (double)sweep->axis[k].count;
   if (count > NTK_MOST_POINTS) {
-    ntk_problem(problems, axes->mark, "a sweep of %.0f points; at most %d are possible", count,
-                NTK_MOST_POINTS);
+    ntk_problem(problems, axes->mark, "a sweep of %s points; at most %d are possible",
+                ntk_real_text(count, text), NTK_MOST_POINTS);
     return;
   }
   sweep->point_count = (int64_t)count;
@@ -242,7 +249,8 @@ ntk_status ntk_sweep_read(ntk_tree *tree, ntk_sweep *sweep, ntk_problems *proble
   if (axes->kind != NTK_NODE_MAPPING || axes->count > MOST_AXES) {
     ntk_problem(problems, axes->mark,
                 "sweep: needs a mapping of at most %d paths to their values, as in "
-                "`network.width: [64, 128]`", MOST_AXES);
+                "`network.width: [64, 128]`",
+                MOST_AXES);
     return NTK_OK;
   }
   const size_t bytes = (size_t)axes->count * sizeof(*sweep->axis);
@@ -256,6 +264,7 @@ ntk_status ntk_sweep_read(ntk_tree *tree, ntk_sweep *sweep, ntk_problems *proble
     NTK_TRY(name_axis(&tree->arena, sweep, &sweep->axis[k]));
   }
   if (problems->count == before) count_points(axes, sweep, problems);
+  if (problems->count != before) *sweep = (ntk_sweep){.point_count = 1};
   return NTK_OK;
 }
 
@@ -264,14 +273,24 @@ int64_t ntk_sweep_index(const ntk_sweep *sweep, int64_t point, int64_t k) {
   return point % sweep->axis[k].count;
 }
 
-/* ---- points ------------------------------------------------------------------------------------ */
+/* ---- points ------------------------------------------------------------------------------------
+ */
+
+static ntk_status copy_without_sweep(ntk_arena *arena, const ntk_node *root, ntk_node **copy) {
+  ntk_node *child = NULL;
+
+  NTK_TRY(ntk_node_new(arena, NTK_NODE_MAPPING, root->mark, NULL, copy));
+  for (int64_t k = 0; k < root->count; ++k) {
+    if (strcmp(root->key[k], "sweep") == 0) continue;
+    NTK_TRY(ntk_node_copy(arena, root->child[k], &child));
+    NTK_TRY(ntk_node_add(arena, *copy, root->key[k], root->key_mark[k], child));
+  }
+  return NTK_OK;
+}
 
 ntk_status ntk_sweep_point(const ntk_tree *tree, const ntk_sweep *sweep, int64_t point,
                            ntk_arena *arena, ntk_node **root, ntk_problems *problems) {
-  NTK_TRY(ntk_node_copy(arena, tree->root, root));
-  const int64_t written = ntk_node_index(*root, "sweep");
-
-  if (written >= 0) ntk_node_remove(*root, written);
+  NTK_TRY(copy_without_sweep(arena, tree->root, root));
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
     const ntk_axis *axis = &sweep->axis[k];
     ntk_node *value = NULL;

@@ -1,5 +1,6 @@
 #include "ntk/data/data.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "ntk/base/memory.h"
@@ -7,26 +8,25 @@
 #include "ntk/data/source.h"
 
 const ntk_row *const ntk_data_sources[] = {
-    &ntk_source_fashion_mnist.row, &ntk_source_idx.row,  &ntk_source_npy.row,
-    &ntk_source_hdf5.row,          &ntk_source_grid.row, &ntk_source_gaussian.row,
+    &ntk_source_fashion_mnist.row,
+    &ntk_source_idx.row,
+    &ntk_source_npy.row,
+    &ntk_source_hdf5.row,
+    &ntk_source_grid.row,
+    &ntk_source_gaussian.row,
     NULL,
 };
 
-typedef struct set {
-  int64_t count;
-  bool balanced;
-} set;
-
-#define COUNT_ROW(lowest, text)                                                        \
-  {                                                                                    \
-    .key = "count", .type = NTK_INT, .offset = offsetof(set, count), .fallback = "auto", \
-    .low = (lowest), .high = 1e12, .flags = NTK_AUTO, .doc = (text)                    \
+#define COUNT_ROW(lowest, text)                                                                    \
+  {                                                                                                \
+    .key = "count", .type = NTK_INT, .offset = offsetof(ntk_data_part, count), .fallback = "auto", \
+    .low = (lowest), .high = 1e12, .flags = NTK_AUTO, .doc = (text)                                \
   }
 
-#define BALANCED_ROW                                                                     \
-  {                                                                                      \
-    .key = "balanced", .type = NTK_BOOL, .offset = offsetof(set, balanced),              \
-    .fallback = "false", .doc = "take the classes in turn"                               \
+#define BALANCED_ROW                                                                  \
+  {                                                                                   \
+    .key = "balanced", .type = NTK_BOOL, .offset = offsetof(ntk_data_part, balanced), \
+    .fallback = "false", .doc = "take the classes in turn"                            \
   }
 
 static const ntk_option train_options[] = {
@@ -45,25 +45,53 @@ static const ntk_section train_section = {.options = train_options};
 static const ntk_section test_section = {.options = test_options};
 
 static const ntk_option data_options[] = {
-    {.key = "source", .type = NTK_VARIANT, .offset = offsetof(ntk_data_settings, source),
-     .rows = ntk_data_sources, .doc = "where the samples come from"},
-    {.key = "classes", .type = NTK_INTS, .offset = offsetof(ntk_data_settings, classes),
-     .fallback = "all", .low = -1e12, .high = 1e12, .flags = NTK_ALL,
+    {.key = "source",
+     .type = NTK_VARIANT,
+     .offset = offsetof(ntk_data_settings, source),
+     .rows = ntk_data_sources,
+     .doc = "where the samples come from"},
+    {.key = "classes",
+     .type = NTK_INTS,
+     .offset = offsetof(ntk_data_settings, classes),
+     .fallback = "all",
+     .low = -1e12,
+     .high = 1e12,
+     .flags = NTK_ALL,
      .doc = "labels to keep; they become class 0, 1, ... in this order"},
-    {.key = "train", .type = NTK_SECTION, .offset = offsetof(ntk_data_settings, train),
-     .section = &train_section, .doc = "the training set"},
-    {.key = "test", .type = NTK_SECTION, .offset = offsetof(ntk_data_settings, test),
-     .section = &test_section, .doc = "the test set"},
-    {.key = "seed", .type = NTK_INT, .offset = offsetof(ntk_data_settings, seed), .fallback = "0",
-     .high = 9007199254740992.0, .doc = "of the permutation and of what is generated"},
-    {.key = "targets", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, targets),
-     .fallback = "auto", .rows = ntk_target_rules, .flags = NTK_AUTO,
+    {.key = "train",
+     .type = NTK_SECTION,
+     .offset = offsetof(ntk_data_settings, train),
+     .section = &train_section,
+     .doc = "the training set"},
+    {.key = "test",
+     .type = NTK_SECTION,
+     .offset = offsetof(ntk_data_settings, test),
+     .section = &test_section,
+     .doc = "the test set"},
+    {.key = "seed",
+     .type = NTK_INT,
+     .offset = offsetof(ntk_data_settings, seed),
+     .fallback = "0",
+     .high = 9007199254740992.0,
+     .doc = "of the permutation and of what is generated"},
+    {.key = "targets",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_data_settings, targets),
+     .fallback = "auto",
+     .rows = ntk_target_rules,
+     .flags = NTK_AUTO,
      .doc = "what is learnt; auto: one_hot_centered for classes, else real"},
-    {.key = "center", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, center),
-     .fallback = "none", .rows = ntk_center_rules,
+    {.key = "center",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_data_settings, center),
+     .fallback = "none",
+     .rows = ntk_center_rules,
      .doc = "subtracted from the inputs; statistics of the training set"},
-    {.key = "scale", .type = NTK_WORD, .offset = offsetof(ntk_data_settings, scale),
-     .fallback = "none", .rows = ntk_scale_rules,
+    {.key = "scale",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_data_settings, scale),
+     .fallback = "none",
+     .rows = ntk_scale_rules,
      .doc = "what the centered inputs are divided by; zero divides by 1"},
     {0},
 };
@@ -84,7 +112,7 @@ static void check_classes(const ntk_data_settings *s, const ntk_node *node,
   }
   for (int64_t i = 0; i < s->classes.count; ++i) {
     if (ntk_class_of(s, s->classes.item[i]) == i) continue;
-    ntk_problem(problems, mark, "classes names label %lld twice", (long long)s->classes.item[i]);
+    ntk_problem(problems, mark, "classes names label %" PRId64 " twice", s->classes.item[i]);
     return;
   }
 }
@@ -95,8 +123,9 @@ static void check_targets(const ntk_data_settings *s, const ntk_node *node,
 
   if (!rule) return;
   if (rule->only_classes > 0 && s->classes.count >= 0 && s->classes.count != rule->only_classes) {
-    ntk_problem(problems, mark_of(node, "targets"), "targets: %s needs %lld classes; %lld chosen",
-                rule->row.name, (long long)rule->only_classes, (long long)s->classes.count);
+    ntk_problem(problems, mark_of(node, "targets"),
+                "targets: %s needs %" PRId64 " classes; %" PRId64 " chosen", rule->row.name,
+                rule->only_classes, s->classes.count);
   }
   if (ntk_target_rule_classes(rule)) return;
   if (s->classes.count >= 0) {
@@ -139,7 +168,8 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
 
   if (!source) {
     if (node->count > 0 && !ntk_node_find(node, "source")) {
-      ntk_problem(problems, node->mark, "data has no source; write source: fashion_mnist or "
+      ntk_problem(problems, node->mark,
+                  "data has no source; write source: fashion_mnist or "
                   "another one of `ntkrun reference`");
     }
     return;
@@ -203,8 +233,8 @@ static void fill_targets(const ntk_target_rule *rule, const origin *from, const 
   for (int64_t k = 0; !rule->fill && k < to->count * outputs; ++k) {
     const int64_t at = to->index[k / outputs];
 
-    to->targets[k] = from->target ? from->target[at * outputs + k % outputs]
-                                  : (double)from->label[at];
+    to->targets[k] =
+        from->target ? from->target[at * outputs + k % outputs] : (double)from->label[at];
   }
 }
 
@@ -259,8 +289,7 @@ static ntk_status prepare(const ntk_data_settings *settings, const ntk_raw *raw,
   return status;
 }
 
-static ntk_status prepare_generated(const ntk_data_settings *settings, bool full,
-                                    ntk_data *data) {
+static ntk_status prepare_generated(const ntk_data_settings *settings, bool full, ntk_data *data) {
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
   ntk_raw raw = {0};
   ntk_status status = full ? source->read(settings, settings->source.options, &raw)
@@ -325,8 +354,7 @@ static ntk_status load_or_nothing(const ntk_data_settings *settings, ntk_data_ca
   return status;
 }
 
-ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cache,
-                         ntk_data *data) {
+ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cache, ntk_data *data) {
   return load_or_nothing(settings, cache, true, data);
 }
 

@@ -45,7 +45,6 @@ void ntk_element_reals(ntk_element e, const unsigned char *bytes, int64_t n, dou
   for (int64_t i = 0; i < n; ++i) values[i] = real(e, word(e, bytes + i * e.size));
 }
 
-void ntk_element_integers(ntk_element e, const unsigned char *bytes, int64_t n,
-                          int64_t *values) {
+void ntk_element_integers(ntk_element e, const unsigned char *bytes, int64_t n, int64_t *values) {
   for (int64_t i = 0; i < n; ++i) values[i] = integer(e, word(e, bytes + i * e.size));
 }

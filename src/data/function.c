@@ -9,8 +9,13 @@ typedef struct sine {
 } sine;
 
 static const ntk_option sine_options[] = {
-    {.key = "frequency", .type = NTK_REAL, .offset = offsetof(sine, frequency), .fallback = "1",
-     .low = -1e150, .high = 1e150, .doc = "periods per unit of x_0"},
+    {.key = "frequency",
+     .type = NTK_REAL,
+     .offset = offsetof(sine, frequency),
+     .fallback = "1",
+     .low = -1e150,
+     .high = 1e150,
+     .doc = "periods per unit of x_0"},
     {0},
 };
 
@@ -22,7 +27,9 @@ static void fill_sine(const void *options, int64_t n, int64_t features, const do
 }
 
 static const ntk_data_function row_sine = {
-    .row = {.name = "sin", .doc = "sin(2 pi frequency x_0)", .options = sine_options,
+    .row = {.name = "sin",
+            .doc = "sin(2 pi frequency x_0)",
+            .options = sine_options,
             .options_size = sizeof(sine)},
     .value = fill_sine,
 };
@@ -32,8 +39,13 @@ typedef struct line {
 } line;
 
 static const ntk_option line_options[] = {
-    {.key = "slope", .type = NTK_REAL, .offset = offsetof(line, slope), .fallback = "1",
-     .low = -1e150, .high = 1e150, .doc = "factor of x_0"},
+    {.key = "slope",
+     .type = NTK_REAL,
+     .offset = offsetof(line, slope),
+     .fallback = "1",
+     .low = -1e150,
+     .high = 1e150,
+     .doc = "factor of x_0"},
     {0},
 };
 
@@ -45,7 +57,9 @@ static void fill_line(const void *options, int64_t n, int64_t features, const do
 }
 
 static const ntk_data_function row_line = {
-    .row = {.name = "linear", .doc = "slope * x_0", .options = line_options,
+    .row = {.name = "linear",
+            .doc = "slope * x_0",
+            .options = line_options,
             .options_size = sizeof(line)},
     .value = fill_line,
 };

@@ -19,8 +19,8 @@ struct ntk_gzip {
   int64_t size;     /* of the file */
   int64_t position; /* bytes handed out, for messages */
   bool compressed;
-  bool inflating;   /* `stream` is initialised */
-  bool ended;       /* the last gzip member is complete */
+  bool inflating; /* `stream` is initialised */
+  bool ended;     /* the last gzip member is complete */
   z_stream stream;
   unsigned char chunk[CHUNK]; /* input of `stream` */
 };
@@ -96,8 +96,7 @@ static ntk_status expand(ntk_gzip *g, unsigned char *buffer, size_t length, size
     g->stream.avail_out = (uInt)room;
     NTK_TRY(inflate_some(g));
     *got += room - g->stream.avail_out;
-    if (g->ended && g->stream.avail_out == (uInt)room && g->stream.avail_in == 0 &&
-        feof(g->file)) {
+    if (g->ended && g->stream.avail_out == (uInt)room && g->stream.avail_in == 0 && feof(g->file)) {
       break;
     }
   }

@@ -1,9 +1,9 @@
 #include "ntk/data/source.h"
 
-#define PATH_ROW(field, need, text)                                                      \
-  {                                                                                      \
-    .key = #field, .type = NTK_PATH, .offset = offsetof(ntk_paired_files, field),        \
-    .flags = (need), .doc = (text)                                        \
+#define PATH_ROW(field, need, text)                                                                \
+  {                                                                                                \
+    .key = #field, .type = NTK_PATH, .offset = offsetof(ntk_paired_files, field), .flags = (need), \
+    .doc = (text)                                                                                  \
   }
 
 const ntk_option ntk_paired_options[] = {
@@ -32,8 +32,8 @@ void ntk_paired_check(const void *options, const ntk_node *node, ntk_problems *p
 }
 
 ntk_status ntk_paired_read(ntk_table_reader *read, const ntk_paired_files *o, ntk_raw *raw) {
-  const ntk_raw_files files = {
-      .read = read, .path = {o->inputs, o->labels, o->test_inputs, o->test_labels}};
+  const ntk_raw_files files = {.read = read,
+                               .path = {o->inputs, o->labels, o->test_inputs, o->test_labels}};
 
   return ntk_raw_read(&files, raw);
 }

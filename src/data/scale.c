@@ -118,8 +118,8 @@ static const rule scale_sample_rms = {
 const ntk_row *const ntk_center_rules[] = {&none.row, &center_scalar.row, &center_feature.row,
                                            NULL};
 const ntk_row *const ntk_scale_rules[] = {
-    &none.row, &scale_scalar.row, &scale_feature.row, &scale_sample_norm.row,
-    &scale_sample_rms.row, NULL};
+    &none.row, &scale_scalar.row, &scale_feature.row, &scale_sample_norm.row, &scale_sample_rms.row,
+    NULL};
 
 static void subtract(ntk_samples *set, int64_t features, const double *value) {
   for (int64_t i = 0; i < set->count; ++i) {
@@ -127,7 +127,9 @@ static void subtract(ntk_samples *set, int64_t features, const double *value) {
   }
 }
 
-static double or_one(double divisor) { return divisor > 0 ? divisor : 1; }
+static double or_one(double divisor) {
+  return divisor > 0 ? divisor : 1;
+}
 
 static void divide(ntk_samples *set, int64_t features, const double *value) {
   for (int64_t i = 0; i < set->count; ++i) {
@@ -147,8 +149,11 @@ static ntk_status check_finite(const char *what, int64_t n, const double *value)
   int64_t k = 0;
 
   while (k < n && isfinite(value[k])) ++k;
-  NTK_CHECK(k == n, NTK_E_INPUT, "data.center, data.scale: %s %" PRId64 " overflow; bring the "
-            "inputs to a reasonable size first", what, k);
+  NTK_CHECK(k == n, NTK_E_INPUT,
+            "data.center, data.scale: %s %" PRId64
+            " overflow; bring the "
+            "inputs to a reasonable size first",
+            what, k);
   return NTK_OK;
 }
 
@@ -181,7 +186,6 @@ static ntk_status apply_rule(const rule *by, ntk_data *data, change *apply) {
 ntk_status ntk_inputs_scale(const ntk_data_settings *settings, ntk_data *data) {
   NTK_TRY(apply_rule((const rule *)settings->center, data, subtract));
   NTK_TRY(apply_rule((const rule *)settings->scale, data, divide));
-  NTK_TRY(check_finite("training value", data->train.count * data->features,
-                       data->train.inputs));
+  NTK_TRY(check_finite("training value", data->train.count * data->features, data->train.inputs));
   return check_finite("test value", data->test.count * data->features, data->test.inputs);
 }

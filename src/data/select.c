@@ -9,10 +9,10 @@ enum { LABEL_TEXT = 32 };
 
 /* One set as it stands in a file: how many samples, and the class of each. */
 typedef struct pool {
-  const char *name;   /* "training", "test": for messages */
+  const char *name; /* "training", "test": for messages */
   int64_t count;
-  int64_t *position;  /* [count] in the order in which samples are taken, owned */
-  int64_t *class;     /* [count] likewise, owned; NULL: regression */
+  int64_t *position; /* [count] in the order in which samples are taken, owned */
+  int64_t *class;    /* [count] likewise, owned; NULL: regression */
   int64_t classes;
   int64_t *per_class; /* [classes], owned */
 } pool;
@@ -84,8 +84,9 @@ static ntk_status check_labels(const ntk_data_settings *settings, const pool *p,
 
   if (settings->classes.count >= 0) return NTK_OK;
   while (i < n && label[i] >= 0 && label[i] < p->classes) ++i;
-  NTK_CHECK(i == n, NTK_E_INPUT, "the %s file's label %" PRId64 " is %" PRId64
-            ", outside 0 .. %" PRId64 "; name the labels you want with data.classes: [...]",
+  NTK_CHECK(i == n, NTK_E_INPUT,
+            "the %s file's label %" PRId64 " is %" PRId64 ", outside 0 .. %" PRId64
+            "; name the labels you want with data.classes: [...]",
             p->name, i, i < n ? label[i] : 0, p->classes - 1);
   return NTK_OK;
 }
@@ -94,9 +95,10 @@ static ntk_status check_classes(const ntk_data_settings *settings, const pool *p
   int64_t c = 0;
 
   while (c < p->classes && p->per_class[c] > 0) ++c;
-  NTK_CHECK(c == p->classes, NTK_E_INPUT, "the %s file has no sample with label %" PRId64
-            "; name the labels you want with data.classes: [...]", p->name,
-            settings->classes.count > 0 && c < p->classes ? settings->classes.item[c] : c);
+  NTK_CHECK(c == p->classes, NTK_E_INPUT,
+            "the %s file has no sample with label %" PRId64
+            "; name the labels you want with data.classes: [...]",
+            p->name, settings->classes.count > 0 && c < p->classes ? settings->classes.item[c] : c);
   return NTK_OK;
 }
 
@@ -145,9 +147,12 @@ static ntk_status check_capacity(const pool *p, const char *key, int64_t count, 
                                  int64_t start) {
   const int64_t most = capacity(p, balanced, start);
 
-  NTK_CHECK(count <= most, NTK_E_INPUT, "data.%s.count: %" PRId64 " samples are wanted, but there "
-            "are only %" PRId64 "%s in the %s file%s", key, count, most,
-            balanced ? " balanced ones" : "", p->name, p->classes > 0 ? " (chosen classes)" : "");
+  NTK_CHECK(count <= most, NTK_E_INPUT,
+            "data.%s.count: %" PRId64
+            " samples are wanted, but there "
+            "are only %" PRId64 "%s in the %s file%s",
+            key, count, most, balanced ? " balanced ones" : "", p->name,
+            p->classes > 0 ? " (chosen classes)" : "");
   return NTK_OK;
 }
 
@@ -220,8 +225,11 @@ static int64_t train_count(const ntk_data_settings *settings, const pool *p, boo
 static ntk_status select_train(const ntk_data_settings *settings, pool *p, bool test_file,
                                ntk_selection *s) {
   s->train_count = train_count(settings, p, test_file);
-  NTK_CHECK(s->train_count > 0, NTK_E_INPUT, "data: %" PRId64 " samples in all leave none to train "
-            "on after data.test.count: %" PRId64, p->count, settings->test.count);
+  NTK_CHECK(s->train_count > 0, NTK_E_INPUT,
+            "data: %" PRId64
+            " samples in all leave none to train "
+            "on after data.test.count: %" PRId64,
+            p->count, settings->test.count);
   return take(p, "train", s->train_count, settings->train.balanced, 0, &s->train);
 }
 
@@ -237,8 +245,8 @@ static ntk_status select_test(const ntk_data_settings *settings, pool *p, ntk_se
   return take(p, "test", s->test_count, balanced, start, &s->test);
 }
 
-static ntk_status select_both(const ntk_data_settings *settings, const ntk_raw *raw,
-                              bool ordered, pool *train, pool *test, ntk_selection *s) {
+static ntk_status select_both(const ntk_data_settings *settings, const ntk_raw *raw, bool ordered,
+                              pool *train, pool *test, ntk_selection *s) {
   NTK_TRY(pool_create(settings, ordered, ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_ORDER),
                       raw->train_label, train));
   if (train->classes > 0) NTK_TRY(check_classes(settings, train));
@@ -266,7 +274,8 @@ static ntk_status check_rule(const ntk_data_settings *settings, const ntk_target
 static ntk_status check_class_count(const ntk_target_rule *rule, int64_t classes) {
   NTK_CHECK(rule->only_classes == 0 || classes == rule->only_classes, NTK_E_CONFIG,
             "data.targets: %s needs %" PRId64 " classes, the data have %" PRId64
-            "; choose with data.classes: [a, b]", rule->row.name, rule->only_classes, classes);
+            "; choose with data.classes: [a, b]",
+            rule->row.name, rule->only_classes, classes);
   return NTK_OK;
 }
 

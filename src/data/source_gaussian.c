@@ -8,12 +8,24 @@ typedef struct gaussian {
 } gaussian;
 
 static const ntk_option options_rows[] = {
-    {.key = "dimension", .type = NTK_INT, .offset = offsetof(gaussian, dimension),
-     .fallback = "16", .low = 1, .high = 1e9, .doc = "coordinates of a sample"},
-    {.key = "function", .type = NTK_CHOICE, .offset = offsetof(gaussian, function),
-     .fallback = "sin", .rows = ntk_data_functions, .doc = "targets as a function of x_0"},
-    {.key = "noise_std", .type = NTK_REAL, .offset = offsetof(gaussian, noise_std),
-     .fallback = "0", .high = 1e150,
+    {.key = "dimension",
+     .type = NTK_INT,
+     .offset = offsetof(gaussian, dimension),
+     .fallback = "16",
+     .low = 1,
+     .high = 1e9,
+     .doc = "coordinates of a sample"},
+    {.key = "function",
+     .type = NTK_CHOICE,
+     .offset = offsetof(gaussian, function),
+     .fallback = "sin",
+     .rows = ntk_data_functions,
+     .doc = "targets as a function of x_0"},
+    {.key = "noise_std",
+     .type = NTK_REAL,
+     .offset = offsetof(gaussian, noise_std),
+     .fallback = "0",
+     .high = 1e150,
      .doc = "of normal noise on the training targets; test targets have none"},
     {0},
 };
@@ -25,9 +37,8 @@ static ntk_status describe(const ntk_data_settings *settings, const void *option
 }
 
 static void fill_inputs(int64_t seed, ntk_data_draw purpose, int64_t n, double *x) {
-  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE,
-                         .key = ntk_data_draw_key(seed, purpose),
-                         .total = n};
+  const ntk_draw draw = {
+      .layout = NTK_RNG_PARTITIONABLE, .key = ntk_data_draw_key(seed, purpose), .total = n};
 
   ntk_rng_normal(&draw, NTK_DOUBLE, 0, n, x);
 }
@@ -49,7 +60,9 @@ static ntk_status draw(const ntk_data_settings *settings, const void *options, n
 }
 
 const ntk_data_source ntk_source_gaussian = {
-    .row = {.name = "gaussian", .doc = "independent N(0, 1) inputs", .options = options_rows,
+    .row = {.name = "gaussian",
+            .doc = "independent N(0, 1) inputs",
+            .options = options_rows,
             .options_size = sizeof(gaussian)},
     .read = draw,
     .describe = describe,

@@ -8,10 +8,10 @@ typedef struct dtype_row {
   ntk_dtype dtype;
 } dtype_row;
 
-static const dtype_row row_float32 = {
-    .row = {.name = "float32", .doc = "JAX's default"}, .dtype = NTK_SINGLE};
-static const dtype_row row_float64 = {
-    .row = {.name = "float64", .doc = "JAX with x64 on"}, .dtype = NTK_DOUBLE};
+static const dtype_row row_float32 = {.row = {.name = "float32", .doc = "JAX's default"},
+                                      .dtype = NTK_SINGLE};
+static const dtype_row row_float64 = {.row = {.name = "float64", .doc = "JAX with x64 on"},
+                                      .dtype = NTK_DOUBLE};
 static const ntk_row *const dtypes[] = {&row_float32.row, &row_float64.row, NULL};
 
 typedef struct noise_rng {
@@ -27,26 +27,49 @@ typedef struct grid {
 } grid;
 
 static const ntk_option rng_options[] = {
-    {.key = "key", .type = NTK_INT, .offset = offsetof(noise_rng, key),
-     .fallback = "auto", .high = 9007199254740992.0, .flags = NTK_AUTO,
+    {.key = "key",
+     .type = NTK_INT,
+     .offset = offsetof(noise_rng, key),
+     .fallback = "auto",
+     .high = 9007199254740992.0,
+     .flags = NTK_AUTO,
      .doc = "of PRNGKey(key); auto: a key from data.seed"},
-    {.key = "dtype", .type = NTK_WORD, .offset = offsetof(noise_rng, dtype),
-     .fallback = "float64", .rows = dtypes, .doc = "type in which the noise is drawn"},
+    {.key = "dtype",
+     .type = NTK_WORD,
+     .offset = offsetof(noise_rng, dtype),
+     .fallback = "float64",
+     .rows = dtypes,
+     .doc = "type in which the noise is drawn"},
     {0},
 };
 
 static const ntk_section rng_section = {.options = rng_options};
 
 static const ntk_option options_rows[] = {
-    {.key = "interval", .type = NTK_GRID, .offset = offsetof(grid, interval),
-     .fallback = "[-1, 1]", .low = -1e150, .high = 1e150,
+    {.key = "interval",
+     .type = NTK_GRID,
+     .offset = offsetof(grid, interval),
+     .fallback = "[-1, 1]",
+     .low = -1e150,
+     .high = 1e150,
      .doc = "[a, b]: train.count points from a to b, both included; test.count likewise"},
-    {.key = "function", .type = NTK_CHOICE, .offset = offsetof(grid, function), .fallback = "sin",
-     .rows = ntk_data_functions, .doc = "targets as a function of x"},
-    {.key = "noise_std", .type = NTK_REAL, .offset = offsetof(grid, noise_std), .fallback = "0",
-     .high = 1e150, .doc = "of normal noise on the training targets; test targets have none"},
-    {.key = "noise_rng", .type = NTK_SECTION, .offset = offsetof(grid, noise_rng),
-     .section = &rng_section, .doc = "how the noise is drawn"},
+    {.key = "function",
+     .type = NTK_CHOICE,
+     .offset = offsetof(grid, function),
+     .fallback = "sin",
+     .rows = ntk_data_functions,
+     .doc = "targets as a function of x"},
+    {.key = "noise_std",
+     .type = NTK_REAL,
+     .offset = offsetof(grid, noise_std),
+     .fallback = "0",
+     .high = 1e150,
+     .doc = "of normal noise on the training targets; test targets have none"},
+    {.key = "noise_rng",
+     .type = NTK_SECTION,
+     .offset = offsetof(grid, noise_rng),
+     .section = &rng_section,
+     .doc = "how the noise is drawn"},
     {0},
 };
 
@@ -98,8 +121,10 @@ static ntk_status draw(const ntk_data_settings *settings, const void *options, n
 }
 
 const ntk_data_source ntk_source_grid = {
-    .row = {.name = "grid", .doc = "equidistant points of an interval, in order",
-            .options = options_rows, .options_size = sizeof(grid)},
+    .row = {.name = "grid",
+            .doc = "equidistant points of an interval, in order",
+            .options = options_rows,
+            .options_size = sizeof(grid)},
     .read = draw,
     .describe = describe,
     .check = check,

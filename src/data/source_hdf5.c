@@ -10,15 +10,28 @@ typedef struct names {
 } names;
 
 static const ntk_option options_rows[] = {
-    {.key = "path", .type = NTK_PATH, .offset = offsetof(names, path),
-     .flags = NTK_REQUIRED, .doc = "the HDF5 file"},
-    {.key = "inputs", .type = NTK_STRING, .offset = offsetof(names, inputs),
-     .flags = NTK_REQUIRED, .doc = "dataset of the training inputs [sample][...]"},
-    {.key = "labels", .type = NTK_STRING, .offset = offsetof(names, labels),
-     .flags = NTK_REQUIRED, .doc = "dataset of the training labels: integers or real targets"},
-    {.key = "test_inputs", .type = NTK_STRING, .offset = offsetof(names, test_inputs),
+    {.key = "path",
+     .type = NTK_PATH,
+     .offset = offsetof(names, path),
+     .flags = NTK_REQUIRED,
+     .doc = "the HDF5 file"},
+    {.key = "inputs",
+     .type = NTK_STRING,
+     .offset = offsetof(names, inputs),
+     .flags = NTK_REQUIRED,
+     .doc = "dataset of the training inputs [sample][...]"},
+    {.key = "labels",
+     .type = NTK_STRING,
+     .offset = offsetof(names, labels),
+     .flags = NTK_REQUIRED,
+     .doc = "dataset of the training labels: integers or real targets"},
+    {.key = "test_inputs",
+     .type = NTK_STRING,
+     .offset = offsetof(names, test_inputs),
      .doc = "dataset of the test inputs; none: test samples come after train"},
-    {.key = "test_labels", .type = NTK_STRING, .offset = offsetof(names, test_labels),
+    {.key = "test_labels",
+     .type = NTK_STRING,
+     .offset = offsetof(names, test_labels),
      .doc = "dataset of the test labels"},
     {0},
 };
@@ -31,7 +44,8 @@ typedef struct handles {
 /* The element of the table, and the type in memory that HDF5 shall convert to. */
 static ntk_status choose_element(const handles *h, ntk_table *table, hid_t *memory) {
   const H5T_class_t class = H5Tget_class(h->type);
-  const bool integers = class == H5T_INTEGER, plus = integers && H5Tget_sign(h->type) == H5T_SGN_NONE;
+  const bool integers = class == H5T_INTEGER;
+  const bool plus = integers && H5Tget_sign(h->type) == H5T_SGN_NONE;
   const bool bytes = plus && H5Tget_size(h->type) == 1;
 
   NTK_CHECK(integers || class == H5T_FLOAT, NTK_E_INPUT,
@@ -115,8 +129,7 @@ static ntk_status read_table(const char *path, const char *name, ntk_table *tabl
   return status;
 }
 
-static ntk_status read_file(const ntk_data_settings *settings, const void *options,
-                            ntk_raw *raw) {
+static ntk_status read_file(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
   const names *o = options;
   const char *test = o->test_inputs ? o->path : NULL;
   const ntk_raw_files files = {.read = read_table,
@@ -134,7 +147,9 @@ static void check(const void *options, const ntk_node *node, ntk_problems *probl
 }
 
 const ntk_data_source ntk_source_hdf5 = {
-    .row = {.name = "hdf5", .doc = "datasets of one HDF5 file", .options = options_rows,
+    .row = {.name = "hdf5",
+            .doc = "datasets of one HDF5 file",
+            .options = options_rows,
             .options_size = sizeof(names)},
     .read = read_file,
     .check = check,

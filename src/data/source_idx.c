@@ -45,8 +45,10 @@ static ntk_status read_content(const char *path, ntk_gzip *gzip, ntk_table *tabl
   NTK_TRY(read_header(path, gzip, table));
   NTK_TRY(ntk_table_bytes(table, &bytes));
   NTK_CHECK(bytes <= ntk_gzip_limit(gzip), NTK_E_INPUT,
-            "%s: truncated: the header announces %" PRId64 " bytes, the file cannot hold more "
-            "than %" PRId64, path, bytes, ntk_gzip_limit(gzip));
+            "%s: truncated: the header announces %" PRId64
+            " bytes, the file cannot hold more "
+            "than %" PRId64,
+            path, bytes, ntk_gzip_limit(gzip));
   NTK_TRY(NTK_NEW(bytes, &table->bytes));
   NTK_TRY(ntk_gzip_read(gzip, table->bytes, (size_t)bytes));
   return ntk_gzip_end(gzip);
@@ -65,14 +67,15 @@ static ntk_status read_idx(const char *path, const char *name, ntk_table *table)
   return status;
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options,
-                             ntk_raw *raw) {
+static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
   (void)settings;
   return ntk_paired_read(read_idx, options, raw);
 }
 
 const ntk_data_source ntk_source_idx = {
-    .row = {.name = "idx", .doc = "IDX files, plain or gzip", .options = ntk_paired_options,
+    .row = {.name = "idx",
+            .doc = "IDX files, plain or gzip",
+            .options = ntk_paired_options,
             .options_size = sizeof(ntk_paired_files)},
     .read = read_files,
     .check = ntk_paired_check,
@@ -84,7 +87,9 @@ typedef struct folder {
 } folder;
 
 static const ntk_option folder_options[] = {
-    {.key = "path", .type = NTK_PATH, .offset = offsetof(folder, path),
+    {.key = "path",
+     .type = NTK_PATH,
+     .offset = offsetof(folder, path),
      .fallback = "/usr/share/datasets/fashion-mnist",
      .doc = "folder with the four IDX files"},
     {0},
@@ -104,7 +109,8 @@ static ntk_status find_file(const char *directory, const char *name, char *path)
   path[length - 3] = '\0';
   NTK_CHECK(access(path, F_OK) == 0, NTK_E_MISSING,
             "%s.gz is missing; install the package dataset-fashion-mnist, or set data.path to the "
-            "folder that has it", path);
+            "folder that has it",
+            path);
   return NTK_OK;
 }
 
@@ -118,14 +124,14 @@ static ntk_status find_files(const void *options, files *f) {
 }
 
 static ntk_status folder_present(const void *options) {
-  files f;
+  files f = {0};
 
   return find_files(options, &f);
 }
 
 static ntk_status read_folder(const ntk_data_settings *settings, const void *options,
                               ntk_raw *raw) {
-  files f;
+  files f = {0};
 
   (void)settings;
   NTK_TRY(find_files(options, &f));
@@ -135,8 +141,10 @@ static ntk_status read_folder(const ntk_data_settings *settings, const void *opt
 }
 
 const ntk_data_source ntk_source_fashion_mnist = {
-    .row = {.name = "fashion_mnist", .doc = "60,000 + 10,000 images, 28 x 28, 10 classes",
-            .options = folder_options, .options_size = sizeof(folder)},
+    .row = {.name = "fashion_mnist",
+            .doc = "60,000 + 10,000 images, 28 x 28, 10 classes",
+            .options = folder_options,
+            .options_size = sizeof(folder)},
     .read = read_folder,
     .present = folder_present,
 };

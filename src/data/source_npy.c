@@ -91,8 +91,10 @@ static ntk_status read_content(const char *path, ntk_gzip *gzip, char *header, n
   NTK_TRY(parse_header(path, header, table));
   NTK_TRY(ntk_table_bytes(table, &bytes));
   NTK_CHECK(bytes <= ntk_gzip_limit(gzip), NTK_E_INPUT,
-            "%s: truncated: the header announces %" PRId64 " bytes, the file cannot hold more "
-            "than %" PRId64, path, bytes, ntk_gzip_limit(gzip));
+            "%s: truncated: the header announces %" PRId64
+            " bytes, the file cannot hold more "
+            "than %" PRId64,
+            path, bytes, ntk_gzip_limit(gzip));
   NTK_TRY(NTK_NEW(bytes, &table->bytes));
   NTK_TRY(ntk_gzip_read(gzip, table->bytes, (size_t)bytes));
   return ntk_gzip_end(gzip);
@@ -112,15 +114,16 @@ static ntk_status read_npy(const char *path, const char *name, ntk_table *table)
   return status;
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options,
-                             ntk_raw *raw) {
+static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
   (void)settings;
   return ntk_paired_read(read_npy, options, raw);
 }
 
 const ntk_data_source ntk_source_npy = {
-    .row = {.name = "npy", .doc = "numpy arrays: integer labels are classes, real ones are targets",
-            .options = ntk_paired_options, .options_size = sizeof(ntk_paired_files)},
+    .row = {.name = "npy",
+            .doc = "numpy arrays: integer labels are classes, real ones are targets",
+            .options = ntk_paired_options,
+            .options_size = sizeof(ntk_paired_files)},
     .read = read_files,
     .check = ntk_paired_check,
 };

@@ -14,8 +14,9 @@ ntk_status ntk_table_bytes(const ntk_table *table, int64_t *bytes) {
   int64_t product = table->element.size;
 
   for (int k = 0; k < table->rank; ++k) {
-    NTK_CHECK(table->size[k] > 0, NTK_E_INPUT, "%s: size %d of the array is %" PRId64
-              "; an array without elements is no data", table->place, k, table->size[k]);
+    NTK_CHECK(table->size[k] > 0, NTK_E_INPUT,
+              "%s: size %d of the array is %" PRId64 "; an array without elements is no data",
+              table->place, k, table->size[k]);
     NTK_CHECK(product <= INT64_MAX / table->size[k], NTK_E_INPUT,
               "%s: the product of the array's sizes overflows", table->place);
     product *= table->size[k];
@@ -24,7 +25,9 @@ ntk_status ntk_table_bytes(const ntk_table *table, int64_t *bytes) {
   return NTK_OK;
 }
 
-void ntk_table_destroy(ntk_table *table) { ntk_free(&table->bytes); }
+void ntk_table_destroy(ntk_table *table) {
+  ntk_free(&table->bytes);
+}
 
 /* Shape of one sample; a plain list of numbers has samples of one feature. */
 static ntk_shape shape_of(const ntk_table *table) {
@@ -101,9 +104,10 @@ static ntk_status take_labels(ntk_table *table, int64_t *columns, int64_t **labe
   NTK_CHECK(table->rank <= 2, NTK_E_INPUT, "%s: labels have %d dimensions; at most 2 make sense",
             table->place, table->rank);
   if (table->element.kind == 'f') return take_reals(table, *columns, target);
-  NTK_CHECK(*columns == 1, NTK_E_INPUT, "%s: labels of integers are classes, one a sample, but "
-            "there are %" PRId64 " columns; write real targets as floating point", table->place,
-            *columns);
+  NTK_CHECK(*columns == 1, NTK_E_INPUT,
+            "%s: labels of integers are classes, one a sample, but "
+            "there are %" PRId64 " columns; write real targets as floating point",
+            table->place, *columns);
   *columns = 0;
   return take_classes(table, label);
 }
@@ -127,8 +131,8 @@ static ntk_status take_set(ntk_table *inputs, ntk_table *labels, const side *to,
   return NTK_OK;
 }
 
-static ntk_status read_pair(const ntk_raw_files *files, int first, const side *to,
-                            ntk_shape *shape, int64_t *columns) {
+static ntk_status read_pair(const ntk_raw_files *files, int first, const side *to, ntk_shape *shape,
+                            int64_t *columns) {
   ntk_table inputs = {0}, labels = {0};
   ntk_status status = files->read(files->path[first], files->name[first], &inputs);
 
@@ -160,8 +164,8 @@ static ntk_status check_alike(const ntk_raw_files *files, const ntk_raw *raw,
 }
 
 ntk_status ntk_raw_read(const ntk_raw_files *files, ntk_raw *raw) {
-  const side train = {&raw->train_count, &raw->train_label, &raw->train_bytes,
-                      &raw->train_inputs, &raw->train_target};
+  const side train = {&raw->train_count, &raw->train_label, &raw->train_bytes, &raw->train_inputs,
+                      &raw->train_target};
   const side test = {&raw->test_count, &raw->test_label, &raw->test_bytes, &raw->test_inputs,
                      &raw->test_target};
   ntk_shape shape = {0};

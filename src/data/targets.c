@@ -26,9 +26,8 @@ static const ntk_target_rule real = {
 static const ntk_target_rule class_index = {
     .row = {.name = "index", .doc = "class 0, 1, 2, ... as a number"}, .fill = fill_index};
 
-static const ntk_target_rule sign = {.row = {.name = "sign", .doc = "two classes as -1, +1"},
-                                     .only_classes = 2,
-                                     .fill = fill_sign};
+static const ntk_target_rule sign = {
+    .row = {.name = "sign", .doc = "two classes as -1, +1"}, .only_classes = 2, .fill = fill_sign};
 
 static const ntk_target_rule one_hot = {
     .row = {.name = "one_hot", .doc = "a column per class"}, .wide = true, .fill = fill_one_hot};
@@ -46,4 +45,6 @@ const ntk_target_rule *ntk_target_rule_of(const ntk_data_settings *settings, con
   return raw->train_label ? &one_hot_centered : &real;
 }
 
-bool ntk_target_rule_classes(const ntk_target_rule *rule) { return rule->fill != NULL; }
+bool ntk_target_rule_classes(const ntk_target_rule *rule) {
+  return rule->fill != NULL;
+}

@@ -1,6 +1,7 @@
 #include "ntk/kernel/assembly.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "ntk/base/memory.h"
 
@@ -65,40 +66,73 @@ static span next_span(const axis *x, int64_t first, int64_t last, int64_t limit)
 }
 
 /* ---------------------------------------------------------------------------------------------
+ * Scratch. */
+
+static int64_t block_count(ntk_dtype dtype, int64_t tile) {
+  return dtype == NTK_SINGLE ? tile * K_BLOCKS : tile;
+}
+
+static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
+  const int64_t tile = s->tile_rows * s->tile_cols;
+
+  for (int k = 0; k < 2; ++k) {
+    NTK_TRY(ntk_array_new(dtype, block_count(dtype, tile), &s->block[k]));
+    if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));
+  }
+  return NTK_OK;
+}
+
+ntk_status ntk_scratch_create(ntk_dtype dtype, int64_t rows, int64_t cols, ntk_scratch *scratch) {
+  *scratch = (ntk_scratch){0};
+  scratch->tile_rows = min(TILE_ROWS, ntk_pad(rows));
+  scratch->tile_cols = min(TILE_COLS, ntk_pad(cols));
+  return create_scratch(dtype, scratch);
+}
+
+void ntk_scratch_destroy(ntk_scratch *scratch) {
+  for (int k = 0; k < 2; ++k) {
+    ntk_free(&scratch->block[k]);
+    ntk_free(&scratch->sum[k]);
+    ntk_free(&scratch->column[k]);
+    ntk_free(&scratch->line[k]);
+  }
+  *scratch = (ntk_scratch){0};
+}
+
+double ntk_scratch_bytes(ntk_dtype dtype, int64_t rows, int64_t cols) {
+  const int64_t tile = min(TILE_ROWS, ntk_pad(rows)) * min(TILE_COLS, ntk_pad(cols));
+  const double block = (double)block_count(dtype, tile) * (double)ntk_dtype_size(dtype);
+
+  return 2 * (block + (dtype == NTK_SINGLE ? 8.0 * (double)tile : 0));
+}
+
+/* ---------------------------------------------------------------------------------------------
  * Products of one tile: <a, a'> or <delta, delta'>. */
 
 typedef struct product {
   ntk_dtype dtype;
-  void *block;    /* [blocks][TILE_COLS][TILE_ROWS]; double: the product; single: its last cuts */
-  double *sum;    /* [TILE_COLS][TILE_ROWS] single: all cuts before those */
+  int64_t tile;   /* elements of one */
+  void *block;    /* [blocks][tile] double: the product; single: its last cuts */
+  double *sum;    /* [tile] single: all cuts before those */
   bool summed;    /* there are such cuts */
   int64_t blocks; /* cuts that are in `block` */
   int64_t ld;
-  double *column; /* [TILE_ROWS] what column() returns, if it has to be computed */
+  double *column; /* [tile rows] what column() returns, if it has to be computed */
 } product;
 
-enum { TILE = TILE_COLS * TILE_ROWS };
+static product product_in(const ntk_assembly *job, int which) {
+  const ntk_scratch *s = job->scratch;
 
-static ntk_status create_product(ntk_dtype dtype, product *p) {
-  p->dtype = dtype;
-  NTK_TRY(ntk_array_new(dtype, (int64_t)TILE * (dtype == NTK_SINGLE ? K_BLOCKS : 1), &p->block));
-  NTK_TRY(NTK_NEW(TILE_ROWS, &p->column));
-  return dtype == NTK_SINGLE ? NTK_NEW(TILE, &p->sum) : NTK_OK;
+  return (product){.dtype = job->dtype,
+                   .tile = s->tile_rows * s->tile_cols,
+                   .block = s->block[which],
+                   .sum = s->sum[which],
+                   .column = s->column[which]};
 }
 
-static void destroy_product(product *p) {
-  ntk_free(&p->block);
-  ntk_free(&p->sum);
-  ntk_free(&p->column);
-}
-
-double ntk_assembly_bytes(ntk_dtype dtype) {
-  double tile = dtype == NTK_DOUBLE ? sizeof(double) : sizeof(double) + K_BLOCKS * sizeof(float);
-
-  return 2 * (TILE * tile + TILE_ROWS * sizeof(double));
-}
-
-static const float *cut(const product *p, int64_t b) { return (const float *)p->block + b * TILE; }
+static const float *cut(const product *p, int64_t b) { return (const float *)p->block + b * p->tile; }
 
 /* Always in the order of the cuts. */
 static void add_cuts(const product *p, int64_t first, int64_t count, double *restrict sum) {
@@ -130,7 +164,7 @@ static void multiply(product *p, int64_t cols, const void *c, int64_t rows, cons
     if (p->blocks == K_BLOCKS) flush_cuts(p, cols);
     ntk_gemm(p->dtype, false, true, cols, rows, min(step, k - k0), 1,
              ntk_array_const_at(p->dtype, c, k0), k, ntk_array_const_at(p->dtype, r, k0), k, 0,
-             ntk_array_at(p->dtype, p->block, p->blocks * TILE), rows);
+             ntk_array_at(p->dtype, p->block, p->blocks * p->tile), rows);
     ++p->blocks;
   }
 }
@@ -152,8 +186,8 @@ typedef struct pairs {
   ntk_assembly *job;
   axis rows, cols;
   product a, delta;
-  double *shared;        /* [cotangents][cotangents] if delta is shared, else NULL */
-  double *a_line, *delta_line; /* [TILE_ROWS] one column of the tile, row by row of the matrix */
+  double *shared;              /* [cotangents][cotangents] if delta is shared, else NULL */
+  double *a_line, *delta_line; /* [tile rows] one column of the tile, row by row of the matrix */
 } pairs;
 
 /* theta += (w a + b) d */
@@ -209,7 +243,10 @@ static const double *a_values(pairs *p, const span *rows, const span *cols, int6
                               int64_t first, int64_t last) {
   int64_t c = a_row(&p->cols, lj) - cols->a_first;
 
-  if (!p->rows.side->a) return p->a_line; /* zeros: only the bias contributes */
+  if (!p->rows.side->a) { /* only the bias contributes */
+    memset(p->a_line, 0, (size_t)(last - first) * sizeof(double));
+    return p->a_line;
+  }
   if (!p->rows.cotangent) return column(&p->a, c, first - rows->a_first, last - first);
   const double *all = column(&p->a, c, 0, rows->a_count);
   for (int64_t l = first; l < last; ++l) {
@@ -284,10 +321,10 @@ static void add_tile(pairs *p, const span *rows, const span *cols) {
 
 static void add_rectangle(pairs *p, int64_t row, int64_t last_row, int64_t col, int64_t last_col) {
   while (col < last_col && row < last_row) {
-    span cols = next_span(&p->cols, col, last_col, TILE_COLS);
+    span cols = next_span(&p->cols, col, last_col, p->job->scratch->tile_cols);
 
     for (int64_t r = row; r < last_row;) {
-      span rows = next_span(&p->rows, r, last_row, TILE_ROWS);
+      span rows = next_span(&p->rows, r, last_row, p->job->scratch->tile_rows);
       add_tile(p, &rows, &cols);
       r = rows.last;
     }
@@ -339,20 +376,17 @@ static ntk_status create_pairs(pairs *p) {
 
   NTK_TRY(create_axis(&job->rows, job->matrix, true, cotangents, &p->rows));
   NTK_TRY(create_axis(&job->cols, job->matrix, false, cotangents, &p->cols));
-  NTK_TRY(NTK_NEW(TILE_ROWS, &p->a_line));
-  NTK_TRY(NTK_NEW(TILE_ROWS, &p->delta_line));
-  if (job->rows.a) NTK_TRY(create_product(job->dtype, &p->a));
-  return job->factor->shared ? create_shared(p) : create_product(job->dtype, &p->delta);
+  p->a = product_in(job, 0);
+  p->delta = product_in(job, 1);
+  p->a_line = job->scratch->line[0];
+  p->delta_line = job->scratch->line[1];
+  return job->factor->shared ? create_shared(p) : NTK_OK;
 }
 
 static void destroy_pairs(pairs *p) {
   ntk_free(&p->rows.cotangent);
   ntk_free(&p->cols.cotangent);
-  ntk_free(&p->a_line);
-  ntk_free(&p->delta_line);
   ntk_free(&p->shared);
-  destroy_product(&p->a);
-  destroy_product(&p->delta);
 }
 
 static ntk_status add_pairs(ntk_assembly *job) {

@@ -134,6 +134,7 @@ typedef struct work {
   ntk_cotangents cotangents;
   share train, test;
   panel_pair a, delta, test_a, test_delta;
+  ntk_scratch scratch;
   double *own_diagonal;  /* [own test samples * rows per sample] */
   double *tensor_square; /* [tensors], with kernel->tensor_trace */
   int tensors;           /* of those, seen so far */
@@ -146,6 +147,7 @@ static void destroy_work(work *w) {
   destroy_pair(&w->delta);
   destroy_pair(&w->test_a);
   destroy_pair(&w->test_delta);
+  ntk_scratch_destroy(&w->scratch);
   ntk_free(&w->own_diagonal);
   ntk_free(&w->tensor_square);
 }
@@ -183,8 +185,18 @@ static ntk_status prepare(work *w) {
   return collect_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
 }
 
+static ntk_status create_scratch(work *w) {
+  const int64_t per_sample = w->kernel->rows_per_sample;
+  const int64_t train = w->train.deal.row_count, test = w->test.deal.row_count;
+
+  return ntk_scratch_create(w->network->dtype, (train > test ? train : test) * per_sample,
+                            w->train.deal.col_count * per_sample, &w->scratch);
+}
+
 static ntk_status begin(work *w) {
-  int most = w->network->tensor_count;
+  const int most = w->network->tensor_count;
+
+  NTK_TRY(create_scratch(w));
 
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
@@ -238,11 +250,13 @@ static ntk_status add_tensor(work *w) {
   const ntk_factor *f = &w->train.factor;
   const ntk_comm *comm = w->input->grid->comm;
   ntk_pair_sums sums = {0};
-  ntk_assembly gram = {.dtype = w->network->dtype, .factor = f, .lower = true, .sums = &sums};
-  ntk_assembly test = {.dtype = w->network->dtype, .factor = f};
+  ntk_assembly test = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
+  ntk_assembly gram = test;
 
-  gram.matrix = &w->kernel->gram;
   test.matrix = &w->kernel->test_train;
+  gram.matrix = &w->kernel->gram;
+  gram.lower = true;
+  gram.sums = &sums;
   NTK_TRY(gather_sides(w, &w->train, &w->a, &w->delta, &gram.rows, &gram.cols));
   NTK_AGREE(comm, ntk_assemble(&gram));
   if (w->kernel->m > 0) {
@@ -352,7 +366,9 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
   k.assembly_flops = cost.pair_flops * (0.5 * rows * (rows + 1) + test_rows * rows);
   k.flops = k.assembly_flops + (double)(n + m) * (cost.forward_flops + cost.backward_flops);
   k.matrix_bytes = bytes_of(local_rows, local_cols) + bytes_of(test_local, local_cols);
-  k.bytes = k.matrix_bytes + cost.weight_bytes + ntk_assembly_bytes(network->dtype);
+  k.bytes = k.matrix_bytes + cost.weight_bytes;
+  k.bytes += ntk_scratch_bytes(network->dtype, local_rows > test_local ? local_rows : test_local,
+                               local_cols);
   k.bytes += share_bytes(&cost, (local_rows + per_sample - 1) / per_sample, grid_cols);
   k.bytes += share_bytes(&cost, (test_local + per_sample - 1) / per_sample, grid_cols);
   if (grid_rows * grid_cols > 1) {

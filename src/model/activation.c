@@ -9,28 +9,28 @@ static const double inv_sqrt_2pi = 0.39894228040143267794;
 static const double inv_sqrt_pi = 0.56418958354775628695;
 static const double two_over_sqrt_pi = 1.12837916709551257390;
 
-/* Applies `expression` in x to an array, in blocks of fixed length that are copied first: the
- * loop vectorises although the two arrays may be one. */
-#define LOOP(type, type_of_x, expression)                    \
-  for (int64_t k = 0; k < n; k += NTK_SAMPLE_PAD) {          \
-    type block[NTK_SAMPLE_PAD];                              \
-    type *result = (type *)to + k;                           \
-                                                             \
-    memcpy(block, (const type *)from + k, sizeof(block));    \
-    for (int i = 0; i < NTK_SAMPLE_PAD; ++i) {               \
-      const type_of_x x = block[i];                          \
-      result[i] = (type)(expression);                        \
-    }                                                        \
+/* Applies `expression` in x to an array, through a block of fixed length: so the loop vectorises
+ * although the two arrays may be one. */
+#define LOOP(type, type_of_x, expression)                 \
+  for (int64_t k = 0; k < n; k += NTK_SAMPLE_PAD) {       \
+    type block[NTK_SAMPLE_PAD];                           \
+                                                          \
+    memcpy(block, (const type *)from + k, sizeof(block)); \
+    for (int i = 0; i < NTK_SAMPLE_PAD; ++i) {            \
+      const type_of_x x = block[i];                       \
+      block[i] = (type)(expression);                      \
+    }                                                     \
+    memcpy((type *)to + k, block, sizeof(block));         \
   }
 
-#define MAP(name, type_for_singles, expression)                                 \
-  static void name(ntk_dtype dtype, int64_t n, const void *from, void *to) {    \
-    NTK_ASSERT(n % NTK_SAMPLE_PAD == 0);                                        \
-    if (dtype == NTK_DOUBLE) {                                                  \
-      LOOP(double, double, expression)                                          \
-    } else {                                                                    \
-      LOOP(float, type_for_singles, expression)                                 \
-    }                                                                           \
+#define MAP(name, type_for_singles, expression)                              \
+  static void name(ntk_dtype dtype, int64_t n, const void *from, void *to) { \
+    NTK_ASSERT(n % NTK_SAMPLE_PAD == 0);                                     \
+    if (dtype == NTK_DOUBLE) {                                               \
+      LOOP(double, double, expression)                                       \
+    } else {                                                                 \
+      LOOP(float, type_for_singles, expression)                              \
+    }                                                                        \
   }
 
 /* Define the array function `name`.  EXACT: the expression has no rounding worth the name and is
@@ -47,14 +47,23 @@ static double gauss(double c, double x) {
   return square > 3000 ? 0 : exp(-c * square) * (1 - c * fma(x, x, -square));
 }
 
-static double normal_pdf(double x) { return inv_sqrt_2pi * gauss(0.5, x); }
-
-/* erfc(-x / sqrt(2)) / 2; far on the left the rounding error of the argument is put back. */
-static double normal_cdf(double x) {
+/* erfc(-x / sqrt(2)) / 2; far on the left the rounding error of the argument is put back, which
+ * takes bell = exp(-x^2 / 2). */
+static double normal_cdf(double x, double bell) {
   const double z = x * sqrt_half, cdf = 0.5 * erfc(-z);
 
   if (!(x < -1)) return cdf;
-  return cdf + inv_sqrt_pi * gauss(1, z) * (fma(x, sqrt_half, -z) + x * sqrt_half_rest);
+  return cdf + inv_sqrt_pi * bell * (fma(x, sqrt_half, -z) + x * sqrt_half_rest);
+}
+
+static double gelu(double x) {
+  return x * normal_cdf(x, x < -1 ? gauss(0.5, x) : 0);
+}
+
+static double gelu_derivative(double x) {
+  const double bell = gauss(0.5, x);
+
+  return normal_cdf(x, bell) + x * (inv_sqrt_2pi * bell);
 }
 
 /* tanh' = 1 / cosh^2 without cancellation. */
@@ -62,6 +71,10 @@ static double sech_squared(double x) {
   const double e = exp(-2 * fabs(x));
 
   return 4 * e / ((1 + e) * (1 + e));
+}
+
+static double erf_derivative(double x) {
+  return two_over_sqrt_pi * gauss(1, x);
 }
 
 EXACT(identity_value, x)
@@ -72,17 +85,17 @@ EXACT(relu_slope, x > 0 ? 1 : x <= 0 ? 0 : x)
 EXACT(relu_curvature, x == x ? 0 : x)
 SMOOTH(tanh_value, tanh(x))
 SMOOTH(tanh_slope, sech_squared(x))
-SMOOTH(tanh_curvature, -2 * tanh(x) * sech_squared(x))
+SMOOTH(tanh_curvature, -2 * (tanh(x) * sech_squared(x)))
 SMOOTH(erf_value, erf(x))
-SMOOTH(erf_slope, two_over_sqrt_pi * gauss(1, x))
-SMOOTH(erf_curvature, -2 * x * (two_over_sqrt_pi * gauss(1, x)))
-SMOOTH(gelu_value, x * normal_cdf(x))
-SMOOTH(gelu_slope, normal_cdf(x) + x * normal_pdf(x))
-SMOOTH(gelu_curvature, normal_pdf(x) * fma(-x, x, 2))
+SMOOTH(erf_slope, erf_derivative(x))
+SMOOTH(erf_curvature, -2 * (x * erf_derivative(x)))
+SMOOTH(gelu_value, gelu(x))
+SMOOTH(gelu_slope, gelu_derivative(x))
+SMOOTH(gelu_curvature, fma(-x, x, 2) * (inv_sqrt_2pi * gauss(0.5, x)))
 
-#define ROW(name, formula, smooth)                \
-  static const ntk_activation name##_row = {      \
-      {.name = #name, .doc = formula}, name##_value, name##_slope, name##_curvature, smooth}
+#define ROW(word, formula, is_smooth)        \
+  static const ntk_activation word##_row = { \
+      {.name = #word, .doc = (formula)}, word##_value, word##_slope, word##_curvature, is_smooth}
 
 ROW(identity, "x", true);
 ROW(relu, "max(x, 0)", false);

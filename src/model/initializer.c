@@ -40,8 +40,8 @@ static void uniform(const ntk_draw *draw, ntk_dtype dtype, double variance, int6
   scale(dtype, dtype == NTK_DOUBLE ? 3 * variance : (double)(3 * (float)variance), n, values);
 }
 
-#define ROW(fan, law, doc) \
-  static const ntk_initializer fan##_##law = {{.name = #fan "_" #law, .doc = doc}, fan, law}
+#define ROW(fan, law, formula) \
+  static const ntk_initializer fan##_##law = {{.name = #fan "_" #law, .doc = (formula)}, fan, law}
 
 ROW(he, normal, "N(0, 2 / fan_in)");
 ROW(he, uniform, "U(-r, r), r = sqrt(6 / fan_in)");
@@ -51,8 +51,13 @@ ROW(lecun, normal, "N(0, 1 / fan_in)");
 ROW(lecun, uniform, "U(-r, r), r = sqrt(3 / fan_in)");
 
 const ntk_row *const ntk_initializers[] = {
-    &he_normal.row,      &he_uniform.row,   &glorot_normal.row, &glorot_uniform.row,
-    &lecun_normal.row,   &lecun_uniform.row, NULL,
+    &he_normal.row,
+    &he_uniform.row,
+    &glorot_normal.row,
+    &glorot_uniform.row,
+    &lecun_normal.row,
+    &lecun_uniform.row,
+    NULL,
 };
 
 static ntk_scaling standard_form(double variance, double bias_scale, double bias_std) {
@@ -64,11 +69,8 @@ static ntk_scaling standard_form(double variance, double bias_scale, double bias
 }
 
 static ntk_scaling ntk_form(double variance, double bias_scale, double bias_std) {
-  return (ntk_scaling){.s_w = sqrt(variance),
-                       .w_variance = 1,
-                       .w_std = 1,
-                       .s_b = bias_scale,
-                       .b_std = bias_std};
+  return (ntk_scaling){
+      .s_w = sqrt(variance), .w_variance = 1, .w_std = 1, .s_b = bias_scale, .b_std = bias_std};
 }
 
 static const ntk_parameterization standard_row = {

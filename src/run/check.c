@@ -1,5 +1,6 @@
 /* check, reference, merge, inspect: the commands that compute nothing. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ntk/run/build.h"
 #include "ntk/run/command.h"
@@ -7,6 +8,16 @@
 #include "ntk/run/job.h"
 #include "ntk/run/load.h"
 #include "ntk/run/merge.h"
+
+/* As a comment below the config, which stays valid. */
+static void print_comment(const char *text) {
+  for (const char *line = text; *line;) {
+    const int length = (int)strcspn(line, "\n");
+
+    printf("#   %.*s\n", length, line);
+    line += length + (line[length] == '\n');
+  }
+}
 
 /* The layer list of the first point, with the shapes that its data have. */
 static ntk_status print_layers(const ntk_point *point) {
@@ -20,8 +31,11 @@ static ntk_status print_layers(const ntk_point *point) {
   if (status == NTK_OK) {
     status = ntk_network_build(s, &data.shape, data.outputs, false, &network);
   }
-  if (status == NTK_OK) status = ntk_network_print(&network, 2, &text);
-  if (status == NTK_OK) printf("# network.layers, written out:\n#%s\n", ntk_text_string(&text));
+  if (status == NTK_OK) status = ntk_network_print(&network, 0, &text);
+  if (status == NTK_OK) {
+    printf("# the network, layer by layer:\n");
+    print_comment(ntk_text_string(&text));
+  }
   ntk_text_destroy(&text);
   ntk_network_destroy(&network);
   ntk_data_destroy(&data);

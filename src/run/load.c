@@ -2,6 +2,11 @@
 
 #include <stdio.h>
 
+int ntk_complain(ntk_status status) {
+  fprintf(stderr, "ntkrun: %s\n", ntk_last_error()->text);
+  return ntk_status_exit_code(status);
+}
+
 int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *job) {
   ntk_problems problems = {0};
   const ntk_status status =

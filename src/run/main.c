@@ -99,11 +99,6 @@ static const ntk_command *find(const char *name) {
   return NULL;
 }
 
-int ntk_complain(ntk_status status) {
-  fprintf(stderr, "ntkrun: %s\n", ntk_last_error()->text);
-  return ntk_status_exit_code(status);
-}
-
 static int run_with_mpi(const ntk_command *command, const ntk_arguments *arguments) {
   MPI_Init(NULL, NULL);
   const int code = command->run(arguments);

@@ -143,7 +143,8 @@ static ntk_status record_event(const runner *r, const ntk_point *point, const ch
                      .grid_cols = r->grid.cols};
 
   (void)snprintf(event.name, sizeof(event.name), "%s", name);
-  (void)snprintf(event.message, sizeof(event.message), "%s", message);
+  (void)snprintf(event.message, sizeof(event.message), "%.*s", (int)sizeof(event.message) - 1,
+                 message);
   ntk_point_path(r->job, point, "log.jsonl", path);
   return ntk_event_append(path, &event);
 }

@@ -20,7 +20,7 @@ static int64_t reals(int64_t n, int64_t nb, int grid_rows, int grid_cols) {
   return 2 * n + max(max(stedc, sytrd), max(ormtr, np * (nb + nq) + 6 * n));
 }
 
-static int64_t integers(int64_t n, int grid_cols) { return 7 * n + 8 * grid_cols + 2; }
+static int64_t integers(int64_t n, int grid_cols) { return 7 * n + 8 * (int64_t)grid_cols + 2; }
 
 /* The fewest ranks, squarest grids, whose workspace the routine's integers can count. */
 static int fewest_ranks(int64_t n, int64_t nb) {

@@ -38,7 +38,7 @@ static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
  * cut until every process of the longer side of the grid has four tiles to work on. */
 int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int rows, int cols) {
   if (settings->block != NTK_AUTO_INT) return settings->block;
-  return max(16, min(64, n / (4 * (rows > cols ? rows : cols))));
+  return max(16, min(64, n / (4 * max(rows, cols))));
 }
 
 /* ---- what a matrix must be before it is decomposed ---- */
@@ -242,8 +242,8 @@ ntk_status ntk_spectrum_compute(const ntk_spectrum_settings *settings, ntk_matri
   *spectrum = (ntk_spectrum){
       .n = gram->rows, .block = gram->block, .solver = settings->solver->name};
   ntk_status status = compute(settings, gram, single, spectrum);
-  if (status != NTK_OK) ntk_spectrum_destroy(spectrum);
   spectrum->seconds = ntk_now() - start;
+  if (status != NTK_OK) ntk_spectrum_destroy(spectrum);
   return status;
 }
 

@@ -1,3 +1,9 @@
+/* fallocate(2) is Linux's own; posix_fallocate would write every block where the file system cannot
+ * reserve. */
+#ifdef __linux__
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier) */
+#endif
+
 #include "ntk/store/durable.h"
 
 #include <errno.h>
@@ -16,6 +22,30 @@ ntk_status ntk_durable_name(const char *path, char *temporary) {
 
   NTK_CHECK(length > 0 && length < NTK_DURABLE_PATH, NTK_E_CREATE, "path too long: %s", path);
   return NTK_OK;
+}
+
+static bool has_room(int file, int64_t bytes) {
+#ifdef __linux__
+  return fallocate(file, 0, 0, (off_t)bytes) == 0 || errno == EOPNOTSUPP || errno == ENOSYS ||
+         errno == EINVAL || errno == ENODEV;
+#else
+  return true;
+#endif
+}
+
+static ntk_status check_room(int file, const char *path, int64_t bytes) {
+  NTK_CHECK(file >= 0, NTK_E_CREATE, "%s: cannot create: %s", path, strerror(errno));
+  NTK_CHECK(has_room(file, bytes), NTK_E_IO, "%s: no room for %.3f GiB: %s", path,
+            (double)bytes / 1073741824.0, strerror(errno));
+  return NTK_OK;
+}
+
+ntk_status ntk_durable_reserve(const char *path, int64_t bytes) {
+  const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const ntk_status status = check_room(file, path, bytes > 0 ? bytes : 1);
+
+  if (file >= 0) (void)close(file);
+  return status;
 }
 
 static ntk_status sync_open_file(int file, const char *path) {

@@ -110,23 +110,14 @@ static ntk_status write_groups(hid_t file, const char *path, const content *c) {
   return NTK_OK;
 }
 
-/* HDF5 may keep data until the file is closed: only then it is known whether they went out. */
-static ntk_status close_file(hid_t file, const char *path) {
-  const bool closed = H5Fclose(file) >= 0;
-
-  NTK_CHECK(closed, NTK_E_IO, "%s: cannot write: %s", path, NTK_REASON);
-  return NTK_OK;
-}
-
 static ntk_status write_temporary(const char *temporary, const content *c) {
   hid_t file = H5I_INVALID_HID;
 
   NTK_TRY(ntk_group_create_file(temporary, false, &file));
   const ntk_status written = write_groups(file, temporary, c);
-  const ntk_status closed = close_file(file, temporary);
+  const ntk_status closed = ntk_group_close_file(temporary, file);
 
-  NTK_TRY(written);
-  NTK_TRY(closed);
+  NTK_TRY(closed != NTK_OK ? closed : written); /* a full disk explains the rest */
   NTK_TRY(ntk_durable_seal(temporary));
   return ntk_durable_sync(temporary);
 }

@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "ntk/store/driver.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
 
@@ -306,12 +308,32 @@ static ntk_status create_file(ntk_handles *held, const char *path, bool large, h
   hid_t access = H5I_INVALID_HID, order = H5I_INVALID_HID;
 
   NTK_TRY(ntk_handles_access(held, large, &access));
+  NTK_TRY(ntk_driver_set(held, access));
   NTK_HOLD(held, order, H5Pcreate(H5P_FILE_CREATE), NTK_E_IO, "%s: %s", path, NTK_REASON);
   NTK_CHECK(H5Pset_link_creation_order(order, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0,
             NTK_E_IO, "%s: %s", path, NTK_REASON);
   *file = H5Fcreate(path, H5F_ACC_TRUNC, order, access);
-  NTK_CHECK(*file >= 0, NTK_E_CREATE, "%s: cannot create: %s", path, NTK_REASON);
+  NTK_CHECK(*file >= 0, NTK_E_CREATE, "%s: cannot create: %s", path, strerror(errno));
   return write_text(*file, path, "Conventions", "CF-1.10");
+}
+
+/* The driver knows, once HDF5 has handed over everything, whether it is all written. */
+static ntk_status flush(const char *path, hid_t file) {
+  const bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
+  const int error = ntk_driver_error(file);
+
+  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
+  NTK_CHECK(flushed, NTK_E_IO, "%s: cannot write: %s", path, NTK_REASON);
+  return NTK_OK;
+}
+
+ntk_status ntk_group_close_file(const char *path, hid_t file) {
+  const ntk_status flushed = flush(path, file);
+  const bool closed = H5Fclose(file) >= 0;
+
+  NTK_TRY(flushed);
+  NTK_CHECK(closed, NTK_E_IO, "%s: cannot close: %s", path, NTK_REASON);
+  return NTK_OK;
 }
 
 ntk_status ntk_group_create_file(const char *path, bool large, hid_t *file) {

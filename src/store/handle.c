@@ -1,6 +1,7 @@
 #include "ntk/store/handle.h"
 
 #include <stdio.h>
+#include <string.h>
 
 hid_t ntk_handles_add(ntk_handles *handles, hid_t id) {
   NTK_ASSERT(handles->count < NTK_HANDLES);
@@ -12,11 +13,25 @@ void ntk_handles_close(ntk_handles *handles) {
   while (handles->count > 0) (void)H5Idec_ref(handles->id[--handles->count]);
 }
 
+/* Of a failed system call HDF5 tells everything; people want to know what the system said. */
+static void shorten(char *text) {
+  static const char mark[] = "error message = '";
+  char *said = strstr(text, mark);
+
+  if (!said) return;
+  said += strlen(mark);
+  const size_t length = strcspn(said, "'");
+
+  memmove(text, said, length);
+  text[length] = '\0';
+}
+
 /* The stack of errors is walked from the call of this program to the place that failed. */
 static herr_t take_text(unsigned depth, const H5E_error2_t *error, void *text) {
   (void)depth;
   if (error->desc && error->desc[0]) {
     (void)snprintf(text, NTK_REASON_SIZE, "%s", error->desc);
+    shorten(text);
   }
   return 0;
 }

@@ -1,16 +1,9 @@
-/* fallocate(2) is Linux's own; posix_fallocate would write every block where it is missing. */
-#ifdef __linux__
-#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier) */
-#endif
-
 #include "ntk/store/panel.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ntk/base/memory.h"
@@ -61,35 +54,24 @@ static ntk_status write_file(const char *path, const ntk_record *all) {
 
   NTK_TRY(ntk_group_create_file(path, true, &file));
   const ntk_status written = ntk_group_write(file, path, all, NULL);
-  const bool closed = H5Fclose(file) >= 0;
+  const ntk_status closed = ntk_group_close_file(path, file);
 
-  NTK_TRY(written);
-  NTK_CHECK(closed, NTK_E_IO, "%s: cannot write: %s", path, NTK_REASON);
-  return NTK_OK;
+  return closed != NTK_OK ? closed : written;
 }
 
-/* A full disk is found here, not after hours. */
-static ntk_status reserve_space(int file, const char *path) {
-  struct stat facts;
+/* Room for all is asked for before HDF5 begins, and held afterwards: HDF5 starts with an empty
+ * file. */
+static ntk_status write_reserved(const char *path, const ntk_record *all) {
+  int64_t size = 0;
 
-  NTK_CHECK(file >= 0 && fstat(file, &facts) == 0, NTK_E_IO, "%s: cannot open: %s", path,
-            strerror(errno));
-#ifdef __linux__
-  const bool reserved = fallocate(file, 0, 0, facts.st_size) == 0 || errno == EOPNOTSUPP ||
-                        errno == ENOSYS || errno == EINVAL || errno == ENODEV;
-
-  NTK_CHECK(reserved, NTK_E_IO, "%s: no room for %.3f GiB: %s", path,
-            (double)facts.st_size / 1073741824.0, strerror(errno));
-#endif
-  return NTK_OK;
-}
-
-static ntk_status reserve(const char *path) {
-  const int file = open(path, O_RDWR | O_CLOEXEC);
-  const ntk_status status = reserve_space(file, path);
-
-  if (file >= 0) (void)close(file);
-  return status;
+  for (int64_t k = 0; k < all->variable_count; ++k) {
+    size += all->variables[k].count * (int64_t)ntk_kind_size(all->variables[k].kind);
+  }
+  NTK_TRY(ntk_durable_reserve(path, size));
+  NTK_TRY(write_file(path, all));
+  NTK_TRY(ntk_durable_examine(path, &size));
+  NTK_TRY(ntk_durable_reserve(path, size));
+  return ntk_durable_sync(path);
 }
 
 /* Local, on rank 0.  The file with all its metadata; the header's variables are borrowed. */
@@ -104,10 +86,9 @@ static ntk_status write_skeleton(const char *path, const ntk_record *header, int
     describe_matrix(&matrices[k], &all.variables[header->variable_count + k]);
   }
   all.variable_count += count;
-  ntk_status status = write_file(path, &all);
+  const ntk_status status = write_reserved(path, &all);
+
   ntk_free(&all.variables);
-  if (status == NTK_OK) status = reserve(path);
-  if (status == NTK_OK) status = ntk_durable_sync(path);
   return status;
 }
 
@@ -165,10 +146,9 @@ static ntk_status write_panels(const target *t, double *buffer) {
 static ntk_status write_with_buffer(const target *t) {
   const ntk_matrix *m = t->panel->matrix;
   double *buffer = NULL;
+  ntk_status status = ntk_agree(m->grid->comm, NTK_NEW(panel_room(m), &buffer));
 
-  NTK_AGREE(m->grid->comm, NTK_NEW(panel_room(m), &buffer));
-  const ntk_status status = write_panels(t, buffer);
-
+  if (status == NTK_OK) status = write_panels(t, buffer);
   ntk_free(&buffer);
   return status;
 }
@@ -216,10 +196,18 @@ static ntk_status prepare_access(ntk_handles *held, const ntk_comm *comm, const 
             "%s: rank 0 has made this file, rank %d cannot open it: %s; is it on a file system "
             "that all nodes share?",
             path, comm->rank, strerror(errno));
-  NTK_TRY(ntk_handles_access(held, true, properties));
-  NTK_CHECK(H5Pset_fapl_mpio(*properties, comm->mpi, MPI_INFO_NULL) >= 0, NTK_E_IO, "%s: %s", path,
-            NTK_REASON);
-  NTK_CHECK(H5Pset_coll_metadata_write(*properties, 1) >= 0, NTK_E_IO, "%s: %s", path, NTK_REASON);
+  return ntk_handles_access(held, true, properties);
+}
+
+/* Collective: it duplicates the communicator.  Metadata are written by one rank for all. */
+static bool set_driver(hid_t properties, const ntk_comm *comm) {
+  const bool set = H5Pset_fapl_mpio(properties, comm->mpi, MPI_INFO_NULL) >= 0;
+
+  return H5Pset_coll_metadata_write(properties, 1) >= 0 && set;
+}
+
+static ntk_status check_driver(bool set, const char *path) {
+  NTK_CHECK(set, NTK_E_IO, "%s: no HDF5 driver for MPI: %s", path, NTK_REASON);
   return NTK_OK;
 }
 
@@ -249,6 +237,9 @@ static ntk_status fill_skeleton(const ntk_comm *comm, const char *path, int64_t 
   hid_t properties = H5I_INVALID_HID;
   ntk_status status = ntk_agree(comm, prepare_access(&held, comm, path, &properties));
 
+  if (status == NTK_OK) {
+    status = ntk_agree(comm, check_driver(set_driver(properties, comm), path));
+  }
   if (status == NTK_OK) status = write_matrices(comm, path, properties, count, matrices);
   ntk_handles_close(&held);
   return status;
@@ -417,11 +408,10 @@ static ntk_status read_panels(const source *s, ntk_matrix *m, double *buffer) {
 static ntk_status read_matrix(source *s, ntk_matrix *m) {
   const ntk_comm *comm = m->grid->comm;
   double *buffer = NULL;
+  ntk_status status = ntk_agree(comm, comm->rank == 0 ? open_source(s, m) : NTK_OK);
 
-  NTK_AGREE(comm, comm->rank == 0 ? open_source(s, m) : NTK_OK);
-  NTK_AGREE(comm, NTK_NEW(panel_room(m), &buffer));
-  const ntk_status status = read_panels(s, m, buffer);
-
+  if (status == NTK_OK) status = ntk_agree(comm, NTK_NEW(panel_room(m), &buffer));
+  if (status == NTK_OK) status = read_panels(s, m, buffer);
   ntk_free(&buffer);
   return status;
 }

@@ -20,14 +20,16 @@ typedef struct ntk_sweep {
 } ntk_sweep;
 
 /* Local.  Reads `sweep:` of the tree: lists, `a..b`, {linspace}, {geomspace}.  The sweep lives in
- * the tree's arena.  Refused as problems: an empty axis, a repeated value, a path into run, output
- * or sweep, more than 10^6 points.  Fails only with NTK_E_MEMORY. */
+ * the tree's arena.  Refused as problems: an empty axis, a repeated value, a path into run, output,
+ * sweep, format or name, a path inside another axis, more than 10^6 points.  With a problem the
+ * sweep is the one point of a config without `sweep:`.  Fails only with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_sweep_read(ntk_tree *tree, ntk_sweep *sweep, ntk_problems *problems);
 
 /* Local.  Index along axis k of point `point`. */
 int64_t ntk_sweep_index(const ntk_sweep *sweep, int64_t point, int64_t k);
 
-/* Local.  The config of one point: the root without `sweep:`, the axes' values put in place. */
+/* Local.  The config of one point: the root without `sweep:`, the axes' values put in place.  That
+ * a path leads nowhere shows when the point is bound, as a problem at the axis. */
 NTK_CHECKED ntk_status ntk_sweep_point(const ntk_tree *tree, const ntk_sweep *sweep,
                                        int64_t point, ntk_arena *arena, ntk_node **root,
                                        ntk_problems *problems);

@@ -39,13 +39,16 @@ typedef struct ntk_raw {
 
 void ntk_raw_destroy(ntk_raw *raw);
 
+/* One of the two sets; auto: all there are; of the test set the whole test file, none without. */
+typedef struct ntk_data_part {
+  int64_t count;
+  bool balanced;
+} ntk_data_part;
+
 typedef struct ntk_data_settings {
   ntk_choice source;      /* variant: a row of ntk_data_sources */
   ntk_ints classes;       /* count -1: all */
-  struct {
-    int64_t count; /* auto: all there are; of the test set: the whole test file, none without */
-    bool balanced;
-  } train, test;
+  ntk_data_part train, test;
   int64_t seed;
   const ntk_row *targets, *center, *scale;
 } ntk_data_settings;

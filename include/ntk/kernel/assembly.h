@@ -22,9 +22,26 @@ typedef struct ntk_pair_sums {
   double weight_trace, weight_square, bias_trace, bias_square; /* of this rank's part */
 } ntk_pair_sums;
 
+/* Room for one tile of products, used for all tensors. */
+typedef struct ntk_scratch {
+  int64_t tile_rows, tile_cols; /* multiples of NTK_SAMPLE_PAD */
+  void *block[2];               /* <a, a'> and <delta, delta'>, or their last cuts along k */
+  double *sum[2], *column[2], *line[2];
+} ntk_scratch;
+
+/* Local.  For matrices of at most that many local rows and columns (delta rows of the lists, if a
+ * sample has several).  Fails with NTK_E_MEMORY; then safe to destroy. */
+NTK_CHECKED ntk_status ntk_scratch_create(ntk_dtype dtype, int64_t rows, int64_t cols,
+                                          ntk_scratch *scratch);
+void ntk_scratch_destroy(ntk_scratch *scratch);
+
+/* Local.  Bytes of it. */
+double ntk_scratch_bytes(ntk_dtype dtype, int64_t rows, int64_t cols);
+
 /* What there is to add, and where. */
 typedef struct ntk_assembly {
   ntk_dtype dtype;
+  ntk_scratch *scratch;     /* borrowed */
   const ntk_factor *factor; /* sizes and weights; its arrays are not used (but a shared delta) */
   ntk_side rows, cols;
   bool lower;               /* only entries with global row >= global column */
@@ -49,9 +66,6 @@ const ntk_contraction *ntk_contraction_of(const ntk_factor *factor);
 /* Local.  Adds one tensor's contribution to the local part, by the cheapest contraction.
  * Fails with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_assemble(ntk_assembly *assembly);
-
-/* Local.  Bytes of scratch that ntk_assemble takes, at most. */
-double ntk_assembly_bytes(ntk_dtype dtype);
 
 /* Local.  Adds the contribution to K(x, x) of own samples: diagonal [count * cotangents]. */
 void ntk_assemble_diagonal(ntk_dtype dtype, const ntk_factor *factor, int64_t count,

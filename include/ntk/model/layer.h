@@ -21,13 +21,15 @@ typedef struct ntk_layer_options {
     .doc = "by which paths and weights files address the layer; default: kind, number"  \
   }
 
-/* A walk from the output to the input that adds up what layers cost. */
+/* A walk from the output to the input that adds up what layers cost; the counterpart of a stream. */
 typedef struct ntk_cost_walk {
   const ntk_network *network;
   const ntk_cotangents *cotangents;
   int64_t rows;        /* cotangents per sample */
   ntk_delta_form form; /* of delta at this place */
-  bool needed;         /* something below has trainable tensors: delta goes on */
+  bool counted;        /* this layer or one below has trainable tensors: there is a delta here */
+  bool needed;         /* a layer below has: delta goes on */
+  int64_t full_room, spare_room, product_room, folded_room; /* of a stream, elements of a sample */
   ntk_network_cost cost;
 } ntk_cost_walk;
 
@@ -60,6 +62,12 @@ NTK_CHECKED ntk_status ntk_network_add_tensor(ntk_network *network, ntk_node_lay
                                               const char *name, int rank, const int64_t *size,
                                               double multiplier, const ntk_tensor_law *law);
 
+/* Local.  The lowest layer with trainable tensors; no delta is needed below it. */
+int ntk_network_lowest(const ntk_network *network);
+
+/* Local.  Rows of delta per sample before any are summed: 1 for pseudo and single, else O. */
+int64_t ntk_cotangent_vectors(const ntk_cotangents *cotangents, int64_t outputs);
+
 /* Local.  Raises NTK_E_CONFIG about a layer: place in the file, name, and the message. */
 ntk_status ntk_layer_refuse(const ntk_node_layer *node, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -80,6 +88,13 @@ NTK_CHECKED ntk_status ntk_stream_mask(ntk_stream *stream, const void *slope);
 
 /* Local.  Delta goes through h = multiplier a W, W [in][width]. */
 NTK_CHECKED ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight, int64_t in);
+
+/* Counterparts of ntk_stream_expand, _mask, _multiply, _fold that only count; fold counts a factor
+ * with one position and its contraction. */
+void ntk_walk_expand(ntk_cost_walk *walk, int64_t width);
+void ntk_walk_mask(ntk_cost_walk *walk, int64_t width);
+void ntk_walk_multiply(ntk_cost_walk *walk, int64_t in, int64_t out);
+void ntk_walk_fold(ntk_cost_walk *walk, int64_t in, int64_t out);
 
 /* Local.  Weight of a tensor in the kernel: multiplier^2, over O for the mean; 0 if it is NULL or
  * not trainable. */

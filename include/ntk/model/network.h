@@ -55,7 +55,7 @@ typedef struct ntk_tensor {
 typedef struct ntk_node_layer {
   char name[NTK_NAME_SIZE];
   const struct ntk_layer *layer;
-  const void *options;          /* struct of layer->row.options, in the network's arena */
+  void *options;                /* struct of layer->row.options, in the network's arena */
   ntk_mark mark;                /* where it was written; valid while the network is created */
   ntk_shape in, out;            /* of one sample */
   int64_t fan_in, fan_out;      /* 0 for layers without weights */
@@ -96,10 +96,12 @@ NTK_CHECKED ntk_status ntk_network_draw(const ntk_network_settings *settings,
 /* Local.  Takes all tensors from the variables "layers/<layer>/<tensor>" (single or double), and
  * their multipliers from the attributes "layers/<layer>/<tensor>/multiplier" (1 if absent).
  * Fails with NTK_E_INPUT: unknown or missing tensor, wrong shape (both printed), NaN or Inf, other
- * layers than the attribute `layers` tells, another format. */
+ * layers than the attribute `layers` tells, another format; NTK_E_CONFIG if that attribute is not
+ * a list of layers. */
 NTK_CHECKED ntk_status ntk_network_bind(ntk_network *network, const ntk_record *weights);
 
-/* Local.  The reverse: tensors and multipliers as named arrays, with attributes format, schema,
+/* Local.  The reverse, into an empty record, which is empty again on failure: tensors and
+ * multipliers as named arrays, with attributes format, schema,
  * layers (as ntk_network_print), input_shape ("28 x 28 x 1"), origin. */
 NTK_CHECKED ntk_status ntk_network_export(const ntk_network *network, ntk_record *weights);
 

@@ -51,10 +51,13 @@ extern const ntk_row *const ntk_solvers[]; /* rows of ntk_solver; first row `non
 int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int rows, int cols);
 
 /* Collective.  The spectrum of a symmetric matrix.
- *   gram    survives the call, bit for bit
+ *   gram    survives the call, bit for bit; a foreign one that is symmetric only up to rounding
+ *           (1e-12 of its largest entry, single 1e-6) takes its upper triangle first
  *   single  its factors were single precision: other noise floors (I.2)
+ *   spectrum  overwritten; on failure left empty, safe to destroy
  * Fails with NTK_E_NUMERIC: NaN or asymmetry in the input, residual or orthogonality above 1e-10,
- * an eigenvalue too negative for rounding (MATH I.2). */
+ * an eigenvalue too negative for rounding (MATH I.2); NTK_E_CONFIG: more ranks than the solver can
+ * use; NTK_E_SIZE, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_spectrum_compute(const ntk_spectrum_settings *settings,
                                             ntk_matrix *gram, bool single,
                                             ntk_spectrum *spectrum);

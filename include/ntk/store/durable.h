@@ -18,6 +18,11 @@ enum { NTK_DURABLE_PATH = 4096 };
  * NTK_DURABLE_PATH.  Fails with NTK_E_CREATE if it does not fit. */
 NTK_CHECKED ntk_status ntk_durable_name(const char *path, char *temporary);
 
+/* Local.  Makes the file if it is not there, and asks the file system for room up to `bytes`, so
+ * that a full disk is found before hours of work; what cannot reserve is passed over.
+ * Fails with NTK_E_CREATE, NTK_E_IO (no room). */
+NTK_CHECKED ntk_status ntk_durable_reserve(const char *path, int64_t bytes);
+
 /* Local.  The file's content reaches the disk.  Fails with NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_durable_sync(const char *path);
 

@@ -15,7 +15,7 @@
 #include "ntk/base/error.h"
 #include "ntk/base/record.h"
 
-enum { NTK_HANDLES = 24, NTK_REASON_SIZE = 240 };
+enum { NTK_HANDLES = 24, NTK_REASON_SIZE = 600 };
 
 /* Zero-initialise; hold; close. */
 typedef struct ntk_handles {

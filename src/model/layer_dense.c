@@ -1,0 +1,123 @@
+/* dense: h = s_w a W + s_b b (MATH B4, B5). */
+#include <limits.h>
+
+#include "ntk/model/layer.h"
+#include "ntk/model/rows.h"
+#include "layers.h"
+
+static const ntk_option options[] = {
+    {.key = "features",
+     .type = NTK_SIZE,
+     .offset = offsetof(ntk_dense_options, features),
+     .low = 1,
+     .high = INT_MAX,
+     .flags = NTK_REQUIRED,
+     .doc = "units: an integer, width, outputs, or k*width"},
+    NTK_LAYER_NAME,
+    {.key = "bias",
+     .type = NTK_BOOL,
+     .offset = offsetof(ntk_dense_options, bias),
+     .fallback = "true",
+     .doc = "false: this layer has no bias, whatever network.bias says"},
+    {0},
+};
+
+static ntk_status shape(ntk_node_layer *node) {
+  const ntk_dense_options *o = node->options;
+  char in[NTK_SHAPE_TEXT];
+
+  if (node->in.rank != 1) {
+    return ntk_layer_refuse(node,
+                            "takes vectors and would give %lld, but its input is %s; put "
+                            "'- flatten' before it",
+                            (long long)o->features.factor, ntk_shape_text(&node->in, in));
+  }
+  node->out = (ntk_shape){.rank = 1, .size = {o->features.factor}};
+  node->fan_in = node->in.size[0];
+  node->fan_out = node->out.size[0];
+  return NTK_OK;
+}
+
+static ntk_status tensors(const ntk_network_settings *settings, ntk_network *network,
+                          ntk_node_layer *node) {
+  const ntk_initializer *init = (const ntk_initializer *)settings->weight_init;
+  const ntk_parameterization *form = (const ntk_parameterization *)settings->parameterization;
+  ntk_dense_options *o = node->options;
+  const double variance = init->variance(node->fan_in, node->fan_out);
+  const ntk_scaling s = form->scaling(variance, settings->bias.scale, settings->bias.std);
+  const ntk_tensor_law weight = {init, s.w_variance, s.w_std};
+  const ntk_tensor_law bias = {NULL, s.b_std * s.b_std, s.b_std};
+
+  NTK_TRY(ntk_network_add_tensor(network, node, "W", 2, (int64_t[]){node->fan_in, node->fan_out},
+                                 s.s_w, &weight));
+  o->bias = o->bias && settings->biased;
+  if (!o->bias) return NTK_OK;
+  return ntk_network_add_tensor(network, node, "b", 1, &node->fan_out, s.s_b, &bias);
+}
+
+static const ntk_tensor *weight_of(const ntk_network *network, const ntk_node_layer *node) {
+  return &network->tensor[node->first_tensor];
+}
+
+static const ntk_tensor *bias_of(const ntk_network *network, const ntk_node_layer *node) {
+  return node->tensors > 1 ? &network->tensor[node->first_tensor + 1] : NULL;
+}
+
+static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
+  const ntk_network *network = tape->network;
+  const ntk_tensor *weight = weight_of(network, node), *bias = bias_of(network, node);
+  const int64_t samples = ntk_pad(tape->count);
+
+  NTK_TRY(ntk_array_new(network->dtype, samples * node->fan_out, &tape->value[l + 1]));
+  if (bias) {
+    ntk_rows_fill(network->dtype, samples, node->fan_out, bias->multiplier, bias->data,
+                  tape->value[l + 1]);
+  }
+  return ntk_rows_gemm(network->dtype, false, samples, node->fan_out, node->fan_in,
+                       weight->multiplier, tape->value[l], weight->data, bias ? 1 : 0,
+                       tape->value[l + 1]);
+}
+
+static ntk_status backward(const ntk_node_layer *node, ntk_stream *stream, int l) {
+  (void)l;
+  return ntk_stream_multiply(stream, weight_of(stream->tape->network, node), node->fan_in);
+}
+
+static ntk_status factor(const ntk_node_layer *node, ntk_stream *stream, int l, int k,
+                         ntk_factor *factor) {
+  const ntk_network *network = stream->tape->network;
+
+  NTK_ASSERT(k == 0);
+  *factor = (ntk_factor){.weight = weight_of(network, node),
+                         .bias = bias_of(network, node),
+                         .positions = 1,
+                         .in = node->fan_in,
+                         .a = stream->tape->value[l]};
+  factor->w_weight = ntk_stream_weight(stream, factor->weight);
+  factor->b_weight = ntk_stream_weight(stream, factor->bias);
+  return ntk_stream_fold(stream, factor);
+}
+
+static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
+  const double size = (double)ntk_dtype_size(walk->network->dtype);
+
+  walk->cost.forward_flops += 2.0 * (double)node->fan_in * (double)node->fan_out;
+  walk->cost.tape_bytes += size * (double)node->fan_out;
+  if (walk->counted) ntk_walk_fold(walk, node->fan_in, node->fan_out);
+  if (walk->needed) ntk_walk_multiply(walk, node->fan_in, node->fan_out);
+}
+
+const ntk_layer ntk_layer_dense = {
+    .row = {.name = "dense",
+            .doc = "h = s_w a W + s_b b; tensors W [in][out], b [out]",
+            .options = options,
+            .options_size = sizeof(ntk_dense_options)},
+    .factors = 1,
+    .rng_keys = 2,
+    .shape = shape,
+    .tensors = tensors,
+    .forward = forward,
+    .backward = backward,
+    .factor = factor,
+    .cost = cost,
+};

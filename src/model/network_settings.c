@@ -1,0 +1,129 @@
+/* The section `network:`. */
+#include <limits.h>
+
+#include "ntk/model/layer.h"
+#include "network_rows.h"
+
+const ntk_row ntk_network_mlp = {
+    .name = "mlp",
+    .doc = "depth times (dense width, activation), then a dense readout; flatten first for images"};
+static const ntk_row listed = {.name = "layers", .doc = "what `layers` lists"};
+const ntk_row *const ntk_network_kinds[] = {&ntk_network_mlp, &listed, NULL};
+
+static const ntk_row as_is = {.name = "as_is", .doc = "f"};
+const ntk_row ntk_network_centered = {
+    .name = "centered", .doc = "f - f0: zero at initialisation, same kernel"};
+const ntk_row *const ntk_network_outputs[] = {&as_is, &ntk_network_centered, NULL};
+
+static const ntk_option bias_options[] = {
+    {.key = "scale",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_network_settings, bias.scale) - offsetof(ntk_network_settings, bias),
+     .fallback = "0.1",
+     .low = 0,
+     .high = 1e150,
+     .doc = "multiplier s_b; its square is the weight of the bias in the kernel"},
+    {.key = "std",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_network_settings, bias.std) - offsetof(ntk_network_settings, bias),
+     .fallback = "1.0",
+     .low = 0,
+     .high = 1e150,
+     .doc = "standard deviation of b at initialisation; 0: b starts at zero"},
+    {0},
+};
+static const ntk_section bias_section = {.options = bias_options};
+
+static const ntk_option rng_options[] = {
+    {.key = "layout",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_network_settings, rng.layout) - offsetof(ntk_network_settings, rng),
+     .fallback = "partitionable",
+     .rows = ntk_rng_layouts,
+     .doc = "jax_threefry_partitionable: true or false"},
+    {.key = "dtype",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_network_settings, rng.dtype) - offsetof(ntk_network_settings, rng),
+     .fallback = "float64",
+     .rows = ntk_rng_dtypes,
+     .doc = "what is drawn; the weights are then converted to kernel.precision"},
+    {.key = "keys",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_network_settings, rng.keys) - offsetof(ntk_network_settings, rng),
+     .fallback = "per_tensor",
+     .rows = ntk_rng_keys,
+     .doc = "how keys follow from the seed"},
+    {0},
+};
+static const ntk_section rng_section = {.options = rng_options};
+
+#define FIELD(name) .key = #name, .offset = offsetof(ntk_network_settings, name)
+
+static const ntk_option options[] = {
+    {FIELD(kind), .type = NTK_WORD, .fallback = "auto", .flags = NTK_AUTO,
+     .rows = ntk_network_kinds,
+     .doc = "auto: layers if there are any here or in the weights file, else mlp"},
+    {FIELD(depth), .type = NTK_INT, .fallback = "3", .low = 0, .high = 400,
+     .doc = "hidden layers of an mlp"},
+    {FIELD(width), .type = NTK_INT, .fallback = "512", .low = 1, .high = INT_MAX,
+     .doc = "units of a hidden layer; `width` in sizes of layers"},
+    {FIELD(activation), .type = NTK_WORD, .fallback = "relu", .rows = ntk_activations,
+     .doc = "of the hidden layers of an mlp"},
+    {FIELD(layers), .type = NTK_CHOICES, .flags = NTK_REPEAT, .rows = ntk_layers,
+     .doc = "the layers from input to output"},
+    {FIELD(parameterization), .type = NTK_WORD, .fallback = "ntk", .rows = ntk_parameterizations,
+     .doc = "how weights are multiplier times entries"},
+    {FIELD(weight_init), .type = NTK_WORD, .fallback = "he_normal", .rows = ntk_initializers,
+     .doc = "law of the weights, in its standard form"},
+    {FIELD(bias), .type = NTK_SECTION, .flags = NTK_NONE, .section = &bias_section,
+     .present = offsetof(ntk_network_settings, biased), .doc = "h = s_w a W + scale b"},
+    {FIELD(output), .type = NTK_CHOICE, .fallback = "as_is", .rows = ntk_network_outputs,
+     .doc = "what the targets are compared with"},
+    {FIELD(seed), .type = NTK_INT, .fallback = "0", .low = 0, .high = 9223372036854775807.0,
+     .doc = "of the weights"},
+    {FIELD(rng), .type = NTK_SECTION, .section = &rng_section, .doc = "JAX's generator"},
+    {FIELD(weights), .type = NTK_PATH, .doc = "file of weights; without it they are drawn"},
+    {0},
+};
+
+static ntk_mark mark_of(const ntk_node *node, const char *key) {
+  const ntk_node *found = ntk_node_find(node, key);
+
+  return found ? found->mark : node->mark;
+}
+
+/* Keys that only `kind: mlp` reads. */
+static void check_unused(const ntk_node *node, ntk_problems *problems) {
+  static const char *const keys[] = {"depth", "activation"};
+
+  for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); ++k) {
+    if (!ntk_node_find(node, keys[k])) continue;
+    ntk_problem(problems, mark_of(node, keys[k]),
+                "network.%s belongs to kind: mlp; with a list of layers nothing reads it", keys[k]);
+  }
+}
+
+static void check(const void *settings, const ntk_node *node, ntk_problems *problems) {
+  const ntk_network_settings *s = settings;
+  const bool mlp = s->kind == &ntk_network_mlp;
+  const ntk_keys_row *keys = (const ntk_keys_row *)s->rng.keys;
+
+  if (s->layers.item && s->layers.count == 0) {
+    ntk_problem(problems, mark_of(node, "layers"), "network.layers is empty");
+  }
+  if (s->layers.count > 0 && mlp) {
+    ntk_problem(problems, mark_of(node, "layers"),
+                "network.layers beside kind: mlp; remove one of them");
+  }
+  if (s->layers.count > 0 && !mlp) check_unused(node, problems);
+  if (s->kind && !mlp && !s->layers.item && !s->weights) {
+    ntk_problem(problems, mark_of(node, "kind"), "network.kind: layers needs network.layers");
+  }
+  if (!keys->draws_bias && s->biased && s->bias.std != 0 && !s->weights) {
+    ntk_problem(problems, mark_of(node, "rng"),
+                "rng.keys: %s draws no biases; set network.bias.std to 0, or bias: none",
+                keys->row.name);
+  }
+}
+
+const ntk_section ntk_network_section = {.options = options, .check = check};

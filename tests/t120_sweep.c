@@ -1,0 +1,344 @@
+/* Sweeps: the product of the axes in row-major order, values of every form in every kind of place,
+ * and every refusal with its place; what is wrong with a path is said once, at the axis, however
+ * many points there are. */
+//TEST ranks=1
+#include "config_schema.h"
+
+#define DATA "data: {source: gaussian}\n"
+
+static void read_sweep(const char *yaml, ntk_tree *tree, ntk_sweep *sweep, ntk_problems *problems) {
+  *tree = (ntk_tree){0};
+  *problems = (ntk_problems){0};
+  EXPECT_OK(ntk_tree_parse("c.yaml", yaml, tree, problems));
+  EXPECT_OK(ntk_problems_status(problems));
+  EXPECT_OK(ntk_sweep_read(tree, sweep, problems));
+}
+
+/* ---- order and names ---------------------------------------------------------------------------
+ */
+
+static void check_order(void) {
+  static const char yaml[] = DATA
+      "sweep:\n"
+      "  network.width: [64, 128, 256]\n"
+      "  network.activation: [relu, erf]\n"
+      "  network.seed: 0..2\n";
+  static const int64_t widths[] = {64, 128, 256};
+  ntk_tree tree;
+  ntk_sweep sweep;
+  ntk_problems problems;
+  int64_t point = 0;
+
+  read_sweep(yaml, &tree, &sweep, &problems);
+  EXPECT_OK(ntk_problems_status(&problems));
+  EXPECT(sweep.axis_count == 3 && sweep.point_count == 18);
+  EXPECT_TEXT(sweep.axis[0].path, "network.width");
+  EXPECT_TEXT(sweep.axis[0].name, "width");
+  EXPECT(sweep.axis[1].mark.line == 4 && sweep.axis[1].mark.column == 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    for (int64_t j = 0; j < 2; ++j) {
+      for (int64_t k = 0; k < 3; ++k, ++point) {
+        config c = {0};
+        ntk_node *root = NULL;
+
+        EXPECT(ntk_sweep_index(&sweep, point, 0) == i && ntk_sweep_index(&sweep, point, 1) == j &&
+               ntk_sweep_index(&sweep, point, 2) == k);
+        EXPECT_OK(ntk_sweep_point(&tree, &sweep, point, &c.arena, &root, &problems));
+        EXPECT(!ntk_node_find(root, "sweep") && ntk_node_find(tree.root, "sweep"));
+        EXPECT_OK(bind_config(&c, root));
+        EXPECT_OK(ntk_problems_status(&c.problems));
+        EXPECT(c.settings.network.width == widths[i] && c.settings.network.seed == k);
+        EXPECT(c.settings.network.activation == (j ? &row_erf : &row_relu));
+        destroy_config(&c);
+      }
+    }
+  }
+  ntk_tree_destroy(&tree);
+}
+
+static void check_none(void) {
+  ntk_tree tree;
+  ntk_sweep sweep;
+  ntk_problems problems;
+  ntk_node *root = NULL;
+
+  read_sweep(DATA, &tree, &sweep, &problems);
+  EXPECT(sweep.axis_count == 0 && sweep.point_count == 1);
+  EXPECT_OK(ntk_sweep_point(&tree, &sweep, 0, &tree.arena, &root, &problems));
+  EXPECT(root != tree.root && ntk_node_at(root, "data.source"));
+  ntk_tree_destroy(&tree);
+  read_sweep(DATA "sweep: {}\n", &tree, &sweep, &problems);
+  EXPECT(sweep.axis_count == 0 && sweep.point_count == 1 && problems.count == 0);
+  ntk_tree_destroy(&tree);
+}
+
+static void check_names(void) {
+  ntk_tree tree;
+  ntk_sweep sweep;
+  ntk_problems problems;
+
+  read_sweep(DATA "sweep: {network.seed: 0..1, data.seed: 0..1, network.width: [1], cutoff: [0]}\n",
+             &tree, &sweep, &problems);
+  EXPECT_TEXT(sweep.axis[0].name, "network_seed");
+  EXPECT_TEXT(sweep.axis[1].name, "data_seed");
+  EXPECT_TEXT(sweep.axis[2].name, "width");
+  EXPECT_TEXT(sweep.axis[3].name, "cutoff");
+  ntk_tree_destroy(&tree);
+}
+
+/* ---- forms of values ---------------------------------------------------------------------------
+ */
+
+typedef struct form_case {
+  const char *value;
+  int64_t count, k;
+  const char *label; /* of value k */
+  double number;     /* NaN: a word */
+} form_case;
+
+static const form_case forms[] = {
+    {"[64, 128]", 2, 1, "128", 128},
+    {"[1e-8, 0.10]", 2, 1, "0.10", 0.1},
+    {"[he_normal, 'x y']", 2, 1, "x y", NAN},
+    {"['1', 1]", 2, 0, "1", NAN},
+    {"[{scaled: {alpha: 1e-3}}, as_is]", 2, 0, "{scaled: {alpha: 1e-3}}", NAN},
+    {"[[0, 1], [2, 3]]", 2, 1, "[2, 3]", NAN},
+    {"0..9", 10, 9, "9", 9},
+    {"-2..-1", 2, 0, "-2", -2},
+    {"{linspace: [64, 256, 4]}", 4, 1, "128", 128},
+    {"{geomspace: [1e-8, 1, 3]}", 3, 1, "0.0001", 1e-4},
+    {"{geomspace: [1e-8, 1, 1]}", 1, 0, "1.0e-08", 1e-8},
+};
+
+static void check_forms(void) {
+  for (size_t n = 0; n < sizeof(forms) / sizeof(forms[0]); ++n) {
+    const form_case *f = &forms[n];
+    char yaml[200];
+    ntk_tree tree;
+    ntk_sweep sweep;
+    ntk_problems problems;
+    ntk_text label = {0};
+    double number = NAN;
+
+    (void)snprintf(yaml, sizeof(yaml), "sweep:\n  a.b: %s\n", f->value);
+    read_sweep(yaml, &tree, &sweep, &problems);
+    EXPECT_OK(ntk_problems_status(&problems));
+    EXPECT(sweep.axis_count == 1 && sweep.axis[0].count == f->count);
+    EXPECT_OK(ntk_axis_label(&sweep.axis[0], f->k, &label));
+    EXPECT_TEXT(label.data, f->label);
+    EXPECT(ntk_axis_number(&sweep.axis[0], f->k, &number) == !isnan(f->number));
+    EXPECT(isnan(f->number) || number == f->number);
+    ntk_text_destroy(&label);
+    ntk_tree_destroy(&tree);
+  }
+}
+
+/* ---- places ------------------------------------------------------------------------------------
+ */
+
+/* Every kind of place that an axis may put its value in: the last point is bound and printed. */
+typedef struct place_case {
+  const char *yaml, *printed;
+} place_case;
+
+static const place_case places[] = {
+    {DATA "sweep: {cutoff: [1]}\n", "cutoff: 1\n"},
+    {DATA "sweep: {network.bias.std: [2]}\n", "    std: 2\n"},
+    {DATA "network: {bias: none}\nsweep: {network.bias.std: [2]}\n", "    std: 2\n"},
+    {DATA "sweep: {network.bias: [{std: 3}, none]}\n", "  bias: none\n"},
+    {DATA "sweep: {network.output: [as_is, {scaled: 7}]}\n", "    scaled:\n      alpha: 7\n"},
+    {DATA "sweep: {network.output.scaled.alpha: [7]}\n", "    scaled:\n      alpha: 7\n"},
+    {DATA "sweep: {data.source: [gaussian], data.dimension: [9]}\n", "  dimension: 9\n"},
+    {"data: {inputs: x}\nsweep: {data.source: [idx]}\n", "  source: idx\n"},
+    {DATA "sweep: {data.classes: [[0, 1], [5, 7]]}\n", "  classes: [5, 7]\n"},
+    {DATA "analyses: [dynamics]\nsweep: {analyses.dynamics.learning_rate: [2, 3]}\n",
+     "      learning_rate: 3\n"},
+    {DATA "analyses: [dynamics: {label: x}]\nsweep: {analyses.x.learning_rate: [{of_max: 0.5}]}\n",
+     "      learning_rate: {of_max: 0.5}\n"},
+    {DATA "network: {layers: [flatten, dense: {features: 3, name: last}]}\n"
+          "sweep: {network.layers.last.features: [4, 2*width]}\n",
+     "        features: 2*width\n"},
+    {DATA "network: {layers: [repeat: {name: r, times: 1, layers: [dense: {features: 3}]}]}\n"
+          "sweep: {network.layers.r.layers.dense.features: [4]}\n",
+     "              features: 4\n"},
+    {DATA
+     "network: {layers: [activation: relu]}\nsweep: {network.layers.activation: [relu, erf]}\n",
+     "        function: erf\n"},
+    {NULL, NULL},
+};
+
+static void check_places(void) {
+  for (const place_case *p = places; p->printed; ++p) {
+    config c = {0};
+    ntk_text text = {0};
+
+    EXPECT_OK(read_config(p->yaml, &c));
+    if (c.problems.count) FAIL("%s%s", p->yaml, c.problems.text.data);
+    EXPECT_OK(ntk_option_print(&root_section, &c.settings, 0, &text));
+    if (!strstr(text.data, p->printed)) FAIL("%sno \"%s\" in\n%s", p->yaml, p->printed, text.data);
+    ntk_text_destroy(&text);
+    destroy_config(&c);
+  }
+}
+
+/* ---- refusals ----------------------------------------------------------------------------------
+ */
+
+typedef struct refusal {
+  const char *sweep, *message; /* in line 2, behind DATA */
+  int column;
+} refusal;
+
+static const refusal refusals[] = {
+    {"sweep: [1]", "sweep: needs a mapping of at most 100 paths", 8},
+    {"sweep: relu", "sweep: needs a mapping", 8},
+    {"sweep:", "sweep: needs a mapping", 7},
+    {"sweep: {network.width: []}", "sweep.network.width: no values; write some, or remove", 24},
+    {"sweep: {network.width: 64}",
+     "sweep.network.width: needs a list, a..b, {linspace: [a, b, k]} "
+     "or {geomspace: [a, b, k]}; a single value belongs outside of `sweep`",
+     24},
+    {"sweep: {network.width: }", "needs a list", 24},
+    {"sweep: {network.width: '0..2'}", "needs a list", 24},
+    {"sweep: {network.width: 5..1}", "no values", 24},
+    {"sweep: {network.width: 0..1000000}", "more than 1000000 values", 24},
+    {"sweep: {network.width: [1, ]}", NULL, 0},
+    {"sweep: {network.width: [1, 2, 1]}", "sweep.network.width: the value 1 is there twice", 31},
+    {"sweep: {cutoff: [1, 1.0]}", "the value 1 is there twice", 21},
+    {"sweep: {cutoff: [0, -0.0]}", "the value 0 is there twice", 21},
+    {"sweep: {network.activation: [relu, erf, relu]}", "the value relu is there twice", 41},
+    {"sweep: {network.bias: [{std: 1}, {std: 1}]}", "the value {std: 1} is there twice", 34},
+    {"sweep: {cutoff: {linspace: [1, 1, 2]}}", "the value 1 is there twice", 17},
+    {"sweep: {cutoff: {linspace: [1, 2]}}", "sweep.cutoff.linspace: needs three values", 28},
+    {"sweep: {cutoff: {geomspace: [0, 1, 2]}}", "ends of a geomspace are positive", 30},
+    {"sweep: {cutoff: {linspace: [auto, 1, 2]}}", "'auto' is not a number", 29},
+    {"sweep: {cutoff: {linspace: [0, 1, 2], zero: true}}", "unknown key 'zero'", 39},
+    {"sweep: {cutoff: {a: 1}}", "sweep.cutoff: needs a list of numbers", 17},
+    {"sweep: {output.directory: [a, b]}",
+     "'output.directory' cannot be swept: 'output' is the same "
+     "for all points",
+     9},
+    {"sweep: {run.grid: [a, b]}", "'run.grid' cannot be swept", 9},
+    {"sweep: {output: [a, b]}", "'output' cannot be swept", 9},
+    {"sweep: {sweep: [a, b]}", "'sweep' cannot be swept", 9},
+    {"sweep: {format: [1]}", "'format' cannot be swept", 9},
+    {"sweep: {name: [a, b]}", "'name' cannot be swept", 9},
+    {"sweep: {network..width: [1]}", "'network..width' is no path", 9},
+    {"sweep: {.network: [1]}", "'.network' is no path", 9},
+    {"sweep: {network.: [1]}", "'network.' is no path", 9},
+    {"sweep: {network.bias: [none], network.bias.std: [1, 2]}",
+     "'network.bias.std' lies inside 'network.bias', which is an axis too", 31},
+    {"sweep: {network.seed: 0..999, network.width: 1..1001}",
+     "a sweep of 1001000 points; at most "
+     "1000000 are possible",
+     8},
+    {"sweep: {a: 1..10000, b: 1..10000, c: 1..10000, d: 1..10000, e: 1..10000, f: 1..10000}",
+     "a sweep of 1.0e+24 points", 8},
+    /* found when points are bound */
+    {"sweep: {network.widht: [1, 2, 3]}", "unknown key 'network.widht'; did you mean 'width'?", 9},
+    {"sweep: {zip: [a, b, c]}", "unknown key 'zip'", 9},
+    {"sweep: {network.width: [1, 0, 2]}", "network.width: 0 is too small; the least is 1", 28},
+    {"sweep: {network.activation: [relu, rleu]}", "unknown word 'rleu'; did you mean 'relu'?", 36},
+    {"sweep: {network.width.x: [1, 2]}", "network.width: needs an integer, not a mapping", 9},
+    {"sweep: {analyses.dynamics.learning_rate: [1, 2]}", "analyses: needs a list", 9},
+    {"analyses: [summary]\nsweep: {analyses.dynamics.learning_rate: [1, 2]}",
+     "'analyses.dynamics.learning_rate': the list has no item 'dynamics', only 'summary'", 9},
+    {"network: {layers: [flatten, flatten]}\nsweep: {network.layers.flatten.x: [1, 2]}",
+     "several items of the list are called 'flatten'; give each a label or name", 9},
+    {"sweep: {data.labels: [a, b]}", "key 'data.labels' belongs to source idx, not gaussian", 9},
+};
+
+static void check_refusals(void) {
+  for (size_t k = 0; k < sizeof(refusals) / sizeof(refusals[0]); ++k) {
+    const refusal *r = &refusals[k];
+    char yaml[400], place[64];
+    config c = {0};
+
+    (void)snprintf(yaml, sizeof(yaml), DATA "%s\n", r->sweep);
+    (void)snprintf(place, sizeof(place), "c.yaml:%d:%d: error: ", strchr(r->sweep, '\n') ? 3 : 2,
+                   r->column);
+    EXPECT_OK(read_config(yaml, &c));
+    const char *got = ntk_text_string(&c.problems.text);
+
+    if (!r->message) {
+      if (c.problems.count) FAIL("%s: %s", r->sweep, got);
+    } else if (c.problems.count != 1 || !strstr(got, r->message) ||
+               strncmp(got, place, strlen(place)) != 0) {
+      FAIL("%s: not just \"%s%s\" in \"%s\"", r->sweep, place, r->message, got);
+    }
+    destroy_config(&c);
+  }
+}
+
+/* With a faulty sweep the rest of the config is looked at all the same. */
+static void check_all_at_once(void) {
+  config c = {0};
+
+  EXPECT_OK(
+      read_config(DATA "network: {widht: 3}\nsweep: {network.depth: [], output.x: 1..2}\n", &c));
+  EXPECT(c.problems.count == 3 && c.sweep.point_count == 1);
+  EXPECT(strstr(c.problems.text.data, "unknown key 'network.widht'"));
+  destroy_config(&c);
+}
+
+/* ---- many points -------------------------------------------------------------------------------
+ */
+
+static void check_many_points(void) {
+  static const char yaml[] = DATA
+      "network: {bias: {std: 0.5}}\n"
+      "analyses: [summary, dynamics, effective_dimension: {ridge: [1, 2]}]\n"
+      "sweep: {network.width: 1..100, network.seed: 0..99}\n";
+  ntk_tree tree;
+  ntk_sweep sweep;
+  ntk_problems problems;
+  int64_t sum = 0;
+
+  read_sweep(yaml, &tree, &sweep, &problems);
+  EXPECT(sweep.point_count == 10000);
+  for (int64_t point = 0; point < sweep.point_count; ++point) {
+    ntk_arena arena = {0};
+    ntk_node *root = NULL;
+    settings s = {0};
+
+    EXPECT_OK(ntk_sweep_point(&tree, &sweep, point, &arena, &root, &problems));
+    EXPECT_OK(ntk_option_bind(&root_section, root, "", "/", &arena, &s, &problems));
+    sum += s.network.width * s.network.seed;
+    ntk_arena_destroy(&arena);
+  }
+  EXPECT_OK(ntk_problems_status(&problems));
+  EXPECT(sum == 5050 * 4950);
+  ntk_tree_destroy(&tree);
+}
+
+static ntk_status expand(void *context) {
+  config c = {0};
+  ntk_text text = {0};
+  ntk_status status = read_config(context, &c);
+
+  if (status == NTK_OK) status = ntk_problems_status(&c.problems);
+  if (status == NTK_OK) status = ntk_axis_label(&c.sweep.axis[0], 0, &text);
+  ntk_text_destroy(&text);
+  destroy_config(&c);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  char yaml[] = DATA
+      "sweep: {network.bias: [{std: 3}, none], network.seed: 0..1, "
+      "data.noise_std: {geomspace: [1, 10, 2]}}\n";
+
+  MPI_Init(&argc, &argv);
+  check_order();
+  check_none();
+  check_names();
+  check_forms();
+  check_places();
+  check_refusals();
+  check_all_at_once();
+  check_many_points();
+  EXPECT(sweep_faults(expand, yaml) > 0);
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}

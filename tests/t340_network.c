@@ -1,0 +1,224 @@
+/* From settings to a network: what the short form stands for, names, shapes, sizes by name,
+ * multipliers; the printed layer list reads back to the same network; every refusal, from the
+ * section's check or from the network, names its place, its layer and both shapes.
+ *
+ * Method: tables of texts. */
+//TEST ranks=1
+#include "network.h"
+#include "ntk/model/layer.h"
+
+static const ntk_shape flat = {.rank = 1, .size = {6}};
+static const ntk_shape image = {.rank = 3, .size = {4, 3, 2}};
+
+/* ---- what a network looks like ---------------------------------------------------------------- */
+
+typedef struct example {
+  const char *yaml;
+  const ntk_shape *input;
+  int64_t outputs;
+  const char *layers, *tensors; /* name:out ..., name:count ... */
+  int64_t parameters;
+} example;
+
+static const example examples[] = {
+    {"{depth: 0}", &flat, 3, "readout:3", "readout/W:18 readout/b:3", 21},
+    {"{depth: 2, width: 5, activation: tanh}", &flat, 1,
+     "dense0:5 activation0:5 dense1:5 activation1:5 readout:1",
+     "dense0/W:30 dense0/b:5 dense1/W:25 dense1/b:5 readout/W:5 readout/b:1", 71},
+    {"{depth: 1, width: 2, bias: none}", &image, 1,
+     "flatten0:24 dense0:2 activation0:2 readout:1", "dense0/W:48 readout/W:2", 50},
+    {"{width: 4, layers: [flatten, {dense: {features: 3*width, name: stem}}, {activation: erf},"
+     " {dense: {features: 2, bias: false}}, {activation: {kind: gelu, name: act}},"
+     " {dense: {features: outputs}}]}",
+     &image, 2, "flatten0:24 stem:12 activation0:12 dense1:2 act:2 dense2:2",
+     "stem/W:288 stem/b:12 dense1/W:24 dense2/W:4 dense2/b:2", 330},
+    {"{layers: [{dense: {features: 2*outputs}}, {dense: {features: width}}], width: 3}", &flat, 3,
+     "dense0:6 dense1:3", "dense0/W:36 dense0/b:6 dense1/W:18 dense1/b:3", 63},
+};
+
+static void check_texts(const ntk_network *network, const example *e) {
+  char text[512] = "";
+  size_t used = 0;
+
+  for (int l = 0; l < network->layer_count; ++l) {
+    used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s:%d", l ? " " : "",
+                             network->layer[l].name, (int)ntk_shape_count(&network->layer[l].out));
+  }
+  EXPECT_TEXT(text, e->layers);
+  used = 0;
+  for (int t = 0; t < network->tensor_count; ++t) {
+    used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s:%d", t ? " " : "",
+                             network->tensor[t].name, (int)network->tensor[t].count);
+  }
+  EXPECT_TEXT(text, e->tensors);
+  EXPECT(network->parameters == e->parameters);
+}
+
+/* The printed list describes the same network, and prints again to the same text. */
+static void check_print(const ntk_network *network, const example *e) {
+  ntk_text text = {0}, again = {0};
+  test_network t;
+
+  EXPECT_OK(ntk_network_print(network, 0, &text));
+  create_network(ntk_text_string(&text), e->input, e->outputs, NTK_DOUBLE, &t);
+  check_texts(&t.network, e);
+  EXPECT_OK(ntk_network_print(&t.network, 0, &again));
+  EXPECT_TEXT(ntk_text_string(&text), ntk_text_string(&again));
+  destroy_network(&t);
+  ntk_text_destroy(&text);
+  ntk_text_destroy(&again);
+}
+
+static void check_example(const example *e) {
+  test_network t;
+
+  create_network(e->yaml, e->input, e->outputs, NTK_DOUBLE, &t);
+  ntk_tree_destroy(&t.tree); /* nothing of the settings is referred to any more */
+  check_texts(&t.network, e);
+  check_print(&t.network, e);
+  destroy_network(&t);
+}
+
+static void check_multipliers(void) {
+  test_network t;
+
+  create_network("{depth: 1, width: 8, weight_init: he_normal, bias: {scale: 0.3, std: 2}}", &flat,
+                 1, NTK_DOUBLE, &t);
+  EXPECT_NEAR(t.network.tensor[0].multiplier, sqrt(2.0 / 6), 1e-15);
+  EXPECT(t.network.tensor[0].law.std == 1);
+  EXPECT(t.network.tensor[1].multiplier == 0.3 && t.network.tensor[1].law.std == 2);
+  EXPECT(!t.network.tensor[1].law.initializer && !t.network.centered);
+  destroy_network(&t);
+  create_network("{depth: 1, parameterization: standard, weight_init: lecun_uniform, "
+                 "output: centered}", &flat, 1, NTK_DOUBLE, &t);
+  EXPECT(t.network.tensor[0].multiplier == 1 && t.network.centered);
+  EXPECT_NEAR(t.network.tensor[0].law.variance, 1.0 / 6, 1e-15);
+  destroy_network(&t);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------- */
+
+typedef struct refusal {
+  const char *yaml, *part;
+} refusal;
+
+/* While settings are bound; the message says where. */
+static const refusal in_section[] = {
+    {"{widht: 5}", "did you mean 'width'"},
+    {"{depth: -1}", "depth"},
+    {"{width: 0}", "width"},
+    {"{activation: rleu}", "relu"},
+    {"{kind: cnn}", "mlp"},
+    {"{seed: -1}", "seed"},
+    {"{rng: {dtype: float16}}", "float64"},
+    {"{bias: {std: -1}}", "std"},
+    {"{layers: []}", "is empty"},
+    {"{kind: layers}", "needs network.layers"},
+    {"{kind: mlp, layers: [flatten]}", "beside kind: mlp"},
+    {"{depth: 2, layers: [flatten]}", "network.depth belongs to kind: mlp"},
+    {"{activation: tanh, layers: [flatten]}", "network.activation belongs to kind: mlp"},
+    {"{layers: [{dense: {}}]}", "features"},
+    {"{layers: [dense]}", "features"},
+    {"{layers: [{dense: {features: 0}}]}", "features"},
+    {"{layers: [{dense: {features: 3, trainable: true}}]}", "trainable"},
+    {"{layers: [activation]}", "kind"},
+    {"{layers: [{activation: rleu}]}", "relu"},
+    {"{layers: [{flaten: {}}]}", "flatten"},
+    {"{layers: [conv]}", "dense"},
+    {"{rng: {keys: article}}", "set network.bias.std to 0"},
+};
+
+static void check_section_refusal(const refusal *r) {
+  ntk_network_settings settings = {0};
+  ntk_tree tree = {0};
+  ntk_problems problems = {0};
+
+  EXPECT_OK(ntk_tree_parse("test", r->yaml, &tree, &problems));
+  EXPECT_OK(ntk_option_bind(&ntk_network_section, tree.root, "network", "", &tree.arena, &settings,
+                            &problems));
+  if (problems.count == 0) FAIL("%s: accepted", r->yaml);
+  if (!strstr(ntk_text_string(&problems.text), r->part) ||
+      !strstr(ntk_text_string(&problems.text), "test:1:")) {
+    FAIL("%s: no \"%s\" in \"%s\"", r->yaml, r->part, ntk_text_string(&problems.text));
+  }
+  ntk_problems_destroy(&problems);
+  ntk_tree_destroy(&tree);
+}
+
+/* For three outputs of a 4 x 3 x 2 image. */
+static const refusal in_network[] = {
+    {"layers: [{dense: {features: 5}}]",
+     "test:1:10: error: layer 'dense0' (dense): takes vectors and would give 5, but its input is 4 x 3 x 2"},
+    {"layers: [flatten, {dense: {features: 5, name: end}}]",
+     "layer 'end' (dense): the last layer gives 5, but the targets have 3 outputs"},
+    {"layers: [flatten]", "gives 24, but the targets have 3"},
+    {"layers: [{activation: relu}]", "gives 4 x 3 x 2, but"},
+    {"layers: [flatten, {dense: {features: breadth}}]", "no size 'breadth'; there are width and outputs"},
+    {"layers: [flatten, {dense: {features: 999999999*width}}]", "is more than"},
+    {"layers: [flatten, {dense: {features: 2000000000}}, {dense: {features: 2000000000}}]",
+     "layer 'dense1' (dense): W has more than 2^40 entries"},
+    {"layers: [flatten, {dense: {features: 3, name: a/b}}]", "a name has 1 to 40"},
+    {"layers: [flatten, {dense: {features: 3, name: a.b}}]", "a name has 1 to 40"},
+    {"layers: [flatten, {dense: {features: 3, name: ''}}]", "a name has 1 to 40"},
+    {"layers: [flatten, {dense: {features: 3, name: x}}, {activation: {kind: relu, name: x}}]",
+     "layer 1 has this name already"},
+    {"layers: [flatten, {activation: {kind: relu, name: dense0}}, {dense: {features: 3}}]",
+     "layer 1 has this name already"},
+    {"layers: [flatten, {dense: {features: 3, label: x}}]", "write 'name: x'"},
+};
+
+static void check_network_refusal(const refusal *r) {
+  test_network t;
+
+  read_settings(r->yaml, &t);
+  EXPECT_REFUSED(ntk_network_create(&t.settings, &image, 3, NTK_DOUBLE, &t.network), NTK_E_CONFIG,
+                 r->part);
+  EXPECT(!t.network.layer && !t.network.tensor);
+  destroy_network(&t);
+}
+
+static void check_other_refusals(void) {
+  const ntk_shape vector = {.rank = 1, .size = {3}};
+  test_network t;
+
+  read_settings("layers: [{activation: tanh}]", &t);
+  EXPECT_REFUSED(ntk_network_create(&t.settings, &vector, 3, NTK_DOUBLE, &t.network), NTK_E_CONFIG,
+                 "no trainable parameters");
+  destroy_network(&t);
+  read_settings("{kind: layers, weights: nowhere.h5}", &t);
+  EXPECT_REFUSED(ntk_network_create(&t.settings, &vector, 3, NTK_DOUBLE, &t.network), NTK_E_CONFIG,
+                 "no layers");
+  destroy_network(&t);
+}
+
+/* Every row of the table has what the others rely on. */
+static void check_table(void) {
+  for (int k = 0; ntk_layers[k]; ++k) {
+    const ntk_layer *layer = (const ntk_layer *)ntk_layers[k];
+    bool named = false;
+
+    for (const ntk_option *o = layer->row.options; o->key; ++o) {
+      named = named || (strcmp(o->key, "name") == 0 && o->offset == 0);
+    }
+    EXPECT(named && layer->shape && layer->forward && layer->backward);
+    EXPECT((layer->factors > 0) == (layer->factor != NULL));
+    EXPECT((layer->tensors != NULL) == (layer->rng_keys > 0));
+  }
+}
+
+int main(int argc, char **argv) {
+  MPI_Init(&argc, &argv);
+  for (size_t k = 0; k < sizeof(examples) / sizeof(examples[0]); ++k) check_example(&examples[k]);
+  check_multipliers();
+  for (size_t k = 0; k < sizeof(in_section) / sizeof(in_section[0]); ++k) {
+    check_section_refusal(&in_section[k]);
+  }
+  for (size_t k = 0; k < sizeof(in_network) / sizeof(in_network[0]); ++k) {
+    check_network_refusal(&in_network[k]);
+  }
+  check_other_refusals();
+  check_table();
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}
