@@ -63,13 +63,15 @@ static inline double test_value(uint64_t seed, uint64_t k) {
   return (double)(test_bits(seed, k) >> 11) * 0x1p-52 - 1;
 }
 
-/* ---- kernels by plain loops ------------------------------------------------------------------ */
+/* ---- kernels by plain loops ----------------------------------------------------------------- */
 
 static inline double factor_dot(ntk_dtype dtype, const void *x, int64_t i, const void *y, int64_t j,
                                 int64_t n) {
   double sum = 0;
 
-  for (int64_t k = 0; k < n; ++k) sum += element(dtype, x, i * n + k) * element(dtype, y, j * n + k);
+  for (int64_t k = 0; k < n; ++k) {
+    sum += element(dtype, x, i * n + k) * element(dtype, y, j * n + k);
+  }
   return sum;
 }
 
@@ -122,7 +124,7 @@ static inline void plain_kernel(const ntk_network *network, const ntk_cotangents
   ntk_tape_destroy(&ty);
 }
 
-/* ---- oracles --------------------------------------------------------------------------------- */
+/* ---- oracles -------------------------------------------------------------------------------- */
 
 enum { ORACLE_ENTRIES = 1 << 16 };
 

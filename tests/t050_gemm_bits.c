@@ -153,18 +153,18 @@ static ntk_status check_k(ntk_dtype dtype, int64_t k) {
   return NTK_OK;
 }
 
-/* Starts anew with the kernel set of that name; false if this processor cannot run it. */
+/* Starts anew with the kernel set of that name; false if the processor or the BLAS cannot. */
 static bool use_core(char **argv) {
   const char *set = getenv("OPENBLAS_CORETYPE");
 
 #ifdef __x86_64__
   if (strcmp(argv[1], "Haswell") == 0 && !__builtin_cpu_supports("avx2")) return false;
 #endif
-  if (strcmp(ntk_blas_core(), "unknown") == 0) return false;
+  if (!strstr(ntk_blas_config(), "DYNAMIC_ARCH")) return false;
   if (set && strcmp(set, argv[1]) == 0) return true;
-  EXPECT(setenv("OPENBLAS_CORETYPE", argv[1], 1) == 0);
-  (void)execv(argv[0], argv);
-  return false;
+  if (setenv("OPENBLAS_CORETYPE", argv[1], 1) == 0) (void)execv(argv[0], argv);
+  perror(argv[0]);
+  exit(1);
 }
 
 int main(int argc, char **argv) {
@@ -176,6 +176,7 @@ int main(int argc, char **argv) {
     ntk_blas_adopt_core(argv);
   }
   MPI_Init(&argc, &argv);
+  if (argc > 1) EXPECT_TEXT(ntk_blas_core(), argv[1]);
   for (size_t k = 0; k < sizeof(ks) / sizeof(*ks); ++k) {
     EXPECT_OK(check_k(NTK_DOUBLE, ks[k]));
     EXPECT_OK(check_k(NTK_SINGLE, ks[k]));

@@ -127,7 +127,7 @@ static void check_printed_reals(void) {
     if (!isfinite(value)) continue;
     ++finite;
     if (!ntk_scalar_real(ntk_real_text(value, text), &back)) FAIL("'%s' is not read", text);
-    if (memcmp(&value, &back, sizeof(value)) != 0) FAIL("'%s' reads back differently", text);
+    if (value != back) FAIL("'%s' reads back differently", text);
   }
   EXPECT(finite > 19000);
 }

@@ -299,7 +299,7 @@ static void check_files(void) {
   EXPECT(handle >= 0 && close(handle) == 0);
   EXPECT_OK(NTK_NEW(BIG, &big));
   memset(big, '\n', BIG);
-  memcpy(big, "a: 1", 4);
+  memcpy(big, "a: 1\n", sizeof("a: 1"));
   check_file(path, 5, "a: 1\n", NULL);
   check_file(path, BIG - 1, big, NULL);
   check_file(path, BIG, big, "larger than 1 MiB");

@@ -23,8 +23,7 @@ static const char *const configs[] = {
     full_config,
     "data: {source: gaussian}\n",
     "data: {source: gaussian, classes: [], columns: []}\nanalyses: []\nnetwork: {layers: []}\n",
-    "data: {source: gaussian, classes: 0..9, columns: [yes, '1', 0x1, Null, a, .5, '', "
-    "2001-01-01]}\n",
+    "data: {source: gaussian, columns: [yes, '1', 0x1, Null, a, .5, '', 2001-01-01]}\n",
     "data: {source: gaussian, classes: [3, 4]}\nname: ''\n",
     "data: {source: idx, inputs: \"/x/\\u263a $\", labels: '-'}\n",
     "data: {source: gaussian, noise_std: 0.1}\ncutoff: 5e-324\n",

@@ -307,7 +307,7 @@ static void check_many_points(void) {
     ntk_arena_destroy(&arena);
   }
   EXPECT_OK(ntk_problems_status(&problems));
-  EXPECT(sum == 5050 * 4950);
+  EXPECT(sum == INT64_C(5050) * 4950);
   ntk_tree_destroy(&tree);
 }
 

@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
   int refused = 0;
 
   MPI_Init(&argc, &argv);
-  const int rounds = argc > 1 ? atoi(argv[1]) : 100;
+  const int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100;
 
   EXPECT(!try_text(full_config));
   for (int round = 0; round < rounds; ++round) {

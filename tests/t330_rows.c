@@ -11,7 +11,7 @@
 
 #include "network.h"
 
-enum { ROWS = 704 };
+static const int64_t ROWS = 704;
 
 typedef struct sizes {
   int64_t n, k;
@@ -70,7 +70,8 @@ static void product(const job *j, int64_t rows, const void *a, void *c) {
   for (int64_t k = 0; k < rows * j->size.n; ++k) {
     ntk_array_convert(NTK_DOUBLE, &half, j->dtype, ntk_array_at(j->dtype, c, k), 1);
   }
-  EXPECT_OK(ntk_rows_gemm(j->dtype, j->transpose_b, rows, j->size.n, j->size.k, 0.75, a, j->b, 1, c));
+  EXPECT_OK(
+      ntk_rows_gemm(j->dtype, j->transpose_b, rows, j->size.n, j->size.k, 0.75, a, j->b, 1, c));
 }
 
 /* Rows first, first + step, ... modulo ROWS, alone in a call. */
@@ -124,45 +125,46 @@ static void check_sizes(ntk_dtype dtype, bool transpose_b, sizes size) {
 /* beta = 0 does not read what stood in C. */
 static void check_overwrite(ntk_dtype dtype) {
   const double nan = NAN;
+  const int64_t m = 64, n = 35, depth = 3;
   void *a = NULL, *b = NULL, *c = NULL;
 
-  EXPECT_OK(ntk_array_new(dtype, 64 * 3, &a));
-  EXPECT_OK(ntk_array_new(dtype, 3 * 35, &b));
-  EXPECT_OK(ntk_array_new(dtype, 64 * 35, &c));
-  for (int k = 0; k < 64 * 35; ++k) {
+  EXPECT_OK(ntk_array_new(dtype, m * depth, &a));
+  EXPECT_OK(ntk_array_new(dtype, depth * n, &b));
+  EXPECT_OK(ntk_array_new(dtype, m * n, &c));
+  for (int64_t k = 0; k < m * n; ++k) {
     ntk_array_convert(NTK_DOUBLE, &nan, dtype, ntk_array_at(dtype, c, k), 1);
   }
-  EXPECT_OK(ntk_rows_gemm(dtype, false, 64, 35, 3, 1, a, b, 0, c));
-  for (int k = 0; k < 64 * 35; ++k) EXPECT(element(dtype, c, k) == 0);
+  EXPECT_OK(ntk_rows_gemm(dtype, false, m, n, depth, 1, a, b, 0, c));
+  for (int64_t k = 0; k < m * n; ++k) EXPECT(element(dtype, c, k) == 0);
   ntk_free(&a);
   ntk_free(&b);
   ntk_free(&c);
 }
 
 static void check_loops(ntk_dtype dtype) {
-  enum { SAMPLES = 2, LINES = 3, WIDTH = 4, ALL = SAMPLES * LINES * WIDTH };
-  double out[ALL], mask[SAMPLES * WIDTH], common[LINES * WIDTH], norm[WIDTH]; /* floats fit */
+  const int64_t samples = 2, lines = 3, width = 4;
+  double out[24], mask[8], common[12], norm[4]; /* floats fit */
 
-  fill(dtype, 3, SAMPLES * WIDTH, mask);
-  fill(dtype, 4, LINES * WIDTH, common);
-  ntk_rows_outer(dtype, SAMPLES, LINES, WIDTH, mask, common, out);
-  for (int k = 0; k < ALL; ++k) {
-    const double m = element(dtype, mask, k / (LINES * WIDTH) * WIDTH + k % WIDTH);
+  fill(dtype, 3, samples * width, mask);
+  fill(dtype, 4, lines * width, common);
+  ntk_rows_outer(dtype, samples, lines, width, mask, common, out);
+  for (int64_t k = 0; k < 24; ++k) {
+    const double m = element(dtype, mask, k / (lines * width) * width + k % width);
 
-    EXPECT_NEAR(element(dtype, out, k), m * element(dtype, common, k % (LINES * WIDTH)), 1e-7);
+    EXPECT_NEAR(element(dtype, out, k), m * element(dtype, common, k % (lines * width)), 1e-7);
   }
-  ntk_rows_fill(dtype, SAMPLES, LINES * WIDTH, -2, common, out);
-  ntk_rows_scale(dtype, SAMPLES, LINES, WIDTH, mask, out);
-  for (int k = 0; k < ALL; ++k) {
-    const double m = element(dtype, mask, k / (LINES * WIDTH) * WIDTH + k % WIDTH);
+  ntk_rows_fill(dtype, samples, lines * width, -2, common, out);
+  ntk_rows_scale(dtype, samples, lines, width, mask, out);
+  for (int64_t k = 0; k < 24; ++k) {
+    const double m = element(dtype, mask, k / (lines * width) * width + k % width);
 
-    EXPECT_NEAR(element(dtype, out, k), -2 * m * element(dtype, common, k % (LINES * WIDTH)), 1e-6);
+    EXPECT_NEAR(element(dtype, out, k), -2 * m * element(dtype, common, k % (lines * width)), 1e-6);
   }
-  ntk_rows_norm(dtype, LINES, WIDTH, common, norm);
-  for (int c = 0; c < WIDTH; ++c) {
+  ntk_rows_norm(dtype, lines, width, common, norm);
+  for (int64_t c = 0; c < width; ++c) {
     double sum = 0;
 
-    for (int r = 0; r < LINES; ++r) sum += pow(element(dtype, common, r * WIDTH + c), 2);
+    for (int64_t r = 0; r < lines; ++r) sum += pow(element(dtype, common, r * width + c), 2);
     EXPECT_NEAR(element(dtype, norm, c), sqrt(sum), 1e-6);
   }
 }

@@ -10,7 +10,7 @@
 static const ntk_shape flat = {.rank = 1, .size = {6}};
 static const ntk_shape image = {.rank = 3, .size = {4, 3, 2}};
 
-/* ---- what a network looks like ---------------------------------------------------------------- */
+/* ---- what a network looks like --------------------------------------------------------------- */
 
 typedef struct example {
   const char *yaml;
@@ -96,7 +96,7 @@ static void check_multipliers(void) {
   destroy_network(&t);
 }
 
-/* ---- refusals --------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 typedef struct refusal {
   const char *yaml, *part;
@@ -148,12 +148,14 @@ static void check_section_refusal(const refusal *r) {
 /* For three outputs of a 4 x 3 x 2 image. */
 static const refusal in_network[] = {
     {"layers: [{dense: {features: 5}}]",
-     "test:1:10: error: layer 'dense0' (dense): takes vectors and would give 5, but its input is 4 x 3 x 2"},
+     "test:1:10: error: layer 'dense0' (dense): takes vectors and would give 5, but its input is "
+     "4 x 3 x 2"},
     {"layers: [flatten, {dense: {features: 5, name: end}}]",
      "layer 'end' (dense): the last layer gives 5, but the targets have 3 outputs"},
     {"layers: [flatten]", "gives 24, but the targets have 3"},
     {"layers: [{activation: relu}]", "gives 4 x 3 x 2, but"},
-    {"layers: [flatten, {dense: {features: breadth}}]", "no size 'breadth'; there are width and outputs"},
+    {"layers: [flatten, {dense: {features: breadth}}]",
+     "no size 'breadth'; there are width and outputs"},
     {"layers: [flatten, {dense: {features: 999999999*width}}]", "is more than"},
     {"layers: [flatten, {dense: {features: 2000000000}}, {dense: {features: 2000000000}}]",
      "layer 'dense1' (dense): W has more than 2^40 entries"},

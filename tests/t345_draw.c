@@ -48,7 +48,8 @@ static void check_article_tensor(const ntk_tensor *tensor, const char *expected,
   }
   const double wanted = json_real(json_find(expected, "sum_of_squares"));
 
-  EXPECT_NEAR(sum, json_real(json_find(expected, "sum")), relative * sqrt(wanted * (double)tensor->count));
+  EXPECT_NEAR(sum, json_real(json_find(expected, "sum")),
+              relative * sqrt(wanted * (double)tensor->count));
   EXPECT_NEAR(squares, wanted, 2 * relative * wanted);
 }
 
@@ -62,10 +63,10 @@ static void check_article(const char *dtype, const char *draws, double relative)
                  dtype);
   draw_network(yaml, 1, 1, NTK_DOUBLE, &t);
   for (int l = 0; l < 3; ++l) {
-    const ntk_tensor *bias = &t.network.tensor[2 * l + 1];
+    const ntk_tensor *weight = t.network.tensor + (ptrdiff_t)2 * l, *bias = weight + 1;
 
     (void)snprintf(path, sizeof(path), "expected/%s/weights/%d", draws, l);
-    check_article_tensor(&t.network.tensor[2 * l], json_find(file, path), relative);
+    check_article_tensor(weight, json_find(file, path), relative);
     for (int64_t k = 0; k < bias->count; ++k) EXPECT(((double *)bias->data)[k] == 0);
     EXPECT(bias->multiplier == 1);
   }
@@ -157,7 +158,8 @@ static void check_scale(const char *init, const char *form, double variance) {
   test_network t;
   double squares = 0;
 
-  (void)snprintf(yaml, sizeof(yaml), "{depth: 0, weight_init: %s, parameterization: %s}", init, form);
+  (void)snprintf(yaml, sizeof(yaml), "{depth: 0, weight_init: %s, parameterization: %s}", init,
+                 form);
   draw_network(yaml, 300, 200, NTK_DOUBLE, &t);
   const ntk_tensor *w = &t.network.tensor[0];
 
@@ -174,7 +176,8 @@ int main(int argc, char **argv) {
   check_stax("tests/cases/golden/nt_mlp_relu_ntk.json",
              "{depth: 2, width: 16, seed: 0, rng: {layout: original, keys: stax}}", 3, 2, false);
   check_stax("tests/cases/golden/nt_mlp_gelu_ntk_nobias.json",
-             "{depth: 2, width: 16, seed: 2, bias: none, rng: {layout: original, keys: stax}}", 4, 3, false);
+             "{depth: 2, width: 16, seed: 2, bias: none, rng: {layout: original, keys: stax}}", 4,
+             3, false);
   check_stax("tests/cases/golden/nt_mlp_erf_std.json",
              "{depth: 2, width: 16, seed: 1, parameterization: standard, "
              "rng: {layout: original, keys: stax}}", 3, 1, true);

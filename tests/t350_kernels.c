@@ -9,7 +9,8 @@
 static const char *const cases[] = {
     "oracles/mlp_tanh_std_2_3_1",  "oracles/mlp_relu_article_style", "oracles/mlp_erf_ntkparam",
     "oracles/mlp_gelu_O3",         "oracles/output_modes_O3",        "oracles/centred_output",
-    "golden/nt_mlp_erf_std",       "golden/nt_mlp_relu_ntk",         "golden/nt_mlp_gelu_ntk_nobias",
+    "golden/nt_mlp_erf_std",       "golden/nt_mlp_relu_ntk",
+    "golden/nt_mlp_gelu_ntk_nobias",
 };
 
 static double tolerance_of(const oracle *o) {
@@ -49,8 +50,9 @@ static double reduce(const ntk_cotangents *c, const double *full, int64_t i, int
 
 static void check_block(const oracle *o, const char *path, int64_t m, const double *y) {
   const int64_t n = o->n, outputs = o->outputs, entries = n * outputs * m * outputs;
-  double *full = malloc((size_t)entries * sizeof(*full)), *got = malloc((size_t)entries * sizeof(*got));
-  double *small = malloc((size_t)(n * m) * sizeof(*small));
+  double *full = calloc((size_t)entries, sizeof(*full));
+  double *got = calloc((size_t)entries, sizeof(*got));
+  double *small = calloc((size_t)(n * m), sizeof(*small));
   ntk_cotangents c = {NTK_OUT_FULL, 0};
 
   EXPECT(full && got && small);
@@ -74,7 +76,7 @@ static void check_block(const oracle *o, const char *path, int64_t m, const doub
 
 static void check_output(const oracle *o, const char *path) {
   const int64_t count = o->n * o->outputs;
-  double *got = malloc((size_t)count * sizeof(*got));
+  double *got = calloc((size_t)count, sizeof(*got));
   ntk_tape tape;
 
   EXPECT(got);

@@ -17,13 +17,15 @@ typedef struct problem {
   double **direction; /* [tensors]: J^T v */
 } problem;
 
-static int pick(uint64_t seed, uint64_t k, int count) { return (int)(test_bits(seed, k) % (uint64_t)count); }
+static int pick(uint64_t seed, uint64_t k, int count) {
+  return (int)(test_bits(seed, k) % (uint64_t)count);
+}
 
 /* A random list of dense and activation layers, up to 8 of them. */
 static void random_network(uint64_t seed, problem *p) {
   const int layers = 1 + pick(seed, 0, 7);
   size_t used = 0;
-  int kinds = 0;
+  int kinds = 1;
   char yaml[1024];
 
   while (ntk_activations[kinds]) ++kinds;
@@ -39,7 +41,8 @@ static void random_network(uint64_t seed, problem *p) {
       used += (size_t)snprintf(yaml + used, sizeof(yaml) - used, "{activation: %s}, ", phi->name);
     } else {
       used += (size_t)snprintf(yaml + used, sizeof(yaml) - used,
-                               "{dense: {features: %d, bias: %s}}, ", 1 + pick(seed, 60 + (uint64_t)l, 20),
+                               "{dense: {features: %d, bias: %s}}, ",
+                               1 + pick(seed, 60 + (uint64_t)l, 20),
                                pick(seed, 80 + (uint64_t)l, 4) ? "true" : "false");
     }
   }
@@ -96,7 +99,9 @@ static void outputs_at(const problem *p, double h, double *f) {
     for (int t = 0; t < network->tensor_count; ++t) {
       double *data = network->tensor[t].data;
 
-      for (int64_t k = 0; k < network->tensor[t].count; ++k) data[k] += sign * h * p->direction[t][k];
+      for (int64_t k = 0; k < network->tensor[t].count; ++k) {
+        data[k] += sign * h * p->direction[t][k];
+      }
     }
     if (sign < 0) continue;
     EXPECT_OK(ntk_forward(network, p->n, p->x, &tape));
@@ -109,7 +114,8 @@ static void outputs_at(const problem *p, double h, double *f) {
 static double deviation(problem *p) {
   const int64_t rows = p->n * p->outputs;
   const ntk_cotangents full = {NTK_OUT_FULL, 0};
-  double theta[MOST_ROWS * MOST_ROWS], ahead[MOST_ROWS], behind[MOST_ROWS], worst = 0, scale = 1e-8;
+  double theta[MOST_ROWS * MOST_ROWS] = {0}, ahead[MOST_ROWS], behind[MOST_ROWS];
+  double worst = 0, scale = 1e-8;
   double norm = 0;
 
   plain_kernel(&p->t.network, &full, p->n, p->x, p->n, p->x, theta);
@@ -149,7 +155,7 @@ static double check_network(uint64_t seed) {
   return worst;
 }
 
-/* ---- a wrong slope is seen -------------------------------------------------------------------- */
+/* ---- a wrong slope is seen ------------------------------------------------------------------- */
 
 static void right_value(ntk_dtype dtype, int64_t n, const void *x, void *y) {
   (void)dtype;
@@ -176,7 +182,10 @@ static double deviation_with(ntk_map_fn *slope) {
   p.t.settings.activation = &sine.row;
   EXPECT_OK(ntk_network_create(&p.t.settings, &input, 2, NTK_DOUBLE, &p.t.network));
   EXPECT_OK(ntk_network_draw(&p.t.settings, &p.t.network));
-  for (int k = 0; k < 6; ++k) p.x[k] = test_value(7, (uint64_t)k), p.v[k] = test_value(8, (uint64_t)k);
+  for (int k = 0; k < 6; ++k) {
+    p.x[k] = test_value(7, (uint64_t)k);
+    p.v[k] = test_value(8, (uint64_t)k);
+  }
   p.direction = direction;
   for (int t = 0; t < p.t.network.tensor_count; ++t) {
     direction[t] = calloc((size_t)p.t.network.tensor[t].count, sizeof(double));

@@ -1,5 +1,5 @@
-/* A sample's activations, slopes, outputs and deltas have the same bits whatever other samples share
- * the pass and wherever it stands among them: for wide and narrow layers, for all kinds of
+/* A sample's activations, slopes, outputs and deltas have the same bits whatever other samples
+ * share the pass and wherever it stands among them: for wide and narrow layers, for all kinds of
  * cotangents.  Duplicate and zero inputs are ordinary; no samples at all give the same sequence
  * of factors.
  *
@@ -10,16 +10,18 @@
 
 #include "network.h"
 
-enum { SAMPLES = 300, FEATURES = 40 };
+enum { SAMPLES = 300 };
+static const int64_t FEATURES = 40;
 
-static const char *const networks[] = {
-    "{depth: 2, width: 10, activation: tanh}",
-    "{depth: 1, width: 1, activation: erf}",
-    "{depth: 3, width: 50, activation: gelu}",
-    "{depth: 2, width: 130}",
+static const char mixed[] =
     "{width: 17, layers: [{dense: {features: 500}}, {activation: tanh}, {activation: gelu},"
     " {dense: {features: width}}, {dense: {features: 84}}, {activation: erf},"
-    " {dense: {features: outputs}}, {activation: tanh}]}",
+    " {dense: {features: outputs}}, {activation: tanh}]}";
+
+static const char *const networks[] = {
+    "{depth: 2, width: 10, activation: tanh}",  "{depth: 1, width: 1, activation: erf}",
+    "{depth: 3, width: 50, activation: gelu}",  "{depth: 2, width: 130}",
+    mixed,
 };
 
 static const ntk_cotangents modes[] = {
@@ -117,7 +119,7 @@ static void check_selection(const ntk_network *network, const ntk_cotangents *mo
   EXPECT(few);
   for (int64_t k = 0; k < s->count; ++k) {
     memcpy(few + k * FEATURES, x + (s->first + k * s->step) % SAMPLES * FEATURES,
-           FEATURES * sizeof(*few));
+           (size_t)FEATURES * sizeof(*few));
   }
   begin(network, mode, SAMPLES, x, &whole);
   begin(network, mode, s->count, few, &part);
@@ -185,13 +187,13 @@ static void check_overflow(void) {
 }
 
 int main(int argc, char **argv) {
-  double *x = malloc(SAMPLES * FEATURES * sizeof(*x));
+  double *x = malloc((size_t)(SAMPLES * FEATURES) * sizeof(*x));
 
   MPI_Init(&argc, &argv);
   EXPECT(x);
   for (int k = 0; k < SAMPLES * FEATURES; ++k) x[k] = test_value(1, (uint64_t)k);
-  memcpy(x + 200 * FEATURES, x + 10 * FEATURES, FEATURES * sizeof(*x));
-  memset(x + 20 * FEATURES, 0, FEATURES * sizeof(*x));
+  memcpy(x + 200 * FEATURES, x + 10 * FEATURES, (size_t)FEATURES * sizeof(*x));
+  memset(x + 20 * FEATURES, 0, (size_t)FEATURES * sizeof(*x));
   for (size_t k = 0; k < sizeof(networks) / sizeof(networks[0]); ++k) {
     check_network(networks[k], NTK_DOUBLE, x);
     check_network(networks[k], NTK_SINGLE, x);

@@ -14,8 +14,10 @@ static void check_round_trip(const char *yaml, ntk_dtype dtype) {
   draw_network(yaml, 4, 2, dtype, &from);
   draw_network(yaml, 4, 2, dtype, &to);
   for (int t = 0; t < to.network.tensor_count; ++t) {
-    memset(to.network.tensor[t].data, 0, (size_t)to.network.tensor[t].count * ntk_dtype_size(dtype));
-    to.network.tensor[t].multiplier = 7;
+    ntk_tensor *tensor = &to.network.tensor[t];
+
+    memset(tensor->data, 0, (size_t)tensor->count * ntk_dtype_size(dtype));
+    tensor->multiplier = 7;
   }
   EXPECT_OK(ntk_network_export(&from.network, &weights));
   EXPECT_OK(ntk_network_bind(&to.network, &weights));
@@ -79,7 +81,7 @@ static void check_foreign(void) {
   destroy_network(&t);
 }
 
-/* ---- refusals --------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 typedef void change_fn(ntk_record *weights);
 

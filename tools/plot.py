@@ -15,6 +15,7 @@ import argparse
 import os
 import pathlib
 import sys
+import textwrap
 from concurrent.futures import ProcessPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -23,7 +24,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import (FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter,
+                               NullLocator, PercentFormatter)
 
 from results import Results, label, open_group
 
@@ -46,7 +48,9 @@ def ordered_colors(count):
 
 
 def title(figure, results, what, detail=""):
-    figure.suptitle(f"{results.name}: {what}" + (f"\n{detail}" if detail else ""))
+    width = int(10.5 * figure.get_figwidth())
+    lines = textwrap.wrap(f"{results.name}: {what}", width) + textwrap.wrap(detail, width)
+    figure.suptitle("\n".join(lines))
 
 
 def time_axis(axes, group):
@@ -74,6 +78,8 @@ def draw_kernel(results, path, text):
     figure, axes = plt.subplots(figsize=(5.8, 5.0))
     image = axes.imshow(values, interpolation="nearest", aspect="equal")
     axes.grid(False)
+    for side in (axes.xaxis, axes.yaxis):
+        side.set_major_locator(MaxNLocator(integer=True))
     classes = shown_classes(kernel)
     axes.set(xlabel="training sample", ylabel="training sample")
     if classes is not None:
@@ -147,7 +153,7 @@ def draw_trajectories(results, path, text):
     count = min(dynamics.sizes["shown"], 4)
     many = dynamics.sizes["output"] > 1
     rows, columns = (1, 1) if not many else (2, 2) if count > 2 else (1, count)
-    figure, panels = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.1 * rows + 0.5), squeeze=False,
+    figure, panels = plt.subplots(rows, columns, figsize=((4.6 if many else 6.4) * columns, 3.1 * rows + 0.5), squeeze=False,
                                   sharex=True, sharey=True)
     if many:
         draw_outputs(panels, dynamics, data, count)
@@ -217,7 +223,7 @@ def draw_samples(axes, dynamics):
         which, position = shown_sample(dynamics, k)
         axes.plot(time, dynamics.prediction.values[keep, k, 0], color=colors[k],
                   label=f"{which} sample {position}")
-    axes.legend(loc="best", ncols=1 + count // 8)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=1 + count // 16)
     axes.set_ylabel("prediction")
     time_axis(axes, dynamics)
 
@@ -230,7 +236,8 @@ def draw_risk(results, path, text):
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.9), squeeze=False)
     for (draw, group), panel in zip(panels, axes[0]):
         draw(panel, group, dimension)
-    title(figure, results, "effective dimension and risk against the ridge", text)
+    names = [name for name, group in (("effective dimension", dimension), ("risk", risk)) if group is not None]
+    title(figure, results, f"{' and '.join(names)} against the ridge", text)
     return figure
 
 
@@ -298,7 +305,7 @@ def draw_learning(results, path, text):
 
 
 def draw_curves(axes, results, dynamics, what, axis):
-    lowest = np.inf
+    lowest = {"train": np.inf, "test": np.inf}
     for select, _, color in lines_along(results, axis):
         for which, style in (("train", "--"), ("test", "-")):
             name = f"{which}_{what}"
@@ -312,10 +319,11 @@ def draw_curves(axes, results, dynamics, what, axis):
             axes.plot(x[keep], y[keep], style, color=color)
             if which == "test" and count > 1:
                 axes.fill_between(x[keep], (y - s)[keep], (y + s)[keep], color=color, alpha=0.15, linewidth=0)
-            lowest = min(lowest, np.nanmin(y)) if which == "test" else lowest
+            lowest[which] = np.nanmin(y, initial=lowest[which])
     time_axis(axes, dynamics)
-    if what == "loss" and np.isfinite(lowest) and lowest > 0:
-        axes.set_ylim(bottom=max(axes.get_ylim()[0], lowest * 1e-4)) # training loss goes to 0
+    floor = lowest["test"] * 1e-4 if np.isfinite(lowest["test"]) else 1e-12  # training loss goes to 0
+    if what == "loss" and floor > 0:
+        axes.set_ylim(bottom=max(0.5 * min(lowest.values()), floor))
 
 
 def learning_legend(axes, results, dynamics, axis):
@@ -348,6 +356,8 @@ def study_rows(results, axis):
         else:
             dataset = results.group(group) if group else results.root
             data = dataset.get(name) if dataset is not None else None
+            if data is not None and f"{name}_limited" in dataset:
+                data = data.where(dataset[f"{name}_limited"] == 0)  # the cutoff's value, not the kernel's
         if data is not None and axis in data.dims and np.isfinite(data).any():
             rows.append((data.where(np.isfinite(data)), what, logarithmic))
     return rows[:6]
@@ -401,7 +411,8 @@ def draw_against(axes, results, data, axis, logarithmic):
         axes.xaxis.set_major_locator(FixedLocator(x))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    if logarithmic and np.nanmin(mean.values) > 0:
+    lowest, highest = np.nanmin(mean.values), np.nanmax(mean.values)
+    if lowest > 0 and (logarithmic or highest > 30 * lowest):
         axes.set_yscale("log")
     return count
 

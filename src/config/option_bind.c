@@ -23,26 +23,31 @@ const char *ntk_place_text(const ntk_place *place, char text[NTK_PLACE_TEXT]) {
   return text;
 }
 
+static void add_fault(ntk_binder *b, const char *path, ntk_mark mark, const char *format,
+                      va_list args) {
+  ntk_text message = {0};
+
+  (void)!ntk_text_add_list(&message, format, args); /* without memory it counts all the same */
+  ntk_problem(b->problems, mark, "%s%s%s", path, *path ? ": " : "", ntk_text_string(&message));
+  ++b->faults;
+  ntk_text_destroy(&message);
+}
+
 void ntk_fault_bare(ntk_binder *b, ntk_mark mark, const char *format, ...) {
-  char message[1024];
   va_list args;
 
   va_start(args, format);
-  (void)vsnprintf(message, sizeof(message), format, args);
+  add_fault(b, "", mark, format, args);
   va_end(args);
-  ntk_problem(b->problems, mark, "%s", message);
-  ++b->faults;
 }
 
 void ntk_fault_at(ntk_binder *b, const ntk_place *place, ntk_mark mark, const char *format, ...) {
-  char message[1024], path[NTK_PLACE_TEXT];
+  char path[NTK_PLACE_TEXT];
   va_list args;
 
   va_start(args, format);
-  (void)vsnprintf(message, sizeof(message), format, args);
+  add_fault(b, ntk_place_text(place, path), mark, format, args);
   va_end(args);
-  (void)ntk_place_text(place, path);
-  ntk_fault_bare(b, mark, "%s%s%s", path, *path ? ": " : "", message);
 }
 
 /* ---- defaults ----------------------------------------------------------------------------------
@@ -233,10 +238,14 @@ static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_o
   return NTK_OK;
 }
 
+static bool same_label(const ntk_choice *a, const ntk_choice *b) {
+  return a->label && b->label && strcmp(a->label, b->label) == 0;
+}
+
 static void refuse_repetition(ntk_binder *b, const ntk_place *place, const ntk_choices *list) {
   for (int64_t k = 0; k < list->count; ++k) {
     for (int64_t i = 0; i < k; ++i) {
-      if (strcmp(list->item[i].label, list->item[k].label) != 0) continue;
+      if (!same_label(&list->item[i], &list->item[k])) continue;
       ntk_fault_at(b, place, list->item[k].mark,
                    "'%s' is in the list already; remove it, or give one of them a label:",
                    list->item[k].label);

@@ -106,7 +106,7 @@ static void strip(const char *text, bool underscores, char bare[NTK_REAL_TEXT]) 
 }
 
 static bool advise_respelling(const char *text, char advice[NTK_ADVICE_TEXT]) {
-  char bare[NTK_REAL_TEXT];
+  char bare[NTK_REAL_TEXT] = "";
   bool integral = false;
 
   strip(text, false, bare);
@@ -146,20 +146,24 @@ const char *ntk_scalar_advice(const char *text, bool integer, char advice[NTK_AD
   return advice;
 }
 
-static bool same_bits(double a, double b) {
-  return memcmp(&a, &b, sizeof(a)) == 0;
+static uint64_t bits(double value) {
+  uint64_t word = 0;
+
+  memcpy(&word, &value, sizeof(word));
+  return word;
 }
 
 const char *ntk_real_text(double value, char text[NTK_REAL_TEXT]) {
   for (int precision = 15; precision <= 17; ++precision) {
     (void)snprintf(text, NTK_REAL_TEXT, "%.*g", precision, value);
-    if (same_bits(strtod(text, NULL), value)) break;
+    if (bits(strtod(text, NULL)) == bits(value)) break;
   }
   char *exponent = strchr(text, 'e');
 
   if (exponent && !strchr(text, '.')) {
     memmove(exponent + 2, exponent, strlen(exponent) + 1);
-    memcpy(exponent, ".0", 2);
+    exponent[0] = '.';
+    exponent[1] = '0';
   }
   return text;
 }

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "ntk/base/memory.h"
@@ -31,40 +32,53 @@ int64_t ntk_class_of(const ntk_data_settings *settings, int64_t label) {
   return -1;
 }
 
+/* ---- jax.random.permutation ------------------------------------------------------------------- */
+
 typedef struct ticket {
-  uint64_t word;
-  int64_t position;
+  uint32_t word;
+  int64_t rank, position; /* rank: place before this round */
 } ticket;
 
+/* Equal words keep their order, as in JAX. */
 static int compare_tickets(const void *a, const void *b) {
   const ticket *x = a, *y = b;
 
   if (x->word != y->word) return x->word < y->word ? -1 : 1;
-  return (x->position > y->position) - (x->position < y->position);
+  return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-static ntk_status sort_tickets(ntk_rng_key key, int64_t n, int64_t *position, uint64_t **word,
-                               ticket **tickets) {
-  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE, .key = key, .total = n};
+/* One round sorts by 32-bit words; so many rounds that equal words do not matter. */
+static void shuffle(ntk_rng_key key, int64_t n, int64_t *position, uint32_t *word,
+                    ticket *tickets) {
+  const int rounds = (int)ceil(3 * log((double)n) / log(4294967295.0));
 
-  NTK_TRY(NTK_NEW(n, word));
-  NTK_TRY(NTK_NEW(n, tickets));
-  ntk_rng_bits64(&draw, 0, n, *word);
-  for (int64_t i = 0; i < n; ++i) (*tickets)[i] = (ticket){(*word)[i], i};
-  qsort(*tickets, (size_t)n, sizeof(**tickets), compare_tickets);
-  for (int64_t i = 0; i < n; ++i) position[i] = (*tickets)[i].position;
-  return NTK_OK;
+  for (int round = 0; round < rounds; ++round) {
+    const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE,
+                           .key = ntk_rng_split(NTK_RNG_PARTITIONABLE, key, 2, 1),
+                           .total = n};
+
+    key = ntk_rng_split(NTK_RNG_PARTITIONABLE, key, 2, 0);
+    ntk_rng_bits32(&draw, 0, n, word);
+    for (int64_t i = 0; i < n; ++i) tickets[i] = (ticket){word[i], i, position[i]};
+    qsort(tickets, (size_t)n, sizeof(*tickets), compare_tickets);
+    for (int64_t i = 0; i < n; ++i) position[i] = tickets[i].position;
+  }
 }
 
+/* Permutes the positions 0 .. n - 1. */
 static ntk_status permute(ntk_rng_key key, int64_t n, int64_t *position) {
-  uint64_t *word = NULL;
+  uint32_t *word = NULL;
   ticket *tickets = NULL;
-  const ntk_status status = sort_tickets(key, n, position, &word, &tickets);
+  ntk_status status = NTK_NEW(n, &word);
 
+  if (status == NTK_OK) status = NTK_NEW(n, &tickets);
+  if (status == NTK_OK) shuffle(key, n, position, word, tickets);
   ntk_free(&word);
   ntk_free(&tickets);
   return status;
 }
+
+/* ---- classes ----------------------------------------------------------------------------------- */
 
 /* Of the training file: without a list of classes they are 0 .. the largest label.  A label of n
  * or more would mean that a class is missing, which check_classes says. */

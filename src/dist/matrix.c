@@ -180,8 +180,9 @@ static void swap_packed(exchange *x) {
  * Tiles of one triangle against their mirror images in the other. */
 
 typedef struct tile {
+  int64_t i, j; /* which tile */
   int64_t li, lj, ni, nj;
-  int peer; /* rank that owns the mirror image */
+  int peer;     /* rank that owns the mirror image */
 } tile;
 
 /* Local tiles (I, K) below the diagonal, or (K, I) above it, with first <= K < last and I > K, by
@@ -207,13 +208,13 @@ static walk start_walk(const ntk_matrix *m, int64_t first, int64_t last, bool lo
   return w;
 }
 
-static tile tile_at(const ntk_matrix *m, int64_t I, int64_t J) {
+static tile tile_at(const ntk_matrix *m, int64_t i, int64_t j) {
   const ntk_grid *g = m->grid;
-  tile t = {.li = I / g->rows * m->block, .lj = J / g->cols * m->block};
+  tile t = {.i = i, .j = j, .li = i / g->rows * m->block, .lj = j / g->cols * m->block};
 
-  t.ni = min(m->block, m->rows - I * m->block);
-  t.nj = min(m->block, m->cols - J * m->block);
-  t.peer = (int)(J % g->rows) * g->cols + (int)(I % g->cols);
+  t.ni = min(m->block, m->rows - i * m->block);
+  t.nj = min(m->block, m->cols - j * m->block);
+  t.peer = (int)(j % g->rows) * g->cols + (int)(i % g->cols);
   return t;
 }
 
@@ -240,6 +241,22 @@ static void count_tiles(exchange *x, const ntk_matrix *m, int64_t first, int64_t
   clear_counts(x);
   while (next_tile(&out, &t)) x->send_count[t.peer] += (int)(t.ni * t.nj);
   while (next_tile(&in, &t)) x->recv_count[t.peer] += (int)(t.ni * t.nj);
+  x->send_count[x->comm->rank] = x->recv_count[x->comm->rank] = 0; /* no need to travel */
+}
+
+/* Where the mirror image of a tile is: received, or at home. */
+typedef struct image {
+  const double *from;
+  int64_t ld;
+} image;
+
+static image image_of(exchange *x, const ntk_matrix *m, const tile *t) {
+  if (t->peer == x->comm->rank) {
+    const tile other = tile_at(m, t->j, t->i);
+    return (image){m->data + other.li + other.lj * m->ld, m->ld};
+  }
+  x->cursor[t->peer] += t->ni * t->nj;
+  return (image){x->recv + x->cursor[t->peer] - t->ni * t->nj, t->nj};
 }
 
 static void pack_tiles(exchange *x, const ntk_matrix *m, walk w) {
@@ -247,7 +264,7 @@ static void pack_tiles(exchange *x, const ntk_matrix *m, walk w) {
 
   start_packing(x);
   while (next_tile(&w, &t)) {
-    for (int64_t j = 0; j < t.nj; ++j) {
+    for (int64_t j = 0; j < t.nj && t.peer != x->comm->rank; ++j) {
       memcpy(x->send + x->cursor[t.peer], m->data + t.li + (t.lj + j) * m->ld,
              (size_t)t.ni * sizeof(double));
       x->cursor[t.peer] += t.ni;
@@ -255,18 +272,17 @@ static void pack_tiles(exchange *x, const ntk_matrix *m, walk w) {
   }
 }
 
-/* Received tiles are column-major as their owner had them: nj x ni here. */
+/* Images are column-major as their owner has them: nj x ni here. */
 static void unpack_tiles(exchange *x, ntk_matrix *m, walk w) {
   tile t;
 
   while (next_tile(&w, &t)) {
-    const double *from = x->recv + x->cursor[t.peer];
+    const image other = image_of(x, m, &t);
 
     for (int64_t j = 0; j < t.nj; ++j) {
       double *to = m->data + t.li + (t.lj + j) * m->ld;
-      for (int64_t i = 0; i < t.ni; ++i) to[i] = from[j + i * t.nj];
+      for (int64_t i = 0; i < t.ni; ++i) to[i] = other.from[j + i * other.ld];
     }
-    x->cursor[t.peer] += t.ni * t.nj;
   }
 }
 
@@ -275,15 +291,15 @@ static double compare_tiles(exchange *x, const ntk_matrix *m, walk w) {
   tile t;
 
   while (next_tile(&w, &t)) {
-    const double *from = x->recv + x->cursor[t.peer];
+    const image other = image_of(x, m, &t);
 
     for (int64_t j = 0; j < t.nj; ++j) {
       const double *to = m->data + t.li + (t.lj + j) * m->ld;
       for (int64_t i = 0; i < t.ni; ++i) {
-        asymmetry = fmax(asymmetry, fabs(to[i] - from[j + i * t.nj]));
+        const double gap = fabs(to[i] - other.from[j + i * other.ld]);
+        asymmetry = gap > asymmetry ? gap : asymmetry;
       }
     }
-    x->cursor[t.peer] += t.ni * t.nj;
   }
   return asymmetry;
 }

@@ -56,6 +56,7 @@ static ntk_status tensors(const ntk_network_settings *settings, ntk_network *net
 }
 
 static const ntk_tensor *weight_of(const ntk_network *network, const ntk_node_layer *node) {
+  NTK_ASSERT(network->tensor && node->tensors > 0);
   return &network->tensor[node->first_tensor];
 }
 

@@ -32,7 +32,7 @@ ntk_status ntk_layer_refuse(const ntk_node_layer *node, const char *format, ...)
                    message);
 }
 
-/* ---- the short form --------------------------------------------------------------------------- */
+/* ---- the short form -------------------------------------------------------------------------- */
 
 static ntk_status add_item(ntk_network *network, ntk_choices *list, const ntk_layer *layer,
                            const void *options) {
@@ -62,7 +62,7 @@ static ntk_status expand_mlp(const ntk_network_settings *s, ntk_network *network
   return add_item(network, list, &ntk_layer_dense, &readout);
 }
 
-/* ---- one layer -------------------------------------------------------------------------------- */
+/* ---- one layer ------------------------------------------------------------------------------- */
 
 /* A name is a component of paths in configs and files. */
 static ntk_status check_name(const ntk_node_layer *node, const char *name) {
@@ -146,7 +146,7 @@ static ntk_status add_layer(const plan *p, int l) {
   return node->layer->tensors ? node->layer->tensors(p->settings, p->network, node) : NTK_OK;
 }
 
-/* ---- the network ------------------------------------------------------------------------------ */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 static ntk_status check_output(const ntk_network *network) {
   const ntk_node_layer *last = &network->layer[network->layer_count - 1];
@@ -207,7 +207,7 @@ void ntk_network_destroy(ntk_network *network) {
   *network = (ntk_network){0};
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 static ntk_status grow_tensors(ntk_network *network) {
   const int capacity = 2 * network->tensor_capacity + 8;

@@ -3,7 +3,7 @@
 #include "ntk/model/layer.h"
 #include "network_rows.h"
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static bool key_per_tensor(const ntk_drawing *d, const ntk_node_layer *node, int j,
                            ntk_rng_key *key) {
@@ -25,7 +25,7 @@ static bool key_stax(const ntk_drawing *d, const ntk_node_layer *node, int j, nt
 }
 
 static const ntk_keys_row per_tensor = {
-    {.name = "per_tensor", .doc = "tensor k from fold_in(key, k), k in layer-list order, W before b"},
+    {.name = "per_tensor", .doc = "tensor k from fold_in(key, k); k counts W before b"},
     key_per_tensor,
     true};
 static const ntk_keys_row article = {
@@ -51,7 +51,7 @@ static const ntk_dtype_row float32 = {
     {.name = "float32", .doc = "JAX with x64 off; the seed's high word is dropped"}, NTK_SINGLE};
 const ntk_row *const ntk_rng_dtypes[] = {&float64.row, &float32.row, NULL};
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static void draw_normal(const ntk_draw *draw, ntk_dtype dtype, double std, int64_t n,
                         double *values) {

@@ -22,7 +22,7 @@ static ntk_shape shape_of(int rank, const int64_t *size) {
   return shape;
 }
 
-/* ---- bind ------------------------------------------------------------------------------------- */
+/* ---- bind ------------------------------------------------------------------------------------ */
 
 static const ntk_tensor *find_tensor(const ntk_network *network, const char *variable) {
   char name[NTK_NAME_SIZE];
@@ -110,7 +110,7 @@ static ntk_status bind_tensor(const ntk_network *network, const ntk_record *weig
   return bind_multiplier(weights, tensor);
 }
 
-/* ---- the layers that a file says it is for ---------------------------------------------------- */
+/* ---- the layers that a file says it is for --------------------------------------------------- */
 
 static bool has_bias(const ntk_network *network) {
   for (int t = 0; t < network->tensor_count; ++t) {
@@ -192,7 +192,7 @@ ntk_status ntk_network_bind(ntk_network *network, const ntk_record *weights) {
   return NTK_OK;
 }
 
-/* ---- export ----------------------------------------------------------------------------------- */
+/* ---- export ---------------------------------------------------------------------------------- */
 
 static ntk_status export_tensor(const ntk_network *network, const ntk_tensor *tensor,
                                 ntk_record *weights) {
@@ -248,7 +248,7 @@ ntk_status ntk_network_export(const ntk_network *network, ntk_record *weights) {
   return status;
 }
 
-/* ---- print ------------------------------------------------------------------------------------ */
+/* ---- print ----------------------------------------------------------------------------------- */
 
 static const ntk_option list_options[] = {
     {.key = "layers",

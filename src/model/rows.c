@@ -45,6 +45,7 @@ static void copy_columns(const product *p, int64_t n, int64_t first, int64_t cou
   }
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type in parentheses is no type */
 #define DEFINE_LOOPS(type, root)                                                               \
   static void add_columns_##type(int64_t rows, int64_t n, int64_t first, double beta,          \
                                  const type *restrict strip, type *restrict c) {               \
@@ -87,6 +88,7 @@ static void copy_columns(const product *p, int64_t n, int64_t first, int64_t cou
 
 DEFINE_LOOPS(double, sqrt)
 DEFINE_LOOPS(float, sqrtf)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The last n modulo COLUMN_PAD columns, by way of a strip of COLUMN_PAD. */
 static ntk_status multiply_rest(const product *p, int64_t rows, int64_t n, int64_t first,

@@ -124,7 +124,7 @@ void ntk_stream_destroy(ntk_stream *stream) {
   *stream = (ntk_stream){0};
 }
 
-/* ---- what layers work with -------------------------------------------------------------------- */
+/* ---- what layers work with ------------------------------------------------------------------- */
 
 ntk_status ntk_stream_spare(ntk_stream *stream, int64_t width, void **array) {
   const int64_t count = samples_of(stream) * stream->rows * width;

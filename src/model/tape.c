@@ -14,8 +14,9 @@ static ntk_status load_inputs(const double *inputs, ntk_tape *tape) {
 
 static double output_at(const ntk_tape *tape, int64_t k) {
   const void *f = tape->value[tape->network->layer_count];
+  const bool wide = tape->network->dtype == NTK_DOUBLE;
 
-  return tape->network->dtype == NTK_DOUBLE ? ((const double *)f)[k] : (double)((const float *)f)[k];
+  return wide ? ((const double *)f)[k] : (double)((const float *)f)[k];
 }
 
 static ntk_status check_output(const ntk_tape *tape) {

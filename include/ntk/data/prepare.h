@@ -33,9 +33,8 @@ typedef struct ntk_selection {
 
 /* Local.  Chooses the samples by data.classes, data.seed and the two counts.
  *
- * A file of n samples has one order: positions sorted by the 64-bit words of
- * bits64(ntk_data_draw_key(seed, ..._ORDER)), [n], equal words by position.  Samples of other
- * classes are passed over.  A set is a prefix of that order; a balanced one takes the classes in
+ * A file of n samples has one order, jax.random.permutation(key, n) with the key
+ * ntk_data_draw_key(seed, ..._ORDER).  Samples of other classes are passed over.  A set is a prefix of that order; a balanced one takes the classes in
  * turn, each in that order.  Without a test file the test set is taken likewise from what the
  * training set left, and where both are balanced the turn goes on.  Generated sources keep their
  * own order.

@@ -34,7 +34,8 @@ typedef struct ntk_kernel {
   const char *contraction;      /* how pairs were contracted */
   bool single;                  /* factors in single precision */
   bool reproducible;            /* bits do not depend on the grid */
-  double flops, seconds;        /* counted in the assembly; wall */
+  double flops;                 /* counted in the assembly, all ranks */
+  double seconds;               /* from the first forward GEMM to the complete Gram */
 } ntk_kernel;
 
 void ntk_kernel_destroy(ntk_kernel *kernel);

@@ -21,7 +21,7 @@ typedef struct ntk_layer_options {
     .doc = "by which paths and weights files address the layer; default: kind, number"  \
   }
 
-/* A walk from the output to the input that adds up what layers cost; the counterpart of a stream. */
+/* A walk from the output to the input that adds up what layers cost; a stream without data. */
 typedef struct ntk_cost_walk {
   const ntk_network *network;
   const ntk_cotangents *cotangents;
@@ -72,7 +72,7 @@ int64_t ntk_cotangent_vectors(const ntk_cotangents *cotangents, int64_t outputs)
 ntk_status ntk_layer_refuse(const ntk_node_layer *node, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- What backward and factor work with ------------------------------------------------------- */
+/* ---- What backward and factor work with ------------------------------------------------------ */
 
 /* Local.  Delta in the form NTK_DELTA_FULL, from whatever it is.  Fails with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_stream_expand(ntk_stream *stream);
@@ -87,7 +87,8 @@ void ntk_stream_swap(ntk_stream *stream, int64_t width);
 NTK_CHECKED ntk_status ntk_stream_mask(ntk_stream *stream, const void *slope);
 
 /* Local.  Delta goes through h = multiplier a W, W [in][width]. */
-NTK_CHECKED ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight, int64_t in);
+NTK_CHECKED ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight,
+                                           int64_t in);
 
 /* Counterparts of ntk_stream_expand, _mask, _multiply, _fold that only count; fold counts a factor
  * with one position and its contraction. */

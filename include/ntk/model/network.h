@@ -136,8 +136,13 @@ void ntk_tape_output(const ntk_tape *tape, double *outputs);
 void ntk_tape_destroy(ntk_tape *tape);
 
 /* Which combinations of outputs are differentiated. */
-typedef enum ntk_outputs { NTK_OUT_FULL, NTK_OUT_MEAN, NTK_OUT_TRACE, NTK_OUT_PSEUDO, NTK_OUT_SINGLE }
-    ntk_outputs;
+typedef enum ntk_outputs {
+  NTK_OUT_FULL,
+  NTK_OUT_MEAN,
+  NTK_OUT_TRACE,
+  NTK_OUT_PSEUDO,
+  NTK_OUT_SINGLE
+} ntk_outputs;
 
 typedef struct ntk_cotangents {
   ntk_outputs outputs;
@@ -158,7 +163,7 @@ typedef struct ntk_factor {
   double w_weight, b_weight;
   int64_t positions;     /* S; 1 for dense layers */
   int64_t in;            /* p: a is [sample][positions][in] */
-  int64_t cotangents;    /* rows of delta per sample that are rows of the kernel: O if full, else 1 */
+  int64_t cotangents;    /* rows of delta and of the kernel per sample: O if full, else 1 */
   int64_t out;           /* q: delta is [sample][cotangents][positions][out] */
   const void *a;         /* borrowed; valid until the next ntk_stream_next */
   const void *delta;     /* likewise; if `shared`, [cotangents][positions][out] for all samples */
