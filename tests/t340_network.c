@@ -116,6 +116,7 @@ static const refusal in_section[] = {
     {"{kind: layers}", "needs network.layers"},
     {"{kind: mlp, layers: [flatten]}", "beside kind: mlp"},
     {"{depth: 2, layers: [flatten]}", "network.depth belongs to kind: mlp"},
+    {"{depth: 2, weights: w.h5}", "the layers come from the weights file"},
     {"{activation: tanh, layers: [flatten]}", "network.activation belongs to kind: mlp"},
     {"{layers: [{dense: {}}]}", "features"},
     {"{layers: [dense]}", "features"},

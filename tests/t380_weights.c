@@ -70,7 +70,7 @@ static void check_foreign(void) {
   EXPECT_OK(ntk_record_add(&weights, &axis, sizes, NULL));
   for (int k = 0; k < 4; ++k) values[k] = 0.1F * (float)k;
   *bias = 0.3;
-  EXPECT_OK(ntk_record_set_int(&weights, "layers/readout/b/multiplier", 2));
+  EXPECT_OK(ntk_record_set_int(&weights, "layers/readout/b/s_b", 2));
   EXPECT_OK(ntk_network_bind(&t.network, &weights));
   for (int k = 0; k < 4; ++k) {
     EXPECT(((double *)t.network.tensor[0].data)[k] == (double)(0.1F * (float)k));
@@ -122,11 +122,11 @@ static void put_infinity(ntk_record *w) {
 }
 
 static void break_multiplier(ntk_record *w) {
-  EXPECT_OK(ntk_record_set_text(w, "layers/dense0/W/multiplier", "half"));
+  EXPECT_OK(ntk_record_set_text(w, "layers/dense0/W/s_w", "half"));
 }
 
 static void infinite_multiplier(ntk_record *w) {
-  EXPECT_OK(ntk_record_set_real(w, "layers/dense0/W/multiplier", INFINITY));
+  EXPECT_OK(ntk_record_set_real(w, "layers/dense0/W/s_w", INFINITY));
 }
 
 static void other_format(ntk_record *w) { EXPECT_OK(ntk_record_set_text(w, "format", "torch")); }
@@ -160,8 +160,8 @@ static const refusal refusals[] = {
     {make_integers, NTK_E_INPUT, "neither float32 nor float64"},
     {put_nan, NTK_E_INPUT, "entry 2 of 'layers/dense1/b' is nan"},
     {put_infinity, NTK_E_INPUT, "entry 5 of 'layers/readout/W' is -inf"},
-    {break_multiplier, NTK_E_INPUT, "'layers/dense0/W/multiplier' is not a finite number"},
-    {infinite_multiplier, NTK_E_INPUT, "'layers/dense0/W/multiplier' is not a finite number"},
+    {break_multiplier, NTK_E_INPUT, "'layers/dense0/W/s_w' is not a finite number"},
+    {infinite_multiplier, NTK_E_INPUT, "'layers/dense0/W/s_w' is not a finite number"},
     {other_format, NTK_E_INPUT, "'format' is not 'ntkrun-weights'"},
     {later_schema, NTK_E_INPUT, "'schema' is not 1"},
     {other_activation, NTK_E_INPUT, "for other layers"},

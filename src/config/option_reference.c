@@ -264,10 +264,12 @@ static ntk_status add_chosen_as_comment(const ntk_option *o, const ntk_row *row,
   return status;
 }
 
-/* The row that is in force where nothing is written, or must be written; NULL: neither, or not a
- * name alone. */
+/* The row that is in force where nothing is written, or must be written, as a variant must where
+ * keys stand beside it; NULL: neither, or not a name alone. */
 static const ntk_row *row_in_force(const ntk_option *o) {
-  if (!o->fallback) return o->flags & NTK_REQUIRED ? o->rows[0] : NULL;
+  if (!o->fallback) {
+    return o->flags & NTK_REQUIRED || o->type == NTK_VARIANT ? o->rows[0] : NULL;
+  }
   return o->type == NTK_CHOICES ? NULL : ntk_row_find(o->rows, o->fallback);
 }
 

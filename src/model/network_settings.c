@@ -1,5 +1,6 @@
 /* The section `network:`. */
 #include <limits.h>
+#include <string.h>
 
 #include "ntk/model/layer.h"
 #include "network_rows.h"
@@ -57,17 +58,23 @@ static const ntk_option rng_options[] = {
 };
 static const ntk_section rng_section = {.options = rng_options};
 
+/* The mlp that a config gets if it says nothing. */
+#define DEFAULT_DEPTH 3
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+static const char default_activation[] = "relu";
+
 #define FIELD(name) .key = #name, .offset = offsetof(ntk_network_settings, name)
 
 static const ntk_option options[] = {
     {FIELD(kind), .type = NTK_WORD, .fallback = "auto", .flags = NTK_AUTO,
      .rows = ntk_network_kinds,
      .doc = "auto: layers if there are any here or in the weights file, else mlp"},
-    {FIELD(depth), .type = NTK_INT, .fallback = "3", .low = 0, .high = 400,
+    {FIELD(depth), .type = NTK_INT, .fallback = TEXT(DEFAULT_DEPTH), .low = 0, .high = 400,
      .doc = "hidden layers of an mlp"},
     {FIELD(width), .type = NTK_INT, .fallback = "512", .low = 1, .high = INT_MAX,
      .doc = "units of a hidden layer; `width` in sizes of layers"},
-    {FIELD(activation), .type = NTK_WORD, .fallback = "relu", .rows = ntk_activations,
+    {FIELD(activation), .type = NTK_WORD, .fallback = default_activation, .rows = ntk_activations,
      .doc = "of the hidden layers of an mlp"},
     {FIELD(layers), .type = NTK_CHOICES, .flags = NTK_REPEAT, .rows = ntk_layers,
      .doc = "the layers from input to output"},
@@ -92,14 +99,19 @@ static ntk_mark mark_of(const ntk_node *node, const char *key) {
   return found ? found->mark : node->mark;
 }
 
-/* Keys that only `kind: mlp` reads. */
-static void check_unused(const ntk_node *node, ntk_problems *problems) {
-  static const char *const keys[] = {"depth", "activation"};
+/* Keys that only an mlp reads, in a network that is none.  Their defaults are let pass, because a
+ * resolved config has them. */
+static void check_unused(const ntk_network_settings *s, const ntk_node *node,
+                         ntk_problems *problems) {
+  const char *why = s->layers.count > 0 ? "with a list of layers nothing reads it"
+                                        : "the layers come from the weights file; write kind: mlp";
 
-  for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); ++k) {
-    if (!ntk_node_find(node, keys[k])) continue;
-    ntk_problem(problems, mark_of(node, keys[k]),
-                "network.%s belongs to kind: mlp; with a list of layers nothing reads it", keys[k]);
+  if (s->depth != DEFAULT_DEPTH) {
+    ntk_problem(problems, mark_of(node, "depth"), "network.depth belongs to kind: mlp; %s", why);
+  }
+  if (strcmp(s->activation->name, default_activation) != 0) {
+    ntk_problem(problems, mark_of(node, "activation"),
+                "network.activation belongs to kind: mlp; %s", why);
   }
 }
 
@@ -115,7 +127,7 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
     ntk_problem(problems, mark_of(node, "layers"),
                 "network.layers beside kind: mlp; remove one of them");
   }
-  if (s->layers.count > 0 && !mlp) check_unused(node, problems);
+  if (!mlp && (s->layers.count > 0 || s->weights)) check_unused(s, node, problems);
   if (s->kind && !mlp && !s->layers.item && !s->weights) {
     ntk_problem(problems, mark_of(node, "kind"), "network.kind: layers needs network.layers");
   }

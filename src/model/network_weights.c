@@ -15,6 +15,13 @@ static void name_of(const ntk_tensor *tensor, const char *suffix, char name[NTK_
   (void)snprintf(name, NTK_NAME_SIZE, "%s%.64s%s", prefix, tensor->name, suffix);
 }
 
+/* "s_w" of weights, "s_b" of biases. */
+static void name_multiplier(const ntk_tensor *tensor, char name[NTK_NAME_SIZE]) {
+  const bool is_bias = tensor->name[strcspn(tensor->name, "/") + 1] == 'b';
+
+  name_of(tensor, is_bias ? "/s_b" : "/s_w", name);
+}
+
 static ntk_shape shape_of(int rank, const int64_t *size) {
   ntk_shape shape = {.rank = rank < NTK_SHAPE_RANK ? rank : NTK_SHAPE_RANK};
 
@@ -82,7 +89,7 @@ static ntk_status check_finite(ntk_dtype dtype, const ntk_tensor *tensor, const 
 static ntk_status bind_multiplier(const ntk_record *weights, ntk_tensor *tensor) {
   char name[NTK_NAME_SIZE];
 
-  name_of(tensor, "/multiplier", name);
+  name_multiplier(tensor, name);
   const ntk_attribute *found = ntk_record_find_attribute(weights, name);
 
   NTK_CHECK(!found || (found->kind == NTK_KIND_REAL && isfinite(found->real)) ||
@@ -214,7 +221,7 @@ static ntk_status export_tensor(const ntk_network *network, const ntk_tensor *te
   (void)snprintf(text, sizeof(text), "entries of %s, before the multiplier", tensor->name);
   NTK_TRY(ntk_record_add(weights, &field, tensor->size, &data));
   memcpy(data, tensor->data, (size_t)tensor->count * ntk_dtype_size(network->dtype));
-  name_of(tensor, "/multiplier", name);
+  name_multiplier(tensor, name);
   return ntk_record_set_real(weights, name, tensor->multiplier);
 }
 

@@ -94,7 +94,8 @@ NTK_CHECKED ntk_status ntk_network_draw(const ntk_network_settings *settings,
                                         ntk_network *network);
 
 /* Local.  Takes all tensors from the variables "layers/<layer>/<tensor>" (single or double), and
- * their multipliers from the attributes "layers/<layer>/<tensor>/multiplier" (1 if absent).
+ * their multipliers from the attributes s_w, of biases s_b, of these ("layers/<layer>/W/s_w"; 1 if
+ * absent).
  * Fails with NTK_E_INPUT: unknown or missing tensor, wrong shape (both printed), NaN or Inf, other
  * layers than the attribute `layers` tells, another format; NTK_E_CONFIG if that attribute is not
  * a list of layers. */
