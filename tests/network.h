@@ -172,7 +172,7 @@ static inline void add_weights(const oracle *o, const char *layer, int number, c
   if (!values) return;
   if (name[0] == 'W') sizes[1] = json_count(json_first(values));
   (void)snprintf(variable, sizeof(variable), "layers/dense%d/%s", number, name);
-  (void)snprintf(attribute, sizeof(attribute), "%s/%s", variable, multiplier);
+  (void)snprintf(attribute, sizeof(attribute), "%s/s_%c", variable, multiplier[1]);
   EXPECT_OK(ntk_record_add(record, &field, sizes, &data));
   memcpy(data, o->values, (size_t)count * sizeof(*data));
   if (factor) EXPECT_OK(ntk_record_set_real(record, attribute, json_real(factor)));

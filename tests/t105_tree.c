@@ -64,7 +64,8 @@ static void check_reading(void) {
   EXPECT_TEXT(ntk_node_at(tree.root, "items.second.rule")->text, "descent");
   EXPECT_TEXT(ntk_node_at(tree.root, "items.readout.name")->text, "readout");
   EXPECT_TEXT(ntk_node_at(tree.root, "items.summary")->text, "summary");
-  EXPECT(!ntk_node_at(tree.root, "items.dense") && !ntk_node_at(tree.root, "items.dynamics.loss"));
+  EXPECT(!ntk_node_at(tree.root, "items.dense") && !ntk_node_at(tree.root, "items.twice") &&
+         !ntk_node_at(tree.root, "items.dynamics.loss"));
   EXPECT(!ntk_node_at(tree.root, "a.b") && !ntk_node_at(tree.root, "") &&
          !ntk_node_at(tree.root, "map..inner") && !ntk_node_find(list, "a"));
   ntk_tree_destroy(&tree);

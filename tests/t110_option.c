@@ -223,6 +223,7 @@ static const refusal refusals[] = {
     {"network:\n", "network: needs a mapping", 1, 9},
     {"network: none", "network: needs a mapping", 1, 10},
     {"network: {bias: 1}", "network.bias: needs a mapping or none", 1, 17},
+    {"data: {source: gaus, classes: [1]}", "unknown word 'gaus'", 1, 16}, /* then no check */
     {"data: {source: gaussian, classes: [1]}", "one class is no classification", 1, 35},
     /* lists */
     {"data: {source: gaussian, classes: 3}",

@@ -33,6 +33,18 @@ static const char *const configs[] = {
     "data: {source: gaussian}\nanalyses: [summary: {label: 'true'}]\n",
 };
 
+/* Three in a row are a range, two are not. */
+static void check_runs(void) {
+  ntk_text text = {0};
+
+  print_config("data: {source: gaussian, classes: [3, 4]}\n", false, &text);
+  EXPECT(strstr(text.data, "  classes: [3, 4]\n"));
+  ntk_text_destroy(&text);
+  print_config("data: {source: gaussian, classes: [3, 4, 5]}\n", false, &text);
+  EXPECT(strstr(text.data, "  classes: 3..5\n"));
+  ntk_text_destroy(&text);
+}
+
 static void check_fixed_point(void) {
   for (size_t k = 0; k < sizeof(configs) / sizeof(configs[0]); ++k) {
     ntk_text once = {0}, twice = {0};
@@ -249,6 +261,10 @@ static void check_reference(void) {
                 "  #     # factor (number, 0 to 1000000; required)\n"
                 "  #     alpha: 1\n"));
   EXPECT(strstr(text.data, "    # - repeat:\n"));
+  EXPECT(strstr(text.data, "# version (integer, always 1)\nformat: 1\n"));
+  EXPECT(strstr(text.data,
+                "or {geomspace: [a, b, k]}, each at least 0; ranges also with ends auto, "
+                "zero: true and infinity: true)\n"));
   ntk_text_destroy(&text);
 }
 
@@ -269,6 +285,7 @@ int main(int argc, char **argv) {
 
   MPI_Init(&argc, &argv);
   check_fixed_point();
+  check_runs();
   check_look();
   check_canonical();
   check_missing_file();

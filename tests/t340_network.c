@@ -69,10 +69,25 @@ static void check_print(const ntk_network *network, const example *e) {
   ntk_text_destroy(&again);
 }
 
+/* The resolved settings, defaults and all, are valid and print to the same text. */
+static void check_resolved(const ntk_network_settings *settings) {
+  ntk_text text = {0}, again = {0};
+  test_network t;
+
+  EXPECT_OK(ntk_option_print(&ntk_network_section, settings, 0, &text));
+  read_settings(ntk_text_string(&text), &t);
+  EXPECT_OK(ntk_option_print(&ntk_network_section, &t.settings, 0, &again));
+  EXPECT_TEXT(ntk_text_string(&text), ntk_text_string(&again));
+  destroy_network(&t);
+  ntk_text_destroy(&text);
+  ntk_text_destroy(&again);
+}
+
 static void check_example(const example *e) {
   test_network t;
 
   create_network(e->yaml, e->input, e->outputs, NTK_DOUBLE, &t);
+  check_resolved(&t.settings);
   ntk_tree_destroy(&t.tree); /* nothing of the settings is referred to any more */
   check_texts(&t.network, e);
   check_print(&t.network, e);

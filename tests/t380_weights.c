@@ -47,7 +47,7 @@ static void check_layers(void) {
   EXPECT_TEXT(ntk_record_find_attribute(&weights, "format")->text, "ntkrun-weights");
   EXPECT(ntk_record_find_attribute(&weights, "schema")->integer == 1);
   EXPECT_TEXT(ntk_record_find_attribute(&weights, "input_shape")->text, "4");
-  EXPECT_TEXT(ntk_record_find(&weights, "layers/dense0/W")->dimension[0], "dense0_in");
+  EXPECT_TEXT(ntk_record_find(&weights, "layers/dense0/W")->dimension[0], "in");
   ntk_record_destroy(&weights);
   destroy_network(&from);
   destroy_network(&to);

@@ -75,6 +75,7 @@ static ntk_status fill_root(ntk_record *record) {
 
   NTK_TRY(ntk_record_add_int(record, &n, ((int64_t)1 << 60) + 1));
   NTK_TRY(ntk_record_add_real(record, &trace, 0.1 + 0.2));
+  NTK_TRY(ntk_record_set_text(record, "key", "key of the root"));
   return ntk_record_set_text(record, "config", "a: 1\nb: 2\n");
 }
 
@@ -198,7 +199,8 @@ static void test_keys(void) {
   ntk_record keys = {0};
 
   EXPECT_OK(ntk_file_keys(folder_path(folder, "round.h5"), &keys));
-  EXPECT(keys.attribute_count == 2);
+  EXPECT(keys.attribute_count == 3);
+  EXPECT_TEXT(ntk_record_find_attribute(&keys, "")->text, "key of the root");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "curves")->text,
               "0123456789abcdef0123456789abcdef");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "some")->text, "");

@@ -147,7 +147,9 @@ static void test_article_bounds(const stage *s, const char *draws) {
 
   EXPECT_OK(analyse(s, "article_bounds", "{noise_variance: 0.1}", &r));
   for (size_t k = 0; k < sizeof(names) / sizeof(*names); ++k) {
-    expect_scalar(&r, names[k][0], bounds, names[k][1], strstr(names[k][1], "literal") ? 1e-9 : 1e-10);
+    const bool literal = strstr(names[k][1], "literal") != NULL;
+
+    expect_scalar(&r, names[k][0], bounds, names[k][1], literal ? 1e-9 : 1e-10);
   }
   EXPECT_NEAR(scalar(&r, "in_sample_risk"), scalar(&r, "bias") + scalar(&r, "variance"), 0);
   ntk_record_destroy(&r);
@@ -180,7 +182,8 @@ static void test_article_network(const ntk_comm *comm, const char *name) {
   }
   ntk_record_destroy(&r);
   EXPECT_OK(analyse(&s, "summary", "{}", &r));
-  const double limit = json_real(json_find(draws, "gd_stability_limit_mean_loss_2n_over_lambda_max"));
+  const double limit =
+      json_real(json_find(draws, "gd_stability_limit_mean_loss_2n_over_lambda_max"));
   EXPECT_NEAR(20 * scalar(&r, "max_learning_rate"), limit, 1e-10 * limit);
   ntk_record_destroy(&r);
   test_article_bounds(&s, draws);

@@ -70,7 +70,7 @@ static void make_full(kernel *k) {
         const int64_t column = j * O + o;
 
         if (i < N) k->full[(i * O + o) * N * O + column] = k->gram[i * N + j];
-        if (i >= N) k->full_test[((i - N) * O + o) * N * O + column] = k->test_train[(i - N) * N + j];
+        else k->full_test[((i - N) * O + o) * N * O + column] = k->test_train[(i - N) * N + j];
       }
     }
   }

@@ -101,7 +101,7 @@ const char *ntk_node_item_name(const ntk_node *item) {
   return item->key[0];
 }
 
-/* The item of that name; *count tells how many there are. */
+/* The item of that name, -1 unless there is exactly one; *count tells how many there are. */
 static int64_t find_item(const ntk_node *sequence, const char *name, int *count) {
   int64_t found = -1;
 
@@ -110,9 +110,10 @@ static int64_t find_item(const ntk_node *sequence, const char *name, int *count)
     const char *own = ntk_node_item_name(sequence->child[k]);
 
     if (!own || strcmp(own, name) != 0) continue;
-    if (++*count == 1) found = k;
+    ++*count;
+    found = k;
   }
-  return found;
+  return *count == 1 ? found : -1;
 }
 
 /* Components are cut off a path one by one; none is longer than any key that exists. */
@@ -190,7 +191,7 @@ static ntk_status item_slot(const putter *p, ntk_node *sequence, const char *nam
   const int64_t k = find_item(sequence, name, &count);
 
   *slot = NULL;
-  if (count != 1) return refuse_item(p, sequence, name, count);
+  if (k < 0) return refuse_item(p, sequence, name, count);
   ntk_node *item = sequence->child[k], *options = NULL, *made = NULL;
 
   if (item->kind == NTK_NODE_SCALAR) {

@@ -27,6 +27,13 @@ static ntk_status add_rows(const ntk_option *options, int indent, const listing 
 /* ---- type and range ----------------------------------------------------------------------------
  */
 
+static bool any_options(const ntk_option *o) {
+  for (const ntk_row *const *row = o->rows; *row; ++row) {
+    if ((*row)->options) return true;
+  }
+  return false;
+}
+
 static const char *type_text(const ntk_option *o) {
   switch (o->type) {
     case NTK_INT:
@@ -42,9 +49,9 @@ static const char *type_text(const ntk_option *o) {
     case NTK_WORD:
       return "one word";
     case NTK_CHOICE:
-      return "one of these, as name or {name: {options}}";
+      return any_options(o) ? "one of these, as name or {name: {options}}" : "one word";
     case NTK_CHOICES:
-      return "list of these, each as name or {name: {options}}";
+      return any_options(o) ? "list of these, each as name or {name: {options}}" : "list of words";
     case NTK_VARIANT:
       return "one word; its options stand beside this key";
     case NTK_SECTION:
@@ -79,9 +86,12 @@ static ntk_status add_range(const ntk_option *o, ntk_text *text) {
   ntk_real_text(o->low, low);
   ntk_real_text(o->high, high);
   if (!has_range(o) || (o->low <= -far && o->high >= far)) return NTK_OK;
-  if (o->high >= far) return ntk_text_add(text, ", at least %s", low);
-  if (o->low <= -far) return ntk_text_add(text, ", at most %s", high);
-  return ntk_text_add(text, ", %s to %s", low, high);
+  const char *each = o->type == NTK_INTS || o->type == NTK_GRID ? "each " : "";
+
+  if (o->low >= o->high) return ntk_text_add(text, ", %salways %s", each, low);
+  if (o->high >= far) return ntk_text_add(text, ", %sat least %s", each, low);
+  if (o->low <= -far) return ntk_text_add(text, ", %sat most %s", each, high);
+  return ntk_text_add(text, ", %s%s to %s", each, low, high);
 }
 
 static ntk_status add_extras(const ntk_option *o, ntk_text *text) {
@@ -90,8 +100,7 @@ static ntk_status add_extras(const ntk_option *o, ntk_text *text) {
   if (o->flags & NTK_ALL) NTK_TRY(ntk_text_add(text, ", or all"));
   if (o->flags & NTK_NONE) NTK_TRY(ntk_text_add(text, ", or none"));
   if (o->flags & NTK_ENDS) {
-    NTK_TRY(
-        ntk_text_add(text, ", the latter two also with zero: true, infinity: true and ends auto"));
+    NTK_TRY(ntk_text_add(text, "; ranges also with ends auto, zero: true and infinity: true"));
   }
   if (o->flags & NTK_REQUIRED) return ntk_text_add(text, "; required");
   if (!o->fallback && o->type != NTK_SECTION) return ntk_text_add(text, "; no default");

@@ -7,7 +7,7 @@
 
 /* A tile of products: at most TILE_COLS x TILE_ROWS, both multiples of NTK_SAMPLE_PAD.  On the
  * diagonal the staircase goes down to LEAF columns, two blocks of the usual size. */
-enum { TILE_COLS = 512, TILE_ROWS = 1024, LEAF = 128 };
+enum { TILE_COLS = 512, TILE_ROWS = 2048, LEAF = 128 };
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */

@@ -204,7 +204,7 @@ ntk_status ntk_network_bind(ntk_network *network, const ntk_record *weights) {
 static ntk_status export_tensor(const ntk_network *network, const ntk_tensor *tensor,
                                 ntk_record *weights) {
   static const char *const axes[] = {"out", "in", "kw", "kh"};
-  char name[NTK_NAME_SIZE], dimensions[4 * NTK_NAME_SIZE], text[160];
+  char name[NTK_NAME_SIZE], dimensions[32] = "", text[160];
   const bool wide = network->dtype == NTK_DOUBLE;
   const ntk_field field = {.name = name, .dimensions = dimensions, .units = "1", .long_name = text,
                            .source = "A1", .kind = wide ? NTK_KIND_REAL : NTK_KIND_SINGLE};
@@ -212,10 +212,8 @@ static ntk_status export_tensor(const ntk_network *network, const ntk_tensor *te
   void *data = NULL;
 
   for (int k = 0; k < tensor->rank; ++k) {
-    const int layer = (int)strcspn(tensor->name, "/");
-
-    used += (size_t)snprintf(dimensions + used, sizeof(dimensions) - used, "%s%.*s_%s",
-                             k ? " " : "", layer, tensor->name, axes[tensor->rank - 1 - k]);
+    used += (size_t)snprintf(dimensions + used, sizeof(dimensions) - used, "%s%s", k ? " " : "",
+                             axes[tensor->rank - 1 - k]);
   }
   name_of(tensor, "", name);
   (void)snprintf(text, sizeof(text), "entries of %s, before the multiplier", tensor->name);

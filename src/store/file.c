@@ -20,6 +20,22 @@ void ntk_variable_destroy(ntk_variable *variable) {
   ntk_free(&variable->data);
 }
 
+/* A record makes room for what it describes: so the variable enters it as a scalar. */
+ntk_status ntk_record_add_shape(ntk_record *record, const ntk_variable *shape,
+                                ntk_variable **added) {
+  const ntk_field field = {shape->name,      "",            shape->units,
+                           shape->long_name, shape->source, shape->kind};
+
+  NTK_TRY(ntk_record_add(record, &field, NULL, NULL));
+  ntk_variable *last = &record->variables[record->variable_count - 1];
+
+  ntk_free(&last->data);
+  *last = *shape;
+  last->data = NULL;
+  if (added) *added = last;
+  return NTK_OK;
+}
+
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 static ntk_status open_group(ntk_handles *held, const char *path, const char *group,

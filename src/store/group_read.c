@@ -396,25 +396,13 @@ static bool is_readable(hid_t dataset) {
   return readable;
 }
 
-/* The sizes come from the file, so the variable enters the record as a scalar without data. */
-static ntk_status append(ntk_record *record, const ntk_variable *described, ntk_variable **added) {
-  const ntk_field field = {described->name,      "",               described->units,
-                           described->long_name, described->source, described->kind};
-
-  NTK_TRY(ntk_record_add(record, &field, NULL, NULL));
-  *added = &record->variables[record->variable_count - 1];
-  ntk_free(&(*added)->data);
-  **added = *described;
-  return NTK_OK;
-}
-
 static ntk_status read_dataset(hid_t dataset, const ntk_group_query *query, const char *name,
                                ntk_record *record) {
   ntk_variable described, *added = NULL;
 
   if (is_only_dimension(dataset) || (query->part != NTK_GROUP_DATA && !is_readable(dataset))) return NTK_OK;
   NTK_TRY(ntk_group_describe(dataset, query, name, &described));
-  NTK_TRY(append(record, &described, &added));
+  NTK_TRY(ntk_record_add_shape(record, &described, &added));
   if (query->part == NTK_GROUP_DATA) NTK_TRY(ntk_group_load(dataset, query, added));
   return read_attributes(dataset, query->path, name, true, record);
 }
@@ -425,6 +413,18 @@ static ntk_status read_key(ntk_handles *held, hid_t group, const ntk_group_query
 
   NTK_TRY(short_text(held, group, query->path, "key", key, sizeof(key)));
   return ntk_record_set_text(record, name, key);
+}
+
+/* No other attribute can have an empty name, so it is free to stand for the root. */
+static ntk_status read_root_key(hid_t root, const ntk_group_query *query, ntk_record *record) {
+  ntk_handles held = {0};
+
+  if (H5Aexists(root, "key") <= 0) return NTK_OK;
+  const ntk_status status = read_key(&held, root, query, "key of the root", record);
+
+  ntk_handles_close(&held);
+  if (status == NTK_OK) record->attributes[record->attribute_count - 1].name[0] = '\0';
+  return status;
 }
 
 static ntk_status walk(hid_t group, const ntk_group_query *query, const char *prefix, int depth,
@@ -494,7 +494,7 @@ static ntk_status walk(hid_t group, const ntk_group_query *query, const char *pr
   for (hsize_t k = 0; k < info.nlinks; ++k) {
     NTK_TRY(read_link(group, query, prefix, index, k, depth, record));
   }
-  if (query->part == NTK_GROUP_KEYS) return NTK_OK;
+  if (query->part == NTK_GROUP_KEYS) return read_root_key(group, query, record);
   return read_attributes(group, query->path, prefix, false, record);
 }
 

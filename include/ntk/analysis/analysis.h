@@ -1,8 +1,10 @@
 /* analysis.h -- what is computed from a kernel, as one table of plug-ins.
  *
- * To add an analysis: src/analysis/<name>.c with its options, its fields and its row, and a line in
- * the table of src/analysis/analysis.c.  A row says what it needs, so eigenvectors are computed
- * only if somebody wants them; and what it writes, so results, documentation and checks follow. */
+ * To add an analysis: src/analysis/<name>.c with its options, its fields and its row, declared in
+ * rows.h, and a line in the table of src/analysis/analysis.c.  What analyses share is there too:
+ * filter.h (modes), ridge.h and times.h (grids), rule.h (training rules and loss constants).
+ * A row says what it needs, so eigenvectors are computed only if somebody wants them; and what it
+ * writes, so results, documentation and checks follow. */
 #ifndef NTK_ANALYSIS_ANALYSIS_H
 #define NTK_ANALYSIS_ANALYSIS_H
 
@@ -15,7 +17,7 @@ enum ntk_need { /* bits */
   NTK_NEEDS_GRAM = 1,
   NTK_NEEDS_SPECTRUM = 2,
   NTK_NEEDS_TARGETS = 4,
-  NTK_USES_SPECTRUM = 8 /* writes more where there is one; spectrum.solver `none` is no error */
+  NTK_USES_SPECTRUM = 8 /* writes more where there is one; `none` is no error */
 };
 
 /* All that an analysis may read.  For full outputs the kernel has n O rows and one target column;

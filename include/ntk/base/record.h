@@ -11,7 +11,7 @@
 
 #include "ntk/base/error.h"
 
-enum { NTK_NAME_SIZE = 96, NTK_MAX_RANK = 6 };
+enum { NTK_NAME_SIZE = 96, NTK_MAX_RANK = 12 };
 
 typedef enum ntk_kind {
   NTK_KIND_REAL,   /* double */

@@ -96,7 +96,8 @@ ntk_node *ntk_node_find(const ntk_node *node, const char *key);
 const char *ntk_node_item_name(const ntk_node *item);
 
 /* Local.  Value at a dotted path ("network.rng.dtype"); items of a list by their name, the item
- * then standing for its options ("analyses.dynamics.loss").  NULL if absent. */
+ * then standing for its options ("analyses.dynamics.loss").  NULL if absent, or if several items have
+ * the name. */
 ntk_node *ntk_node_at(const ntk_node *root, const char *path);
 
 /* Local.  Puts `value` at a dotted path, making mappings on the way; an existing value is

@@ -102,8 +102,8 @@ NTK_CHECKED ntk_status ntk_network_draw(const ntk_network_settings *settings,
 NTK_CHECKED ntk_status ntk_network_bind(ntk_network *network, const ntk_record *weights);
 
 /* Local.  The reverse, into an empty record, which is empty again on failure: tensors and
- * multipliers as named arrays, with attributes format, schema,
- * layers (as ntk_network_print), input_shape ("28 x 28 x 1"), origin. */
+ * multipliers, and the attributes format, schema, layers (as ntk_network_print), input_shape
+ * ("28 x 28 x 1"), origin. */
 NTK_CHECKED ntk_status ntk_network_export(const ntk_network *network, ntk_record *weights);
 
 /* Local.  The expanded layer list as YAML, "layers:" and its items; reads back as a part of
