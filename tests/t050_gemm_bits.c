@@ -1,7 +1,7 @@
-/* An entry of a matrix product keeps its bits whatever other samples share the call, as long as
- * the number of samples of every call, as M and as N, is a multiple of NTK_SAMPLE_PAD: forward
- * A W (NN), backward D W^T (NT), Gram A A^T (NT), sums over samples A^T D (TN).  The bits of Gram
- * entries on different process grids rest on this.
+/* An entry of a product of samples with samples, A A^T, keeps its bits whatever other samples share
+ * the call, as long as the number of samples of every call, as M and as N, is a multiple of
+ * NTK_SAMPLE_PAD.  The bits of Gram entries on different process grids rest on this (and on
+ * t330_rows, the products of samples with weights).
  *
  * Method: one call with all samples, then calls with selections of them in other places beside
  * other padding, compared bit by bit where ntk_blas_reproducible says so, else to rounding.  An
@@ -81,23 +81,6 @@ static void compare(const problem *p, const void *part, int64_t at, int64_t whol
   }
 }
 
-/* Samples as M only; the other factor is a weight, [k][n] or [n][k]. */
-static void check_layer(const problem *p, bool transposed, int64_t n, void *rows, void *part) {
-  const int64_t ld = transposed ? p->k : n;
-
-  ntk_gemm(p->dtype, false, transposed, SAMPLES, n, p->k, 1, p->a, p->k, p->b, ld, 0, p->whole, n);
-  for (const selection *s = selections; s < selections + SELECTIONS; ++s) {
-    gather(p, p->a, s, rows);
-    ntk_gemm(p->dtype, false, transposed, ntk_pad(s->count), n, p->k, 1, rows, p->k, p->b, ld, 0,
-             part, n);
-    for (int64_t i = 0; i < s->count; ++i) {
-      for (int64_t j = 0; j < n; ++j) {
-        compare(p, part, i * n + j, (s->first + i * s->step) % SAMPLES * n + j);
-      }
-    }
-  }
-}
-
 static void check_pair(const problem *p, const selection *s, const selection *t, void *part,
                        int64_t ld) {
   for (int64_t i = 0; i < s->count; ++i) {
@@ -127,7 +110,6 @@ static void check_gram(const problem *p, void *rows, void *columns, void *part) 
 }
 
 static ntk_status check_k(ntk_dtype dtype, int64_t k) {
-  static const int64_t widths[] = {1, 3, 10, 64, 100, 512};
   problem p = {.dtype = dtype, .k = k};
   void *rows = NULL, *columns = NULL, *part = NULL;
 
@@ -139,10 +121,6 @@ static ntk_status check_k(ntk_dtype dtype, int64_t k) {
   NTK_TRY(ntk_array_new(dtype, SAMPLES * (SAMPLES + 1), &part));
   fill(dtype, 1, SAMPLES * k, p.a);
   fill(dtype, 2, SAMPLES * k, p.b);
-  for (size_t w = 0; w < sizeof(widths) / sizeof(*widths); ++w) {
-    check_layer(&p, false, widths[w], rows, part);
-    check_layer(&p, true, widths[w], rows, part);
-  }
   check_gram(&p, rows, columns, part);
   ntk_free(&p.a);
   ntk_free(&p.b);

@@ -50,51 +50,20 @@ static int blas_int(int64_t value) {
   return (int)value;
 }
 
-typedef struct operand {
-  const void *data;
-  CBLAS_TRANSPOSE transpose;
-  int64_t stride;
-} operand;
-
-static void multiply(ntk_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, operand a,
-                     operand b, double beta, void *c, int64_t ldc) {
-  const int rows = blas_int(m), columns = blas_int(n), inner = blas_int(k);
-  const int lda = blas_int(a.stride), ldb = blas_int(b.stride), ld = blas_int(ldc);
-
-  if (dtype == NTK_DOUBLE) {
-    cblas_dgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, alpha, a.data, lda,
-                b.data, ldb, beta, c, ld);
-  } else {
-    cblas_sgemm(CblasRowMajor, a.transpose, b.transpose, rows, columns, inner, (float)alpha, a.data,
-                lda, b.data, ldb, (float)beta, c, ld);
-  }
-}
-
-/* OpenBLAS has other kernels for small products (M N K up to 10^6 on SkylakeX), whose bits are
- * others where M or N is odd or K long.  A product of samples with few features would go from one
- * kernel to the other as samples are added, so it is cut into calls of one shape. */
-static bool must_be_cut(int64_t samples, int64_t features, int64_t k) {
-  if (samples % NTK_SAMPLE_PAD != 0 || features % NTK_SAMPLE_PAD == 0) return false;
-  return features < 32 || NTK_SAMPLE_PAD * (double)features * (double)k < 4e6;
-}
-
 void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
               double alpha, const void *a, int64_t lda, const void *b, int64_t ldb, double beta,
               void *c, int64_t ldc) {
-  const int64_t rows = must_be_cut(m, n, k) ? NTK_SAMPLE_PAD : m;
-  const int64_t columns = must_be_cut(n, m, k) ? NTK_SAMPLE_PAD : n;
+  const CBLAS_TRANSPOSE ta = transpose_a ? CblasTrans : CblasNoTrans;
+  const CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
+  const int rows = blas_int(m), columns = blas_int(n), inner = blas_int(k);
+  const int la = blas_int(lda), lb = blas_int(ldb), lc = blas_int(ldc);
 
-  for (int64_t i = 0; i < m; i += rows) {
-    for (int64_t j = 0; j < n; j += columns) {
-      const int64_t at_a = transpose_a ? i : i * lda, at_b = transpose_b ? j * ldb : j;
-      const operand part_a = {ntk_array_const_at(dtype, a, at_a),
-                              transpose_a ? CblasTrans : CblasNoTrans, lda};
-      const operand part_b = {ntk_array_const_at(dtype, b, at_b),
-                              transpose_b ? CblasTrans : CblasNoTrans, ldb};
-
-      multiply(dtype, rows, columns, k, alpha, part_a, part_b, beta,
-               ntk_array_at(dtype, c, i * ldc + j), ldc);
-    }
+  if (m == 0 || n == 0) return;
+  if (dtype == NTK_DOUBLE) {
+    cblas_dgemm(CblasRowMajor, ta, tb, rows, columns, inner, alpha, a, la, b, lb, beta, c, lc);
+  } else {
+    cblas_sgemm(CblasRowMajor, ta, tb, rows, columns, inner, (float)alpha, a, la, b, lb,
+                (float)beta, c, lc);
   }
 }
 

@@ -1,18 +1,32 @@
+#define _DEFAULT_SOURCE /* madvise */
+
 #include "ntk/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, CHUNK = 16384 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, CHUNK = 16384 };
 
 static long balance;
 static size_t largest;
+
+/* Large blocks on huge pages, where there are any: fewer page faults and TLB misses. */
+static void *allocate(size_t bytes) {
+  if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(ALIGNMENT, bytes);
+  void *block = aligned_alloc(HUGE_PAGE, bytes);
+
+#ifdef MADV_HUGEPAGE
+  if (block) (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+  return block;
+}
 
 ntk_status ntk_new(size_t count, size_t size, void *address) {
   NTK_CHECK(size == 0 || count <= (SIZE_MAX - ALIGNMENT) / size, NTK_E_MEMORY,
             "out of memory: %zu x %zu bytes", count, size);
   const size_t bytes = (count * size / ALIGNMENT + 1) * ALIGNMENT;
-  void *block = aligned_alloc(ALIGNMENT, bytes);
+  void *block = allocate(bytes);
 
   if (!block) return NTK_RAISE(NTK_E_MEMORY, "out of memory: cannot allocate %zu bytes", bytes);
   memset(block, 0, bytes);

@@ -96,6 +96,16 @@ static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* One value whatever its spelling: 0.10 and 1e-1 are the same point. */
+static ntk_status add_value(const ntk_axis *axis, int64_t k, ntk_text *text) {
+  double number = 0;
+
+  NTK_TRY(ntk_text_add(text, "%s: ", axis->path));
+  if (ntk_axis_number(axis, k, &number)) return ntk_text_add(text, "%.17g\n", number);
+  NTK_TRY(ntk_axis_label(axis, k, text));
+  return ntk_text_add(text, "\n");
+}
+
 /* The kernel's key already holds data and network; axes further down are added by value. */
 static ntk_status point_id(const ntk_sweep *sweep, chain *c, ntk_point *point) {
   ntk_text_destroy(&c->text);
@@ -104,9 +114,7 @@ static ntk_status point_id(const ntk_sweep *sweep, chain *c, ntk_point *point) {
     const ntk_axis *axis = &sweep->axis[k];
 
     if (!starts_with(axis->path, "spectrum") && !starts_with(axis->path, "analyses")) continue;
-    NTK_TRY(ntk_text_add(&c->text, "%s: ", axis->path));
-    NTK_TRY(ntk_axis_label(axis, ntk_sweep_index(sweep, point->number, k), &c->text));
-    NTK_TRY(ntk_text_add(&c->text, "\n"));
+    NTK_TRY(add_value(axis, ntk_sweep_index(sweep, point->number, k), &c->text));
   }
   end_stage(c, point->id);
   return NTK_OK;
@@ -139,20 +147,32 @@ static ntk_status print_settings(ntk_arena *arena, const ntk_settings *settings,
   return status;
 }
 
+/* The point's nodes live only while it is bound: a sweep may have very many points. */
+static ntk_status bind_settings(ntk_job *job, int64_t number, ntk_problems *problems) {
+  ntk_arena nodes = {0};
+  ntk_node *root = NULL;
+  ntk_status status =
+      ntk_sweep_point(&job->tree, &job->sweep, number, &nodes, &root, problems);
+
+  if (status == NTK_OK) {
+    status = ntk_option_bind(&ntk_settings_section, root, "", job->base_directory, &job->arena,
+                             &job->point[number].settings, problems);
+  }
+  ntk_arena_destroy(&nodes);
+  job->point[number].settings.sweep = NULL;
+  return status;
+}
+
 static ntk_status bind_point(ntk_job *job, int64_t number, ntk_problems *problems) {
   ntk_point *point = &job->point[number];
-  ntk_node *root = NULL;
 
   point->number = number;
-  NTK_TRY(ntk_sweep_point(&job->tree, &job->sweep, number, &job->arena, &root, problems));
-  NTK_TRY(ntk_option_bind(&ntk_settings_section, root, "", job->base_directory, &job->arena,
-                          &point->settings, problems));
+  NTK_TRY(bind_settings(job, number, problems));
   if (problems->count) return NTK_OK;
   if (((const ntk_kernel_type *)point->settings.kernel.type.row)->needs_network) {
     NTK_TRY(ntk_data_present(&point->settings.data));
   }
   point->settings.relative_to = job->base_directory;
-  point->settings.sweep = NULL;
   NTK_TRY(identify(&job->sweep, &job->arena, point));
   return print_settings(&job->arena, &point->settings, NULL, &point->yaml);
 }
@@ -207,7 +227,7 @@ static ntk_status bind_points(ntk_job *job, ntk_problems *problems) {
   NTK_TRY(ntk_arena_new(&job->arena, bytes, &job->point));
   for (int64_t k = 0; k < job->sweep.point_count; ++k) {
     NTK_TRY(bind_point(job, k, problems));
-    if (problems->count >= NTK_MOST_PROBLEMS) return NTK_OK;
+    if (problems->count && k >= NTK_MOST_BAD_POINTS) return NTK_OK;
   }
   job->point_count = job->sweep.point_count;
   return NTK_OK;
@@ -216,11 +236,10 @@ static ntk_status bind_points(ntk_job *job, ntk_problems *problems) {
 static ntk_status load(const char *config, int64_t set_count, const char *const *sets,
                        ntk_job *job, ntk_problems *problems) {
   NTK_TRY(ntk_tree_load(config, &job->tree, problems));
-  if (problems->count) return NTK_OK;
+  if (job->tree.broken) return NTK_OK; /* else go on: all problems at once */
   NTK_TRY(override(job, set_count, sets, problems));
   NTK_TRY(find_base(config, job));
   NTK_TRY(ntk_sweep_read(&job->tree, &job->sweep, problems));
-  if (problems->count) return NTK_OK;
   NTK_TRY(bind_points(job, problems));
   if (problems->count) return NTK_OK;
   job->directory = job->point[0].settings.output.directory;

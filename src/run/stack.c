@@ -59,7 +59,8 @@ static bool same_dimensions(const ntk_variable *a, const ntk_variable *b) {
 }
 
 /* Numbers of two kinds are both doubles; the sizes are the largest. */
-static ntk_status widen(const char *path, const ntk_variable *v, ntk_variable *shape) {
+static ntk_status widen(const char *path, const ntk_variable *v, ntk_stack_column *column) {
+  ntk_variable *shape = &column->shape;
   const bool text = v->kind == NTK_KIND_TEXT, was_text = shape->kind == NTK_KIND_TEXT;
 
   NTK_CHECK(text == was_text && same_dimensions(v, shape), NTK_E_INPUT,
@@ -67,6 +68,7 @@ static ntk_status widen(const char *path, const ntk_variable *v, ntk_variable *s
             v->name);
   if (v->kind != shape->kind) shape->kind = NTK_KIND_REAL;
   for (int k = 0; k < v->rank; ++k) {
+    if (v->size[k] != shape->size[k]) column->padded = true;
     if (v->size[k] > shape->size[k]) shape->size[k] = v->size[k];
   }
   return NTK_OK;
@@ -123,7 +125,7 @@ static ntk_status take_variable(ntk_stack *stack, int64_t point, const char *pat
 
   if (!column) NTK_TRY(new_column(stack, v, &column));
   if (column->coordinate && !column->differs) NTK_TRY(take_coordinate(stack, path, column));
-  NTK_TRY(widen(path, v, &column->shape));
+  NTK_TRY(widen(path, v, column));
   column->present[point] = true;
   return NTK_OK;
 }
@@ -267,6 +269,284 @@ static bool is_everywhere(const ntk_stack *stack, const bool *present) {
   return true;
 }
 
-static bool is_padded(const ntk_stack *stack, const ntk_stack_column *column) {
+static bool has_gaps(const ntk_stack *stack, const ntk_stack_column *column) {
+  const ntk_variable *v = &column->shape;
+
+  for (int k = 0; k < v->rank; ++k) {
+    if (v->size[k] < dimension_size(stack, v->dimension[k])) return true;
+  }
   return column->padded || !is_everywhere(stack, column->present);
+}
+
+/* A coordinate that all points share stands in the record as it is. */
+static bool is_shared(const ntk_stack_column *column) {
+  return column->coordinate && !column->differs;
+}
+
+static ntk_status copy_texts(char *const *from, ntk_variable *to) {
+  for (int64_t k = 0; k < to->count; ++k) {
+    NTK_TRY(ntk_variable_set_text(to, k, from[k] ? from[k] : ""));
+  }
+  return NTK_OK;
+}
+
+static ntk_status describe_shared(const ntk_stack *stack, const ntk_stack_column *column,
+                                  ntk_record *record) {
+  const ntk_variable *from = &column->shape;
+  ntk_variable shape = *from, *to = NULL;
+
+  merged_name(stack, from->name, shape.name);
+  memcpy(shape.dimension[0], shape.name, NTK_NAME_SIZE);
+  shape.size[0] = from->count;
+  NTK_TRY(ntk_record_add_shape(record, &shape, &to));
+  NTK_TRY(ntk_new((size_t)to->count, ntk_kind_size(to->kind), &to->data));
+  if (to->kind == NTK_KIND_TEXT) return copy_texts(from->data, to);
+  if (to->count > 0) memcpy(to->data, from->data, (size_t)to->count * ntk_kind_size(to->kind));
+  return NTK_OK;
+}
+
+static void add_axes(const ntk_stack *stack, ntk_variable *v) {
+  v->rank = 0;
+  v->count = 1;
+  for (int64_t k = 0; k < stack->sweep->axis_count; ++k) {
+    const ntk_axis *axis = &stack->sweep->axis[k];
+
+    (void)snprintf(v->dimension[v->rank], NTK_NAME_SIZE, "%s", axis->name);
+    v->size[v->rank++] = axis->count;
+    v->count *= axis->count;
+  }
+}
+
+static ntk_status check_rank(const ntk_stack *stack, const char *name, int rank) {
+  NTK_CHECK(stack->sweep->axis_count + rank <= NTK_MAX_RANK, NTK_E_SIZE,
+            "'%s' has %d dimensions; with %lld axes of the sweep that is more than %d", name, rank,
+            (long long)stack->sweep->axis_count, NTK_MAX_RANK);
+  return NTK_OK;
+}
+
+static ntk_status describe_stacked(const ntk_stack *stack, const ntk_stack_column *column,
+                                   ntk_record *record) {
+  const ntk_variable *from = &column->shape;
+  const bool number = from->kind == NTK_KIND_INT || from->kind == NTK_KIND_FLAG;
+  ntk_variable shape = *from;
+
+  NTK_TRY(check_rank(stack, from->name, from->rank));
+  merged_name(stack, from->name, shape.name);
+  if (number && has_gaps(stack, column)) shape.kind = NTK_KIND_REAL;
+  add_axes(stack, &shape);
+  for (int k = 0; k < from->rank; ++k) {
+    merged_dimension(stack, from->dimension[k], shape.dimension[shape.rank]);
+    shape.size[shape.rank] = dimension_size(stack, from->dimension[k]);
+    shape.count *= shape.size[shape.rank++];
+  }
+  return ntk_record_add_shape(record, &shape, NULL);
+}
+
+static void note_name(const ntk_stack *stack, const ntk_stack_note *note, char *name) {
+  (void)snprintf(name, NTK_NAME_SIZE, "%.80s%s", note->name,
+                 find_column(stack, note->name) ? "_attribute"
+                 : is_axis(stack, note->name)   ? "_value"
+                                                : "");
+}
+
+static bool note_has_gaps(const ntk_stack *stack, const ntk_stack_note *note) {
+  for (int64_t p = 0; p < points_of(stack); ++p) {
+    if (!note->value[p].present) return true;
+  }
+  return false;
+}
+
+static ntk_status describe_varying_note(const ntk_stack *stack, const ntk_stack_note *note,
+                                        ntk_record *record) {
+  const bool gaps = note->kind == NTK_KIND_INT && note_has_gaps(stack, note);
+  ntk_variable shape = {.kind = gaps ? NTK_KIND_REAL : note->kind};
+
+  NTK_TRY(check_rank(stack, note->name, 0));
+  note_name(stack, note, shape.name);
+  (void)snprintf(shape.units, sizeof(shape.units), "%s",
+                 strcmp(note->name, "seconds") == 0 ? "s" : "1");
+  (void)snprintf(shape.long_name, sizeof(shape.long_name), "attribute %s of the points",
+                 note->name);
+  add_axes(stack, &shape);
+  return ntk_record_add_shape(record, &shape, NULL);
+}
+
+static ntk_status describe_note(const ntk_stack *stack, const ntk_stack_note *note,
+                                ntk_record *record) {
+  const ntk_stack_value *value = &note->value[note->first];
+
+  if (note->differs) return describe_varying_note(stack, note, record);
+  if (note->kind == NTK_KIND_TEXT) return ntk_record_set_text(record, note->name, value->text);
+  return note->kind == NTK_KIND_INT ? ntk_record_set_int(record, note->name, value->integer)
+                                    : ntk_record_set_real(record, note->name, value->real);
+}
+
+ntk_status ntk_stack_describe(const ntk_stack *stack, ntk_record *record) {
+  for (int64_t k = 0; k < stack->column_count; ++k) {
+    const ntk_stack_column *column = &stack->column[k];
+
+    NTK_TRY(is_shared(column) ? describe_shared(stack, column, record)
+                              : describe_stacked(stack, column, record));
+  }
+  for (int64_t k = 0; k < stack->note_count; ++k) {
+    NTK_TRY(describe_note(stack, &stack->note[k], record));
+  }
+  return NTK_OK;
+}
+
+/* ---- filling ---------------------------------------------------------------------------------- */
+
+/* `count` entries next to each other, of a kind that fits: numbers into doubles, or the same kind.
+ * Texts change their owner. */
+static void copy_cells(ntk_variable *from, int64_t at, int64_t count, ntk_variable *to,
+                       int64_t start) {
+  const size_t size = ntk_kind_size(from->kind);
+  char *source = (char *)from->data + (size_t)at * size;
+  double *real = (double *)to->data + start;
+
+  if (from->kind == to->kind) {
+    memcpy((char *)to->data + (size_t)start * size, source, (size_t)count * size);
+    if (from->kind == NTK_KIND_TEXT) memset(source, 0, (size_t)count * size);
+    return;
+  }
+  for (int64_t k = 0; k < count; ++k) {
+    real[k] = from->kind == NTK_KIND_INT      ? (double)((int64_t *)from->data)[at + k]
+              : from->kind == NTK_KIND_SINGLE ? (double)((float *)from->data)[at + k]
+                                              : (double)((int8_t *)from->data)[at + k];
+  }
+}
+
+/* Where row r of a point's array begins in an array of larger sizes. */
+static int64_t row_start(const ntk_variable *from, const int64_t *sizes, int64_t row) {
+  int64_t start = 0, step = 1;
+
+  for (int k = from->rank - 1; k >= 0; --k) {
+    if (k < from->rank - 1) {
+      start += row % from->size[k] * step;
+      row /= from->size[k];
+    }
+    step *= sizes[k];
+  }
+  return start;
+}
+
+/* Puts a point's array into its place.  Its dimensions are the last ones of `to`. */
+static void place(ntk_variable *from, int64_t point, ntk_variable *to) {
+  const int64_t *sizes = to->size + (to->rank - from->rank);
+  const int64_t row = from->rank ? from->size[from->rank - 1] : 1;
+  int64_t room = 1;
+
+  for (int k = 0; k < from->rank; ++k) room *= sizes[k];
+  for (int64_t r = 0; row > 0 && r < from->count / row; ++r) {
+    copy_cells(from, r * row, row, to, point * room + row_start(from, sizes, r));
+  }
+}
+
+static bool fits(const ntk_variable *from, const ntk_variable *to, int64_t axes) {
+  const bool text = from->kind == NTK_KIND_TEXT;
+
+  if (from->rank + axes != to->rank) return false;
+  for (int k = 0; k < from->rank; ++k) {
+    if (from->size[k] > to->size[axes + k]) return false;
+  }
+  return from->kind == to->kind || (!text && to->kind == NTK_KIND_REAL);
+}
+
+static ntk_status place_checked(const ntk_stack *stack, const char *path, ntk_variable *from,
+                                int64_t point, ntk_variable *to) {
+  NTK_CHECK(fits(from, to, stack->sweep->axis_count), NTK_E_INPUT,
+            "%s: '%s' changed while the points were merged; merge again", path, from->name);
+  place(from, point, to);
+  return NTK_OK;
+}
+
+static ntk_status place_point(const ntk_stack *stack, const char *path, const char *name,
+                              int64_t point, ntk_variable *to) {
+  ntk_variable from;
+
+  NTK_TRY(ntk_file_read_variable(path, name, &from));
+  const ntk_status status = place_checked(stack, path, &from, point, to);
+
+  ntk_variable_destroy(&from);
+  return status;
+}
+
+static void fill_missing(ntk_variable *v) {
+  for (int64_t k = 0; k < v->count && v->kind == NTK_KIND_REAL; ++k) ((double *)v->data)[k] = NAN;
+  for (int64_t k = 0; k < v->count && v->kind == NTK_KIND_SINGLE; ++k) ((float *)v->data)[k] = NAN;
+}
+
+static ntk_status fill_column(const ntk_stack *stack, const ntk_stack_column *column,
+                              ntk_stack_path *path_of, const void *context, ntk_variable *to) {
+  char path[PATH_SIZE], name[2 * NTK_NAME_SIZE];
+
+  full_name(stack, column->shape.name, name);
+  for (int64_t p = 0; p < points_of(stack); ++p) {
+    if (!column->present[p]) continue;
+    path_of(context, p, path);
+    NTK_TRY(place_point(stack, path, name, p, to));
+  }
+  return NTK_OK;
+}
+
+static ntk_status fill_note(const ntk_stack *stack, const ntk_stack_note *note, ntk_variable *to) {
+  for (int64_t p = 0; p < points_of(stack); ++p) {
+    const ntk_stack_value *value = &note->value[p];
+
+    if (!value->present) continue;
+    if (to->kind == NTK_KIND_TEXT) {
+      NTK_TRY(ntk_variable_set_text(to, p, note_text(note, p)));
+    } else if (to->kind == NTK_KIND_INT) {
+      ((int64_t *)to->data)[p] = value->integer;
+    } else {
+      ((double *)to->data)[p] = value->real;
+    }
+  }
+  return NTK_OK;
+}
+
+static const ntk_stack_column *merged_column(const ntk_stack *stack, const char *name) {
+  char merged[NTK_NAME_SIZE];
+
+  for (int64_t k = 0; k < stack->column_count; ++k) {
+    merged_name(stack, stack->column[k].shape.name, merged);
+    if (strcmp(merged, name) == 0) return &stack->column[k];
+  }
+  return NULL;
+}
+
+static const ntk_stack_note *merged_note(const ntk_stack *stack, const char *name) {
+  char merged[NTK_NAME_SIZE];
+
+  for (int64_t k = 0; k < stack->note_count; ++k) {
+    note_name(stack, &stack->note[k], merged);
+    if (strcmp(merged, name) == 0) return &stack->note[k];
+  }
+  return NULL;
+}
+
+ntk_status ntk_stack_fill(const ntk_stack *stack, ntk_stack_path *path, const void *context,
+                          ntk_variable *variable) {
+  const ntk_stack_column *column = merged_column(stack, variable->name);
+  const ntk_stack_note *note = column ? NULL : merged_note(stack, variable->name);
+
+  NTK_ASSERT(column || note);
+  NTK_TRY(ntk_new((size_t)variable->count, ntk_kind_size(variable->kind), &variable->data));
+  fill_missing(variable);
+  return column ? fill_column(stack, column, path, context, variable)
+                : fill_note(stack, note, variable);
+}
+
+void ntk_stack_destroy(ntk_stack *stack) {
+  for (int64_t k = 0; k < stack->column_count; ++k) {
+    ntk_variable_destroy(&stack->column[k].shape);
+    ntk_free(&stack->column[k].present);
+  }
+  for (int64_t k = 0; k < stack->note_count; ++k) {
+    for (int64_t p = 0; p < points_of(stack); ++p) ntk_free(&stack->note[k].value[p].text);
+    ntk_free(&stack->note[k].value);
+  }
+  ntk_free(&stack->column);
+  ntk_free(&stack->note);
+  *stack = (ntk_stack){0};
 }

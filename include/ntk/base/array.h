@@ -4,8 +4,8 @@
  * depend on which other samples share a call (docs: reproducibility).  The rule, measured: the
  * number of samples of every call, as M and as N, is a multiple of NTK_SAMPLE_PAD.  Arrays that
  * hold samples have room for ntk_pad(count) of them; what stands in the padding is finite and
- * unused.  That is enough for samples against samples; a product of samples with few features
- * could still go from one BLAS kernel to another as samples are added: ntk_gemm sees to that. */
+ * unused.  That is enough for samples against samples; samples times weights need more care and go
+ * through ntk_rows_gemm (model/rows.h). */
 #ifndef NTK_BASE_ARRAY_H
 #define NTK_BASE_ARRAY_H
 
@@ -47,9 +47,9 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
 const char *ntk_blas_config(void); /* library and version, as it names itself */
 const char *ntk_blas_core(void);   /* kernel set, e.g. "SkylakeX"; "unknown" if not OpenBLAS */
 
-/* Local.  True if the bits of an entry of ntk_gemm's C are known not to depend on which other
- * samples share the call, sample counts being padded.  Measured for single and double on OpenBLAS's
- * SkylakeX, Cooperlake and Prescott kernels, for double on Haswell and Zen (t050_gemm_bits). */
+/* Local.  True if the bits of an entry are known not to depend on which other samples share the
+ * call, sample counts being padded.  Measured for single and double on OpenBLAS's SkylakeX,
+ * Cooperlake and Prescott kernels, for double on Haswell and Zen (t050_gemm_bits, t330_rows). */
 bool ntk_blas_reproducible(ntk_dtype dtype);
 
 /* Local.  Call first in main, before MPI_Init.  An OpenBLAS older than the processor falls back

@@ -54,7 +54,7 @@ typedef struct ntk_job {
   ntk_point *point;
 } ntk_job;
 
-enum { NTK_MOST_PROBLEMS = 50, NTK_PATH_SIZE = 4096 };
+enum { NTK_MOST_BAD_POINTS = 8, NTK_PATH_SIZE = 4096 };
 
 /* Local.  Reads a config with its --set overrides, expands the sweep, binds every point, computes
  * keys and ids.  Problems go to `problems` (then NTK_OK and an unusable job: look at the count).

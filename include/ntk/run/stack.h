@@ -20,6 +20,7 @@ typedef struct ntk_stack_column {
   ntk_variable shape; /* largest sizes; of a coordinate also the longest values */
   bool *present;      /* [points] */
   bool coordinate, differs;
+  bool padded;        /* sizes differ between points */
 } ntk_stack_column;
 
 /* An attribute of the group. */
