@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 import xarray as xr
 
-warnings.simplefilter("error")
-warnings.filterwarnings("ignore", message="numpy.ndarray size changed")
+warnings.simplefilter("error", xr.SerializationWarning)
+warnings.simplefilter("error", UserWarning)
 ENGINES = ["h5netcdf"] + ["netcdf4"] * bool(find_spec("netCDF4"))
 
 
@@ -121,7 +121,37 @@ def check_made(folder):
             run(f"{folder}/{name}")
 
 
+def check_sweep(path):
+    check_rules(path)
+    root = xr.open_dataset(path)
+    check(root.point_id.dims == ("width", "weight_init", "seed"), "axes of the sweep")
+    check(list(root.width.values) == [256, 512] and root.width.dtype == np.int64, "numbers")
+    check(list(root.weight_init.values) == ["he_normal", "glorot_normal"], "words")
+    check(root.status.sel(width=512, weight_init="he_normal", seed=1) == "failed", "status")
+    curve = xr.open_dataset(path, group="dynamics").test_loss.sel(
+        width=512, weight_init="he_normal").mean("seed")  # points 6, 7 (failed), 8
+    check(curve.dims == ("time_index",) and same(curve, 700 + np.arange(4)), "mean over seeds")
+    with xr.open_dataset(path, group="dynamics") as data:
+        check(data.time.dims == ("width", "weight_init", "seed", "time_index"), "differing times")
+        check(same(data.time.sel(width=256, weight_init="glorot_normal", seed=0), 3 + np.arange(4)),
+              "times of a point")
+    with xr.open_dataset(path, group="effective_dimension") as data:
+        check(same(data.df1.sel(ridge=1.1, width=256).isel(weight_init=0), [1, 11, 21]), "shared")
+    with xr.open_dataset(path, group="spectrum") as data:
+        check(same(data.eigenvalue.sel(width=256, weight_init="he_normal", seed=1), [1, 0, np.nan]),
+              "shorter arrays end in NaN")
+
+
+def check_line(path):
+    """The line of the documentation, as it stands."""
+    import matplotlib
+    matplotlib.use("Agg")
+    xr.open_dataset(path, group="dynamics").test_loss.sel(
+        width=512, weight_init="he_normal").mean("seed").plot()
+
+
 if __name__ == "__main__":
-    modes = {"rules": check_rules, "made": check_made}
+    modes = {"rules": check_rules, "made": check_made,
+             "sweep": lambda path: (check_sweep(path), check_line(path))}
     for argument in sys.argv[2:]:
         modes[sys.argv[1]](argument)

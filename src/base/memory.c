@@ -14,10 +14,11 @@ static size_t largest;
 /* Large blocks on huge pages, where there are any: fewer page faults and TLB misses. */
 static void *allocate(size_t bytes) {
   if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(ALIGNMENT, bytes);
-  void *block = aligned_alloc(HUGE_PAGE, bytes);
+  const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  void *block = aligned_alloc(HUGE_PAGE, whole);
 
 #ifdef MADV_HUGEPAGE
-  if (block) (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+  if (block) (void)madvise(block, whole, MADV_HUGEPAGE);
 #endif
   return block;
 }

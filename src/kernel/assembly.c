@@ -5,13 +5,14 @@
 
 #include "ntk/base/memory.h"
 
-/* A tile of products: at most TILE_COLS x TILE_ROWS, both multiples of NTK_SAMPLE_PAD.  On the
- * diagonal the staircase goes down to LEAF columns, two blocks of the usual size. */
-enum { TILE_COLS = 512, TILE_ROWS = 2048, LEAF = 128 };
+/* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
+ * tiles), multiples of NTK_SAMPLE_PAD.  On the diagonal the staircase goes down to LEAF columns,
+ * two blocks of the usual size. */
+enum { TILE_COLS = 512, TILE_ROWS = 2048, SINGLE_TILE_ROWS = 1024, LEAF = 128 };
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */
-enum { K_STEP = 256, K_BLOCKS = 4 };
+enum { K_STEP = 512, K_BLOCKS = 2 };
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -72,6 +73,12 @@ static int64_t block_count(ntk_dtype dtype, int64_t tile) {
   return dtype == NTK_SINGLE ? tile * K_BLOCKS : tile;
 }
 
+static int64_t tile_rows(ntk_dtype dtype, int64_t rows) {
+  return min(dtype == NTK_SINGLE ? SINGLE_TILE_ROWS : TILE_ROWS, ntk_pad(rows));
+}
+
+static int64_t tile_cols(int64_t cols) { return min(TILE_COLS, ntk_pad(cols)); }
+
 static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
   const int64_t tile = s->tile_rows * s->tile_cols;
 
@@ -86,8 +93,8 @@ static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
 
 ntk_status ntk_scratch_create(ntk_dtype dtype, int64_t rows, int64_t cols, ntk_scratch *scratch) {
   *scratch = (ntk_scratch){0};
-  scratch->tile_rows = min(TILE_ROWS, ntk_pad(rows));
-  scratch->tile_cols = min(TILE_COLS, ntk_pad(cols));
+  scratch->tile_rows = tile_rows(dtype, rows);
+  scratch->tile_cols = tile_cols(cols);
   return create_scratch(dtype, scratch);
 }
 
@@ -102,7 +109,7 @@ void ntk_scratch_destroy(ntk_scratch *scratch) {
 }
 
 double ntk_scratch_bytes(ntk_dtype dtype, int64_t rows, int64_t cols) {
-  const int64_t tile = min(TILE_ROWS, ntk_pad(rows)) * min(TILE_COLS, ntk_pad(cols));
+  const int64_t tile = tile_rows(dtype, rows) * tile_cols(cols);
   const double block = (double)block_count(dtype, tile) * (double)ntk_dtype_size(dtype);
 
   return 2 * (block + (dtype == NTK_SINGLE ? 8.0 * (double)tile : 0));

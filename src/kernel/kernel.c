@@ -39,7 +39,7 @@ static const ntk_row *const quantities[] = {&ntk, NULL};
 
 static const ntk_row in_double = {.name = "double", .doc = "factors in double precision"};
 static const ntk_row in_single = {
-    .name = "single", .doc = "factors in single precision, summed in double over blocks of 256"};
+    .name = "single", .doc = "factors in single precision, summed in double over blocks of 512"};
 static const ntk_row *const precisions[] = {&in_double, &in_single, NULL};
 
 static const ntk_row none = {.name = "none", .doc = "not computed"};

@@ -11,7 +11,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/store/file.h"
 
-enum { NAME_WIDTH = 24, SHAPE_WIDTH = 36, SHOWN_TEXTS = 4, LINE_WIDTH = 88, PATH_SIZE = 4096 };
+enum { NAME_WIDTH = 24, SHAPE_WIDTH = 36, SHOWN_TEXTS = 4, SHOWN_WIDTH = 32, LINE_WIDTH = 88, PATH_SIZE = 4096 };
 enum { LARGEST_READ = 1 << 18 }; /* entries; larger arrays are shown without their range */
 
 /* ---- values ----------------------------------------------------------------------------------- */
@@ -48,7 +48,11 @@ static ntk_status add_texts(const ntk_variable *v, ntk_text *text) {
   char *const *entry = v->data;
 
   for (int64_t k = 0; k < v->count && k < SHOWN_TEXTS; ++k) {
-    NTK_TRY(ntk_text_add(text, "%s%.32s", k ? ", " : "", entry[k] ? entry[k] : ""));
+    const char *shown = entry[k] ? entry[k] : "";
+    const size_t line = strcspn(shown, "\n"), most = line < SHOWN_WIDTH ? line : SHOWN_WIDTH;
+
+    NTK_TRY(ntk_text_add(text, "%s%.*s%s", k ? ", " : "", (int)most, shown,
+                         shown[most] ? "..." : ""));
   }
   return v->count > SHOWN_TEXTS ? ntk_text_add(text, ", ...") : NTK_OK;
 }

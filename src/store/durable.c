@@ -88,7 +88,7 @@ ntk_status ntk_durable_rename(const char *temporary, const char *path) {
 
 /* ---- the seal --------------------------------------------------------------------------------- */
 
-enum { PIECE = 1 << 20, MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
+enum { PIECE = 1 << 16, MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
 
 static const char magic[] = "NTKSEAL1";
 
