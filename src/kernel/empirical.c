@@ -14,6 +14,7 @@ typedef struct share {
   const ntk_samples *samples;
   ntk_deal deal;
   double *inputs; /* [ntk_pad(own)][features] until the forward pass is done */
+  double *centre; /* [own][O] output at theta_0, where that is another network; else NULL */
   ntk_tape tape;
   ntk_stream stream;
   ntk_factor factor;
@@ -30,9 +31,22 @@ static ntk_status scatter(const ntk_kernel_input *input, share *s) {
   return ntk_deal_scatter(&s->deal, features, s->samples->inputs, s->inputs);
 }
 
+/* The output at theta_0, before the pass whose tape is kept. */
+static ntk_status forward_initial(const ntk_network *initial, share *s) {
+  ntk_tape tape = {0};
+
+  NTK_TRY(NTK_NEW(s->deal.own_count * initial->outputs, &s->centre));
+  NTK_TRY(ntk_forward(initial, s->deal.own_count, s->inputs, &tape));
+  ntk_tape_output(&tape, s->centre);
+  ntk_tape_destroy(&tape);
+  return NTK_OK;
+}
+
 static ntk_status forward(const ntk_kernel_input *input, share *s) {
-  NTK_AGREE(input->grid->comm,
-            ntk_forward(input->network, s->deal.own_count, s->inputs, &s->tape));
+  const ntk_comm *comm = input->grid->comm;
+
+  NTK_AGREE(comm, input->initial ? forward_initial(input->initial, s) : NTK_OK);
+  NTK_AGREE(comm, ntk_forward(input->network, s->deal.own_count, s->inputs, &s->tape));
   ntk_free(&s->inputs);
   return NTK_OK;
 }
@@ -46,7 +60,8 @@ static ntk_status read_output(const share *s, int64_t count, int64_t outputs, do
   return NTK_OK;
 }
 
-/* The network's output to every rank, and f0: the same, or 0 where the output is centered. */
+/* The network's output to every rank, and f0: the same, or where the output is centered the same
+ * less that at theta_0, which is 0 unless theta_0 is another network. */
 static ntk_status collect_output(const ntk_kernel_input *input, const share *s, int64_t count,
                                  double **initial, double **f0) {
   int64_t outputs = input->network->outputs;
@@ -55,10 +70,13 @@ static ntk_status collect_output(const ntk_kernel_input *input, const share *s, 
                                 read_output(s, count, outputs, &own, initial, f0));
 
   if (status == NTK_OK) status = ntk_deal_collect(&s->deal, outputs, own, *initial);
-  ntk_free(&own);
-  if (status == NTK_OK && !input->network->centered) {
+  if (status == NTK_OK && s->centre) {
+    for (int64_t k = 0; k < s->deal.own_count * outputs; ++k) own[k] -= s->centre[k];
+    status = ntk_deal_collect(&s->deal, outputs, own, *f0);
+  } else if (status == NTK_OK && !input->network->centered) {
     memcpy(*f0, *initial, (size_t)(count * outputs) * sizeof(double));
   }
+  ntk_free(&own);
   return status;
 }
 
@@ -66,6 +84,7 @@ static void destroy_share(share *s) {
   ntk_stream_destroy(&s->stream);
   ntk_tape_destroy(&s->tape);
   ntk_free(&s->inputs);
+  ntk_free(&s->centre);
   ntk_deal_destroy(&s->deal);
 }
 

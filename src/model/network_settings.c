@@ -12,8 +12,19 @@ static const ntk_row listed = {.name = "layers", .doc = "what `layers` lists"};
 const ntk_row *const ntk_network_kinds[] = {&ntk_network_mlp, &listed, NULL};
 
 static const ntk_row as_is = {.name = "as_is", .doc = "f"};
-const ntk_row ntk_network_centered = {
-    .name = "centered", .doc = "f - f0: zero at initialisation, same kernel"};
+
+static const ntk_option centered_options[] = {
+    {.key = "initial",
+     .type = NTK_PATH,
+     .offset = offsetof(ntk_network_centering, initial),
+     .doc = "weights file of the initialisation; default: the network's own weights, so f = 0"},
+    {0},
+};
+
+const ntk_row ntk_network_centered = {.name = "centered",
+                                      .doc = "f - f0: zero at initialisation, same kernel",
+                                      .options = centered_options,
+                                      .options_size = sizeof(ntk_network_centering)};
 const ntk_row *const ntk_network_outputs[] = {&as_is, &ntk_network_centered, NULL};
 
 static const ntk_option bias_options[] = {

@@ -78,3 +78,14 @@ ntk_status ntk_network_build(const ntk_settings *settings, const ntk_shape *inpu
   if (status != NTK_OK) ntk_network_destroy(network);
   return status;
 }
+
+ntk_status ntk_network_build_initial(const ntk_settings *settings, const ntk_shape *input,
+                                     int64_t outputs, ntk_network *initial) {
+  const ntk_network_centering *centering = settings->network.output.options;
+  ntk_settings other = *settings;
+
+  *initial = (ntk_network){0};
+  if (!centering || !centering->initial) return NTK_OK;
+  other.network.weights = centering->initial;
+  return ntk_network_build(&other, input, outputs, true, initial);
+}

@@ -21,7 +21,7 @@ typedef struct work {
   ntk_place *place;
   const ntk_comm *comm;
   ntk_data data;
-  ntk_network network;
+  ntk_network network, initial; /* initial: empty unless the output is centered on another */
   bool has_network;
   ntk_kernel kernel;
   ntk_spectrum spectrum;
@@ -43,6 +43,7 @@ static void finish(work *w) {
   ntk_spectrum_destroy(&w->spectrum);
   ntk_kernel_destroy(&w->kernel);
   ntk_network_destroy(&w->network);
+  ntk_network_destroy(&w->initial);
   ntk_data_destroy(&w->data);
 }
 
@@ -109,21 +110,26 @@ static int64_t block_edge(const work *w) {
   return ntk_spectrum_block(&s->spectrum, rows, w->place->grid->rows, w->place->grid->cols);
 }
 
-static ntk_status compute_kernel(work *w) {
+static ntk_status build_networks(work *w) {
   const ntk_settings *s = settings_of(w);
+
+  NTK_TRY(ntk_network_build(s, &w->data.shape, w->data.outputs, true, &w->network));
+  return ntk_network_build_initial(s, &w->data.shape, w->data.outputs, &w->initial);
+}
+
+static ntk_status compute_kernel(work *w) {
+  const double start = ntk_now();
+
+  NTK_AGREE(w->comm, w->has_network ? build_networks(w) : NTK_OK);
   const ntk_kernel_input input = {
       .grid = w->place->grid,
       .block = block_edge(w),
-      .settings = &s->kernel,
+      .settings = &settings_of(w)->kernel,
       .network = w->has_network ? &w->network : NULL,
+      .initial = w->initial.layer_count ? &w->initial : NULL,
       .data = &w->data,
   };
-  const double start = ntk_now();
 
-  if (w->has_network) {
-    NTK_AGREE(w->comm, ntk_network_build(s, &w->data.shape, w->data.outputs, true,
-                                          &w->network));
-  }
   NTK_TRY(ntk_kernel_compute(&input, &w->kernel));
   w->kernel_seconds = ntk_now() - start;
   return NTK_OK;

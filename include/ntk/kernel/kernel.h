@@ -47,6 +47,7 @@ typedef struct ntk_kernel_input {
   int64_t block;
   const ntk_kernel_settings *settings;
   const ntk_network *network; /* with tensors drawn or bound; NULL if the type needs none */
+  const ntk_network *initial; /* theta_0 of a centered network; NULL: the network itself */
   ntk_data *data;             /* kernel from file fills in targets and counts */
 } ntk_kernel_input;
 

@@ -31,6 +31,11 @@ typedef struct ntk_network_settings {
   const char *weights;        /* file, NULL: drawn */
 } ntk_network_settings;
 
+/* Options of `output: centered`. */
+typedef struct ntk_network_centering {
+  const char *initial; /* weights file of theta_0; NULL: theta_0 is theta, so f - f0 = 0 */
+} ntk_network_centering;
+
 extern const ntk_section ntk_network_section;
 
 /* How the entries of a tensor are drawn. */

@@ -11,4 +11,11 @@
 NTK_CHECKED ntk_status ntk_network_build(const ntk_settings *settings, const ntk_shape *input,
                                          int64_t outputs, bool fill, ntk_network *network);
 
+/* Local.  theta_0 of a centered network: the same layers with the weights of
+ * `output: {centered: {initial: FILE}}`.
+ *   initial  overwritten; empty (no layers) if the output is not centered or names no file */
+NTK_CHECKED ntk_status ntk_network_build_initial(const ntk_settings *settings,
+                                                 const ntk_shape *input, int64_t outputs,
+                                                 ntk_network *initial);
+
 #endif

@@ -1,0 +1,127 @@
+/* Whichever check fails on whichever rank, a kernel ends with the same status everywhere and leaves
+ * no memory behind; so do the functions of a matrix and a deal.
+ *
+ * Method: the sweep of faults.h over small jobs. */
+//TEST ranks=1,2,4
+#include "kernel.h"
+#include "faults.h"
+#include "folder.h"
+#include "ntk/store/file.h"
+
+enum { N = 9, M = 3 };
+
+static ntk_status on_grid(const ntk_comm *comm, problem *p) {
+  ntk_grid grid = {0};
+  ntk_kernel kernel = {0};
+
+  NTK_TRY(ntk_grid_create(comm, 0, 0, &grid));
+  const ntk_status status = compute_kernel(p, &grid, 2, &kernel);
+  ntk_kernel_destroy(&kernel);
+  ntk_grid_destroy(&grid);
+  return status;
+}
+
+static ntk_status empirical(const ntk_comm *comm, void *context) { return on_grid(comm, context); }
+
+/* The kernel fills in the data; so they are part of the job. */
+static ntk_status from_file(const ntk_comm *comm, void *context) {
+  problem *p = context;
+  const ntk_status status = on_grid(comm, p);
+
+  ntk_data_destroy(&p->data);
+  return status;
+}
+
+typedef struct pieces {
+  ntk_matrix m;
+  ntk_deal deal;
+} pieces;
+
+static ntk_status use(const ntk_grid *grid, pieces *p) {
+  double x[N * N], y[N * N], own[NTK_SAMPLE_PAD * 2];
+  int64_t first, count;
+  ntk_matrix_facts facts;
+
+  memset(x, 0, sizeof(x));
+  memset(own, 0, sizeof(own));
+  NTK_TRY(ntk_matrix_create(grid, N, N, 2, &p->m));
+  NTK_TRY(ntk_matrix_apply(&p->m, false, 2, x, y));
+  NTK_TRY(ntk_matrix_columns(&p->m, 0, N, &first, &count, y));
+  NTK_TRY(ntk_matrix_place_columns(&p->m, 0, N, y));
+  NTK_TRY(ntk_matrix_mirror_lower(&p->m));
+  NTK_TRY(ntk_matrix_mirror_upper(&p->m));
+  NTK_TRY(ntk_matrix_measure(&p->m, &facts));
+  NTK_TRY(ntk_matrix_window(&p->m, 0, 0, N, N, y));
+  NTK_TRY(ntk_deal_create(&p->m, 1, true, &p->deal));
+  NTK_TRY(ntk_deal_scatter(&p->deal, 2, x, own));
+  NTK_TRY(ntk_deal_gather_cols(&p->deal, NTK_DOUBLE, 1, x, y));
+  return ntk_deal_collect(&p->deal, 2, own, y);
+}
+
+static ntk_status dist(const ntk_comm *comm, void *context) {
+  pieces p = {0};
+  ntk_grid grid = {0};
+
+  (void)context;
+  NTK_TRY(ntk_grid_create(comm, 0, 0, &grid));
+  const ntk_status status = use(&grid, &p);
+  ntk_deal_destroy(&p.deal);
+  ntk_matrix_destroy(&p.m);
+  ntk_grid_destroy(&grid);
+  return status;
+}
+
+static void add(ntk_record *record, const char *name, const char *dimensions, const int64_t *sizes) {
+  const ntk_field field = {
+      .name = name, .dimensions = dimensions, .kind = NTK_KIND_REAL, .units = "1"};
+
+  EXPECT_OK(ntk_record_add(record, &field, sizes, NULL));
+}
+
+static void write_zeros(const char *path) {
+  ntk_record record = {0};
+
+  add(&record, "K", "i j", (int64_t[]){N, N});
+  add(&record, "Ks", "i t", (int64_t[]){N, M});
+  add(&record, "Kd", "t", (int64_t[]){M});
+  add(&record, "y", "i", (int64_t[]){N});
+  add(&record, "f", "i", (int64_t[]){N});
+  EXPECT_OK(ntk_file_write(path, 1, &record, NULL));
+  ntk_record_destroy(&record);
+}
+
+static void test_file(const ntk_comm *comm) {
+  char folder[4096], yaml[8192];
+  problem p;
+
+  if (comm->rank == 0) {
+    folder_make(folder);
+    write_zeros(folder_path(folder, "k.h5"));
+  }
+  ntk_comm_broadcast(comm, 0, folder, sizeof(folder));
+  (void)snprintf(yaml, sizeof(yaml),
+                 "{type: file, path: %s, gram: K, test_train: Ks, test_diagonal: Kd, targets: y,"
+                 " initial_output: f}",
+                 folder_path(folder, "k.h5"));
+  create_problem("{layers: [dense: {features: outputs}]}", yaml, 1, 0, 1, 1, false, &p);
+  EXPECT(sweep_faults_everywhere(comm, from_file, &p) > 10);
+  destroy_problem(&p);
+  MPI_Barrier(comm->mpi);
+  if (comm->rank == 0) folder_remove(folder);
+}
+
+int main(int argc, char **argv) {
+  MPI_Init(&argc, &argv);
+  ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
+  problem p;
+
+  EXPECT(sweep_faults_everywhere(&comm, dist, NULL) > 5);
+  create_problem("{depth: 2, width: 5, activation: tanh}", "{outputs: full}", N, M, 3, 2,
+                 comm.rank == 0, &p);
+  EXPECT(sweep_faults_everywhere(&comm, empirical, &p) > 10);
+  destroy_problem(&p);
+  test_file(&comm);
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}
