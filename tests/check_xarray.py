@@ -100,8 +100,8 @@ def check_words(path):
         check(data.n.item() == 2**60 + 1 and data.n.dtype == np.int64, "64-bit integer")
         check(data.trace.item() == 0.1 + 0.2 and data.attrs["config"] == "a: 1\n", "root")
     with h5py.File(path) as file:
-        check(file["layers/dense0/W"].shape == (2, 3) and file["layers/dense0/W"].attrs["s_w"] == 0.5,
-              "tensor of a nested group")
+        tensor = file["layers/dense0/W"]
+        check(tensor.shape == (2, 3) and tensor.attrs["s_w"] == 0.5, "tensor of a nested group")
         check(file["words/layer"].asstr()[2] == "größer", "text in h5py")
 
 

@@ -51,8 +51,10 @@ static inline void folder_remove(const char *folder) {
   for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     EXPECT(snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < (int)sizeof(path));
-    if (lstat(path, &facts) == 0 && S_ISDIR(facts.st_mode)) folder_remove(path);
-    else (void)unlink(path);
+    if (lstat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+      folder_remove(path);
+    else
+      (void)unlink(path);
   }
   (void)closedir(directory);
   (void)rmdir(folder);

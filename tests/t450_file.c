@@ -12,7 +12,7 @@
 
 static char folder[4096];
 
-/* ---- records to write ------------------------------------------------------------------------- */
+/* ---- records to write ---------------------------------------------------------------------- */
 
 static ntk_status add_text(ntk_record *record, const ntk_field *field, const char *const *texts,
                            int64_t count) {
@@ -27,10 +27,9 @@ static ntk_status add_text(ntk_record *record, const ntk_field *field, const cha
 static ntk_status fill_curves(ntk_record *record) {
   static const ntk_field time = {"time", "time", "s", "time of training", "D.1", NTK_KIND_REAL};
   static const ntk_field loss = {"loss", "time", "1", "training loss", "D.2", NTK_KIND_REAL};
-  static const ntk_field prediction = {"prediction", "time shown output", "1", "f(x)", "",
-                                       NTK_KIND_SINGLE};
-  static const ntk_field done = {"done", "shown", "1", "whether it was reached", "",
-                                 NTK_KIND_FLAG};
+  static const ntk_field prediction = {"prediction", "time shown output", "1", "f(x)",
+                                       "",           NTK_KIND_SINGLE};
+  static const ntk_field done = {"done", "shown", "1", "whether it was reached", "", NTK_KIND_FLAG};
   const int64_t sizes[] = {4, 3, 2};
   double *at = NULL, *value = NULL;
   float *predicted = NULL;
@@ -95,7 +94,7 @@ static void destroy_records(ntk_record *records) {
   for (int k = 0; k < 3; ++k) ntk_record_destroy(&records[k]);
 }
 
-/* ---- comparison ------------------------------------------------------------------------------- */
+/* ---- comparison ---------------------------------------------------------------------------- */
 
 static void expect_same_text(char *const *a, char *const *b, int64_t count) {
   for (int64_t k = 0; k < count; ++k) EXPECT_TEXT(a[k] ? a[k] : "", b[k] ? b[k] : "");
@@ -153,7 +152,7 @@ static void expect_file(const char *path, const ntk_record *records, int count) 
   }
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests --------------------------------------------------------------------------------- */
 
 static void test_round_trip(void) {
   const char *path = folder_path(folder, "round.h5");
@@ -201,8 +200,7 @@ static void test_keys(void) {
   EXPECT_OK(ntk_file_keys(folder_path(folder, "round.h5"), &keys));
   EXPECT(keys.attribute_count == 3);
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "")->text, "key of the root");
-  EXPECT_TEXT(ntk_record_find_attribute(&keys, "curves")->text,
-              "0123456789abcdef0123456789abcdef");
+  EXPECT_TEXT(ntk_record_find_attribute(&keys, "curves")->text, "0123456789abcdef0123456789abcdef");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "some")->text, "");
   ntk_record_destroy(&keys);
   EXPECT_OK(ntk_file_keys(folder_path(folder, "absent.h5"), &keys));

@@ -1,9 +1,9 @@
 /* A big file holds the matrix to the bit, whatever grid, block and shape wrote it, and whatever
  * grid reads it; a failure on one rank is everybody's and leaves no file.
  *
- * Method: entry (i, j) = 1 + i + 1000 j, for a table of shapes and blocks; the file is compared by a
- * serial reader, entry by entry, and read back into matrices of other blocks; every refusal; every
- * check made to fail on every rank in turn. */
+ * Method: entry (i, j) = 1 + i + 1000 j, for a table of shapes and blocks; the file is compared by
+ * a serial reader, entry by entry, and read back into matrices of other blocks; every refusal;
+ * every check made to fail on every rank in turn. */
 //TEST ranks=1,2,3,4
 #include "ntk/store/panel.h"
 
@@ -211,9 +211,9 @@ int main(int argc, char **argv) {
     bool faults;
     int most_ranks;
   } cases[] = {
-      {1, 1, 8, false, 4},     {7, 7, 1, false, 4},    {7, 7, 64, false, 4},
-      {129, 129, 8, true, 4},  {129, 50, 64, false, 4}, {3, 129, 1, false, 4},
-      {0, 5, 8, false, 4},     {2100, 4100, 64, false, 2}, /* several panels */
+      {1, 1, 8, false, 4},    {7, 7, 1, false, 4},        {7, 7, 64, false, 4},
+      {129, 129, 8, true, 4}, {129, 50, 64, false, 4},    {3, 129, 1, false, 4},
+      {0, 5, 8, false, 4},    {2100, 4100, 64, false, 2}, /* several panels */
   };
 
   MPI_Init(&argc, &argv);

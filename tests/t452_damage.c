@@ -14,7 +14,7 @@
 enum { SEAL = 40 };
 
 static char folder[4096];
-static char *bytes;  /* a sound file */
+static char *bytes; /* a sound file */
 static size_t length;
 
 static void write_bytes(const char *path, const char *content, size_t count) {
@@ -107,8 +107,9 @@ static void test_turned_bits_without_seal(void) {
 }
 
 static void test_foreign(void) {
-  static const char text[] = "This is a text file, long enough to hold a superblock, which it "
-                             "does not; and it goes on for a while after that, as texts do.";
+  static const char text[] =
+      "This is a text file, long enough to hold a superblock, which it "
+      "does not; and it goes on for a while after that, as texts do.";
   const char *path = folder_path(folder, "x.h5");
   char *shifted = NULL;
 
@@ -123,7 +124,7 @@ static void test_foreign(void) {
   ntk_free(&shifted);
 }
 
-/* ---- claims ----------------------------------------------------------------------------------- */
+/* ---- claims -------------------------------------------------------------------------------- */
 
 static void make_dataset(hid_t file, const char *name, hid_t type, hsize_t size, bool compress) {
   const hid_t space = H5Screate_simple(1, &size, NULL);

@@ -1,6 +1,6 @@
 /* Files open in xarray, h5netcdf and h5py with their names, coordinates, units and values.
  *
- * Method: write a results file and a big file whose values check_xarray.py knows, and let it look. */
+ * Method: write a results file and a big file whose values check_xarray.py knows; it looks. */
 //TEST ranks=1,2
 #include "folder.h"
 #include "ntk/dist/grid.h"
@@ -13,10 +13,9 @@ static void add_curves(ntk_record *record) {
   static const ntk_field time = {"time", "time", "s", "time of training", "D.1", NTK_KIND_REAL};
   static const ntk_field output = {"output", "output", "1", "output", "", NTK_KIND_INT};
   static const ntk_field loss = {"loss", "time", "1", "training loss", "D.2", NTK_KIND_REAL};
-  static const ntk_field prediction = {"prediction", "time shown output", "1", "f(x)", "",
-                                       NTK_KIND_SINGLE};
-  static const ntk_field done = {"done", "shown", "1", "whether it was reached", "",
-                                 NTK_KIND_FLAG};
+  static const ntk_field prediction = {"prediction", "time shown output", "1", "f(x)",
+                                       "",           NTK_KIND_SINGLE};
+  static const ntk_field done = {"done", "shown", "1", "whether it was reached", "", NTK_KIND_FLAG};
   static const double losses[] = {1, 0.5, NAN, INFINITY};
   const int64_t sizes[] = {4, 3, 2};
   double *at = NULL, *value = NULL;
@@ -31,7 +30,8 @@ static void add_curves(ntk_record *record) {
   EXPECT_OK(ntk_record_add(record, &done, sizes + 1, &flag));
   for (int k = 0; k < 4; ++k) at[k] = 0.1 * k, value[k] = losses[k];
   for (int k = 0; k < 24; ++k) predicted[k] = (float)k;
-  number[1] = flag[1] = 1;
+  number[1] = 1;
+  flag[1] = 1;
   EXPECT_OK(ntk_record_set_text(record, "unit_of_time", ""));
   EXPECT_OK(ntk_record_set_real(record, "learning_rate", 0.25));
   EXPECT_OK(ntk_record_set_int(record, "block", -64));
@@ -75,8 +75,7 @@ static void add_weights(ntk_record *record) {
 }
 
 static void write_results(void) {
-  ntk_record records[4] = {
-      {.name = ""}, {.name = "curves"}, {.name = "words"}, {.name = "layers"}};
+  ntk_record records[4] = {{.name = ""}, {.name = "curves"}, {.name = "words"}, {.name = "layers"}};
 
   add_root(&records[0]);
   add_curves(&records[1]);
@@ -103,8 +102,8 @@ static void write_gram(const ntk_comm *comm, const ntk_grid *grid) {
           (double)(ntk_matrix_col(&m, lj) * n + ntk_matrix_row(&m, li)); /* [column][row] */
     }
   }
-  const ntk_panel_matrix gram = {"ntk", "sample2", "sample", "neural tangent kernel", "1", "B.1",
-                                 &m};
+  const ntk_panel_matrix gram = {"ntk", "sample2", "sample", "neural tangent kernel",
+                                 "1",   "B.1",     &m};
   EXPECT_OK(ntk_panel_write(comm, folder_path(folder, "gram.h5"), &header, 1, &gram));
   ntk_matrix_destroy(&m);
   ntk_record_destroy(&header);

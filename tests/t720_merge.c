@@ -33,19 +33,19 @@ static const char config[] =
 
 static char folder[4096];
 
-/* ---- results of a point ----------------------------------------------------------------------- */
+/* ---- results of a point -------------------------------------------------------------------- */
 
 static const ntk_field time_field = {"time", "time", "1", "training time", "D.1", NTK_KIND_REAL};
 static const ntk_field test_loss = {"test_loss", "time", "1", "test loss", "D.2", NTK_KIND_REAL};
 static const ntk_field steps = {"steps", "time", "1", "a whole number", "", NTK_KIND_INT};
-static const ntk_field infinite = {"test_loss_infinity", "", "1", "test loss at infinity", "",
-                                   NTK_KIND_REAL};
+static const ntk_field infinite = {"test_loss_infinity",    "", "1",
+                                   "test loss at infinity", "", NTK_KIND_REAL};
 static const ntk_field ridge = {"ridge", "ridge", "1", "ridge", "", NTK_KIND_REAL};
 static const ntk_field df1 = {"df1", "ridge", "1", "effective dimension", "F1", NTK_KIND_REAL};
 static const ntk_field half = {"half", "ridge", "1", "in single precision", "", NTK_KIND_SINGLE};
 static const ntk_field mode = {"mode", "mode", "1", "mode", "", NTK_KIND_INT};
 static const ntk_field eigenvalue = {"eigenvalue", "mode", "1", "eigenvalue", "", NTK_KIND_REAL};
-static const ntk_field square = {"square", "mode free", "1", "of two dimensions", "", NTK_KIND_REAL};
+static const ntk_field square = {"square", "mode free", "1", "two dimensions", "", NTK_KIND_REAL};
 static const ntk_field layer = {"layer", "layer", "1", "layer", "", NTK_KIND_TEXT};
 static const ntk_field row = {"row", "layer", "1", "an integer of every point", "", NTK_KIND_INT};
 static const ntk_field width = {"width", "", "1", "has the name of an axis", "", NTK_KIND_INT};
@@ -122,8 +122,10 @@ static const struct {
   const char *group;
   ntk_status (*add)(int64_t p, ntk_record *record);
 } made[] = {
-    {"", add_root},          {"network", add_layers},
-    {"spectrum", add_spectrum}, {"dynamics", add_dynamics},
+    {"", add_root},
+    {"network", add_layers},
+    {"spectrum", add_spectrum},
+    {"dynamics", add_dynamics},
     {"effective_dimension", add_ridges},
 };
 
@@ -164,7 +166,7 @@ static void write_failure(const ntk_job *job) {
   EXPECT_OK(ntk_event_append(path, &event));
 }
 
-/* ---- the merged file -------------------------------------------------------------------------- */
+/* ---- the merged file ----------------------------------------------------------------------- */
 
 static ntk_variable *variable(const ntk_record *record, const char *name, ntk_kind kind, int rank) {
   ntk_variable *v = ntk_record_find(record, name);
@@ -302,12 +304,12 @@ static void look_with_xarray(const char *path) {
   char command[16384];
   const char *root = getenv("NTK_SOURCE_DIR") ? getenv("NTK_SOURCE_DIR") : ".";
 
-  (void)snprintf(command, sizeof(command), "'%s/tools/python' '%s/tests/check_xarray.py' sweep '%s'",
-                 root, root, path);
+  (void)snprintf(command, sizeof(command),
+                 "'%s/tools/python' '%s/tests/check_xarray.py' sweep '%s'", root, root, path);
   EXPECT(system(command) == 0);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests --------------------------------------------------------------------------------- */
 
 static void load(const char *const *sets, int count, ntk_job *job) {
   const char *path = folder_path(folder, "config.yaml");
@@ -388,7 +390,7 @@ static void test_refusals(ntk_job *job) {
   job->directory = folder;
 }
 
-/* ---- a stack alone ---------------------------------------------------------------------------- */
+/* ---- a stack alone ------------------------------------------------------------------------- */
 
 static void write_one(const char *path, const ntk_field *field, int64_t size) {
   ntk_record record = {.name = "g"};

@@ -2,6 +2,7 @@
 
 #include "ntk/base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +50,20 @@ void ntk_free(void *address) {
 long ntk_memory_balance(void) { return balance; }
 
 size_t ntk_memory_largest(void) { return largest; }
+
+double ntk_memory_peak(void) {
+  static const char mark[] = "VmHWM:";
+  char line[128];
+  double kib = 0;
+  FILE *status = fopen("/proc/self/status", "r");
+
+  if (!status) return 0;
+  while (fgets(line, sizeof(line), status)) {
+    if (strncmp(line, mark, strlen(mark)) == 0) kib = strtod(line + strlen(mark), NULL);
+  }
+  (void)fclose(status);
+  return 1024 * kib;
+}
 
 struct ntk_arena_chunk {
   struct ntk_arena_chunk *next;

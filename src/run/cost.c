@@ -91,6 +91,17 @@ static void add_up(const ntk_point *point, const ntk_network *network, int ranks
   cost->disk_bytes = kept_bytes(point, cost);
 }
 
+/* What rank 0 holds of the data all along: the source as it was read, and the samples. */
+static double data_bytes(const ntk_data_cache *cache, const ntk_data *data) {
+  const ntk_raw *raw = &cache->raw;
+  const double samples = (double)(data->train.count + data->test.count);
+  double bytes = 8 * samples * (double)(data->features + data->outputs);
+
+  bytes += (double)raw->train_count * (double)data->features * (raw->train_bytes ? 1 : 8);
+  bytes += (double)raw->test_count * (double)data->features * (raw->test_bytes ? 1 : 8);
+  return bytes;
+}
+
 static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data *data,
                                ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
@@ -114,6 +125,7 @@ ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *
   NTK_TRY(ntk_data_probe(&s->data, cache, &data));
   const ntk_status status = from_network(point, ranks, &data, cost);
 
+  cost->bytes_per_rank += data_bytes(cache, &data);
   ntk_data_destroy(&data);
   return status;
 }

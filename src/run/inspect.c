@@ -11,18 +11,24 @@
 #include "ntk/base/memory.h"
 #include "ntk/store/file.h"
 
-enum { NAME_WIDTH = 24, SHAPE_WIDTH = 36, SHOWN_TEXTS = 4, SHOWN_WIDTH = 32, LINE_WIDTH = 88, PATH_SIZE = 4096 };
+enum { NAME_WIDTH = 24, SHAPE_WIDTH = 36, LINE_WIDTH = 88, SHOWN_TEXTS = 4, SHOWN_WIDTH = 32 };
+enum { PATH_SIZE = 4096 };
 enum { LARGEST_READ = 1 << 18 }; /* entries; larger arrays are shown without their range */
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 static double value_at(const ntk_variable *v, int64_t k) {
   switch (v->kind) {
-    case NTK_KIND_REAL: return ((const double *)v->data)[k];
-    case NTK_KIND_SINGLE: return (double)((const float *)v->data)[k];
-    case NTK_KIND_INT: return (double)((const int64_t *)v->data)[k];
-    case NTK_KIND_FLAG: return (double)((const int8_t *)v->data)[k];
-    case NTK_KIND_TEXT: break;
+    case NTK_KIND_REAL:
+      return ((const double *)v->data)[k];
+    case NTK_KIND_SINGLE:
+      return (double)((const float *)v->data)[k];
+    case NTK_KIND_INT:
+      return (double)((const int64_t *)v->data)[k];
+    case NTK_KIND_FLAG:
+      return (double)((const int8_t *)v->data)[k];
+    case NTK_KIND_TEXT:
+      break;
   }
   return NAN;
 }
@@ -51,8 +57,8 @@ static ntk_status add_texts(const ntk_variable *v, ntk_text *text) {
     const char *shown = entry[k] ? entry[k] : "";
     const size_t line = strcspn(shown, "\n"), most = line < SHOWN_WIDTH ? line : SHOWN_WIDTH;
 
-    NTK_TRY(ntk_text_add(text, "%s%.*s%s", k ? ", " : "", (int)most, shown,
-                         shown[most] ? "..." : ""));
+    NTK_TRY(
+        ntk_text_add(text, "%s%.*s%s", k ? ", " : "", (int)most, shown, shown[most] ? "..." : ""));
   }
   return v->count > SHOWN_TEXTS ? ntk_text_add(text, ", ...") : NTK_OK;
 }
@@ -60,9 +66,8 @@ static ntk_status add_texts(const ntk_variable *v, ntk_text *text) {
 static ntk_status add_values(const ntk_variable *v, ntk_text *text) {
   if (v->kind == NTK_KIND_TEXT) return add_texts(v, text);
   if (v->rank > 0) return add_range(v, text);
-  return v->kind == NTK_KIND_INT
-             ? ntk_text_add(text, "%lld", (long long)*(const int64_t *)v->data)
-             : ntk_text_add(text, "%.10g", value_at(v, 0));
+  return v->kind == NTK_KIND_INT ? ntk_text_add(text, "%lld", (long long)*(const int64_t *)v->data)
+                                 : ntk_text_add(text, "%.10g", value_at(v, 0));
 }
 
 static ntk_status read_values(const char *path, const ntk_variable *v, ntk_text *text) {
@@ -76,7 +81,7 @@ static ntk_status read_values(const char *path, const ntk_variable *v, ntk_text 
   return status;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines --------------------------------------------------------------------------------- */
 
 static const char *leaf_of(const char *name) {
   const char *slash = strrchr(name, '/');
@@ -149,7 +154,7 @@ static ntk_status add_group(const char *path, const ntk_record *all, const char 
   return NTK_OK;
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------------- */
 
 /* Name k among those of attributes and variables. */
 static const char *name_at(const ntk_record *all, int64_t k) {
@@ -190,7 +195,7 @@ static ntk_status inspect_file(const char *path, int64_t size, ntk_text *text) {
   return status;
 }
 
-/* ---- folders ---------------------------------------------------------------------------------- */
+/* ---- folders ------------------------------------------------------------------------------- */
 
 static ntk_status add_file_line(const char *path, int64_t size, ntk_text *text) {
   ntk_record keys = {0};

@@ -14,8 +14,8 @@ typedef struct merge {
   const ntk_job *job;
   ntk_point_facts *facts; /* [points] */
   int64_t stack_count, stack_room;
-  ntk_stack *stack;     /* root first */
-  ntk_record *record;   /* [stack_count] of sweep.h5 */
+  ntk_stack *stack;   /* root first */
+  ntk_record *record; /* [stack_count] of sweep.h5 */
 } merge;
 
 static void destroy(merge *m) {
@@ -28,7 +28,7 @@ static void destroy(merge *m) {
   ntk_free(&m->facts);
 }
 
-/* ---- first pass: all names, shapes and coordinates --------------------------------------------- */
+/* ---- first pass: all names, shapes and coordinates ----------------------------------------- */
 
 static ntk_stack *find_stack(const merge *m, const char *name) {
   for (int64_t k = 0; k < m->stack_count; ++k) {
@@ -60,11 +60,12 @@ static ntk_status make_stacks(merge *m) {
 }
 
 /* Attributes that belong to one point, or that the merged file has as variables. */
-static const char *const hidden[] = {"key",       "keys",    "config",      "overrides", "point_id",
-                                     "seconds",   "title",   "Conventions", NULL};
+static const char *const hidden[] = {"key",     "keys",  "config",      "overrides", "point_id",
+                                     "seconds", "title", "Conventions", NULL};
 static const char *const hidden_in_groups[] = {"key", NULL};
 
-/* Only groups under the key that the config asks for: a file may hold others, of a config before. */
+/* Only groups under the key that the config asks for: a file may hold others, of an older config.
+ */
 static ntk_status take_groups(merge *m, const ntk_point *point, const char *path,
                               const ntk_record *keys) {
   for (int64_t k = 0; k < point->group_count; ++k) {
@@ -91,7 +92,7 @@ static ntk_status take_point(merge *m, const ntk_point *point) {
   return status;
 }
 
-/* ---- coordinates ------------------------------------------------------------------------------ */
+/* ---- coordinates --------------------------------------------------------------------------- */
 
 /* The kind of an axis: words as soon as one value is no number. */
 static ntk_kind axis_kind(const ntk_axis *axis) {
@@ -119,8 +120,10 @@ static ntk_status set_value(const ntk_axis *axis, int64_t k, ntk_variable *v) {
 
   if (v->kind == NTK_KIND_TEXT) return set_label(axis, k, v);
   (void)ntk_axis_number(axis, k, &number);
-  if (v->kind == NTK_KIND_INT) ((int64_t *)v->data)[k] = (int64_t)number;
-  else ((double *)v->data)[k] = number;
+  if (v->kind == NTK_KIND_INT)
+    ((int64_t *)v->data)[k] = (int64_t)number;
+  else
+    ((double *)v->data)[k] = number;
   return NTK_OK;
 }
 
@@ -139,18 +142,19 @@ static ntk_status add_axes(const ntk_sweep *sweep, ntk_record *record) {
   return NTK_OK;
 }
 
-/* ---- what is known of every point -------------------------------------------------------------- */
+/* ---- what is known of every point ---------------------------------------------------------- */
 
 static const char *const states[] = {
     [NTK_POINT_PENDING] = "pending", [NTK_POINT_DONE] = "done", [NTK_POINT_FAILED] = "failed"};
 
 static ntk_status add_over_axes(const ntk_sweep *sweep, const char *name, const char *units,
-                                const char *long_name, ntk_kind kind, ntk_record *record,
-                                ntk_variable **added) {
+                                const char *long_name, ntk_kind kind, ntk_record *record) {
   ntk_variable shape = {.kind = kind, .count = 1};
 
-  NTK_CHECK(sweep->axis_count <= NTK_MAX_RANK, NTK_E_SIZE, "the sweep has %lld axes; %d can be "
-            "merged", (long long)sweep->axis_count, NTK_MAX_RANK);
+  NTK_CHECK(sweep->axis_count <= NTK_MAX_RANK, NTK_E_SIZE,
+            "the sweep has %lld axes; %d can be "
+            "merged",
+            (long long)sweep->axis_count, NTK_MAX_RANK);
   (void)snprintf(shape.name, sizeof(shape.name), "%s", name);
   (void)snprintf(shape.units, sizeof(shape.units), "%s", units);
   (void)snprintf(shape.long_name, sizeof(shape.long_name), "%s", long_name);
@@ -159,41 +163,39 @@ static ntk_status add_over_axes(const ntk_sweep *sweep, const char *name, const 
     shape.size[shape.rank++] = sweep->axis[k].count;
     shape.count *= sweep->axis[k].count;
   }
-  NTK_TRY(ntk_record_add_shape(record, &shape, added));
-  return ntk_new((size_t)shape.count, ntk_kind_size(kind), &(*added)->data);
+  ntk_variable *added = NULL;
+
+  NTK_TRY(ntk_record_add_shape(record, &shape, &added));
+  return ntk_new((size_t)shape.count, ntk_kind_size(kind), &added->data);
 }
 
-static ntk_status add_texts(const merge *m, ntk_record *record) {
-  const ntk_sweep *sweep = &m->job->sweep;
-  ntk_variable *id = NULL, *status = NULL, *message = NULL;
+static ntk_status add_text(const ntk_sweep *sweep, const char *name, const char *long_name,
+                           ntk_record *record) {
+  return add_over_axes(sweep, name, "1", long_name, NTK_KIND_TEXT, record);
+}
 
-  NTK_TRY(add_over_axes(sweep, "point_id", "1", "id of the point, its folder below points/",
-                        NTK_KIND_TEXT, record, &id));
+static ntk_status set_texts(const merge *m, ntk_record *record) {
   for (int64_t p = 0; p < m->job->point_count; ++p) {
-    NTK_TRY(ntk_variable_set_text(id, p, m->job->point[p].id));
-  }
-  NTK_TRY(add_over_axes(sweep, "status", "1", "done, failed or pending", NTK_KIND_TEXT, record,
-                        &status));
-  for (int64_t p = 0; p < m->job->point_count; ++p) {
-    NTK_TRY(ntk_variable_set_text(status, p, states[m->facts[p].state]));
-  }
-  NTK_TRY(add_over_axes(sweep, "message", "1", "why the point failed", NTK_KIND_TEXT, record,
-                        &message));
-  for (int64_t p = 0; p < m->job->point_count; ++p) {
-    NTK_TRY(ntk_variable_set_text(message, p, m->facts[p].message));
+    const ntk_point_facts *facts = &m->facts[p];
+
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "point_id"), p, m->job->point[p].id));
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "status"), p, states[facts->state]));
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "message"), p, facts->message));
   }
   return NTK_OK;
 }
 
 static ntk_status add_facts(const merge *m, ntk_record *record) {
-  ntk_variable *seconds = NULL;
+  const ntk_sweep *sweep = &m->job->sweep;
 
-  NTK_TRY(add_texts(m, record));
-  NTK_TRY(add_over_axes(&m->job->sweep, "seconds", "s", "wall time of the point", NTK_KIND_REAL,
-                        record, &seconds));
-  for (int64_t p = 0; p < m->job->point_count; ++p) {
-    ((double *)seconds->data)[p] = m->facts[p].seconds;
-  }
+  NTK_TRY(add_text(sweep, "point_id", "id of the point, its folder below points/", record));
+  NTK_TRY(add_text(sweep, "status", "done, failed or pending", record));
+  NTK_TRY(add_text(sweep, "message", "why the point failed", record));
+  NTK_TRY(add_over_axes(sweep, "seconds", "s", "wall time of the point", NTK_KIND_REAL, record));
+  NTK_TRY(set_texts(m, record));
+  double *seconds = ntk_record_find(record, "seconds")->data;
+
+  for (int64_t p = 0; p < m->job->point_count; ++p) seconds[p] = m->facts[p].seconds;
   NTK_TRY(ntk_record_set_text(record, "config", m->job->yaml));
   NTK_TRY(ntk_record_set_text(record, "merged_by", ntk_program_version()));
   const char *title = m->job->point_count ? m->job->point[0].settings.name : NULL;
@@ -201,7 +203,7 @@ static ntk_status add_facts(const merge *m, ntk_record *record) {
   return ntk_record_set_text(record, "title", title ? title : "");
 }
 
-/* ---- second pass ------------------------------------------------------------------------------ */
+/* ---- second pass --------------------------------------------------------------------------- */
 
 static ntk_status describe(merge *m) {
   NTK_TRY(NTK_NEW(m->stack_count, &m->record));

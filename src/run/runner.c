@@ -1,4 +1,5 @@
 /* run: every point that is not done yet, one after the other on all ranks. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ typedef struct runner {
   ntk_grid grid;
   ntk_place place;
   double *cost;            /* [point_count] predicted flops; rank 0 */
+  double planned_bytes;    /* largest prediction of a point that is computed; rank 0 */
+  double idle_bytes;       /* of this process before the first point */
   double cost_left, cost_spent, seconds_spent;
   ntk_run_counts counts;
 } runner;
@@ -88,6 +91,7 @@ static ntk_status predict(runner *r) {
 
     if (ntk_point_cost_of(&r->job->point[k], r->comm->size, cache, &cost) == NTK_OK) {
       r->cost[k] = cost.kernel_flops + cost.spectrum_flops;
+      r->planned_bytes = fmax(r->planned_bytes, cost.bytes_per_rank);
     }
     r->cost_left += r->cost[k];
   }
@@ -211,17 +215,27 @@ static ntk_status visit_point(runner *r, const ntk_point *point) {
                           : fail_point(r, point, seconds);
 }
 
+/* What the points needed beside the libraries, on the rank that needed most. */
+static void report_memory(const runner *r) {
+  const double peak = ntk_comm_max(r->comm, ntk_memory_peak() - r->idle_bytes);
+
+  if (!r->counts.computed) return;
+  ntk_log("peak memory %.1f MiB on one rank, planned %.1f MiB", peak / 1048576,
+          r->planned_bytes / 1048576);
+}
+
 static ntk_status visit_points(runner *r) {
   NTK_AGREE(r->comm, r->comm->rank == 0 ? prepare_folder(r->job) : NTK_OK);
   NTK_AGREE(r->comm, r->comm->rank == 0 ? predict(r) : NTK_OK);
   for (int64_t k = 0; k < r->job->point_count; ++k) {
     NTK_TRY(visit_point(r, &r->job->point[k]));
   }
+  report_memory(r);
   return NTK_OK;
 }
 
 ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, ntk_run_counts *counts) {
-  runner r = {.job = job, .comm = comm};
+  runner r = {.job = job, .comm = comm, .idle_bytes = ntk_memory_peak()};
 
   NTK_TRY(ntk_grid_create(comm, 0, 0, &r.grid));
   r.place.grid = &r.grid;

@@ -7,7 +7,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/store/file.h"
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, FULL_SIZE = 2 * NTK_NAME_SIZE };
 
 static int64_t points_of(const ntk_stack *stack) { return stack->sweep->point_count; }
 
@@ -19,21 +19,21 @@ static ntk_status reserve(size_t size, int64_t count, int64_t *capacity, void *a
   if (count < *capacity) return NTK_OK;
   NTK_TRY(ntk_new((size_t)wanted, size, &grown));
   memcpy(&old, address, sizeof(old));
-  if (count > 0) memcpy(grown, old, (size_t)count * size);
+  if (old) memcpy(grown, old, (size_t)count * size);
   ntk_free(&old);
   memcpy(address, &grown, sizeof(grown));
   *capacity = wanted;
   return NTK_OK;
 }
 
-/* ---- taking in: variables --------------------------------------------------------------------- */
+/* ---- taking in: variables ------------------------------------------------------------------ */
 
 static bool is_coordinate(const ntk_variable *v) {
   return v->rank == 1 && strcmp(v->dimension[0], v->name) == 0;
 }
 
 static ntk_stack_column *find_column(const ntk_stack *stack, const char *name) {
-  for (int64_t k = 0; k < stack->column_count; ++k) {
+  for (int64_t k = 0; stack->column && k < stack->column_count; ++k) {
     if (strcmp(stack->column[k].shape.name, name) == 0) return &stack->column[k];
   }
   return NULL;
@@ -104,12 +104,12 @@ static void keep_longest(ntk_stack_column *column, ntk_variable *v) {
 }
 
 static void full_name(const ntk_stack *stack, const char *name, char *full) {
-  (void)snprintf(full, 2 * NTK_NAME_SIZE, "%s%s%s", stack->name, stack->name[0] ? "/" : "", name);
+  (void)snprintf(full, FULL_SIZE, "%s%s%s", stack->name, stack->name[0] ? "/" : "", name);
 }
 
 static ntk_status take_coordinate(const ntk_stack *stack, const char *path,
                                   ntk_stack_column *column) {
-  char name[2 * NTK_NAME_SIZE];
+  char name[FULL_SIZE];
   ntk_variable v;
 
   full_name(stack, column->shape.name, name);
@@ -130,7 +130,7 @@ static ntk_status take_variable(ntk_stack *stack, int64_t point, const char *pat
   return NTK_OK;
 }
 
-/* ---- taking in: attributes -------------------------------------------------------------------- */
+/* ---- taking in: attributes ----------------------------------------------------------------- */
 
 static bool is_hidden(const char *const *hide, const char *name) {
   for (; *hide; ++hide) {
@@ -176,6 +176,8 @@ static ntk_status keep_text(ntk_stack_note *note, int64_t point, const char *tex
   return NTK_OK;
 }
 
+static bool same_number(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
 static double number_of(const ntk_attribute *a) {
   return a->kind == NTK_KIND_INT ? (double)a->integer : a->real;
 }
@@ -196,7 +198,7 @@ static ntk_status take_note(ntk_stack *stack, int64_t point, const char *path,
   if (a->kind != note->kind) note->kind = NTK_KIND_REAL;
   value->integer = a->integer;
   value->real = number_of(a);
-  note->differs = note->differs || memcmp(&value->real, &first->real, sizeof(double)) != 0;
+  note->differs = note->differs || !same_number(value->real, first->real);
   return NTK_OK;
 }
 
@@ -224,7 +226,7 @@ ntk_status ntk_stack_take(ntk_stack *stack, int64_t point, const char *path,
   return status;
 }
 
-/* ---- what it becomes -------------------------------------------------------------------------- */
+/* ---- what it becomes ----------------------------------------------------------------------- */
 
 static bool is_axis(const ntk_stack *stack, const char *name) {
   for (int64_t k = 0; k < stack->sweep->axis_count; ++k) {
@@ -394,7 +396,7 @@ ntk_status ntk_stack_describe(const ntk_stack *stack, ntk_record *record) {
   return NTK_OK;
 }
 
-/* ---- filling ---------------------------------------------------------------------------------- */
+/* ---- filling ------------------------------------------------------------------------------- */
 
 /* `count` entries next to each other, of a kind that fits: numbers into doubles, or the same kind.
  * Texts change their owner. */
@@ -478,7 +480,7 @@ static void fill_missing(ntk_variable *v) {
 
 static ntk_status fill_column(const ntk_stack *stack, const ntk_stack_column *column,
                               ntk_stack_path *path_of, const void *context, ntk_variable *to) {
-  char path[PATH_SIZE], name[2 * NTK_NAME_SIZE];
+  char path[PATH_SIZE], name[FULL_SIZE];
 
   full_name(stack, column->shape.name, name);
   for (int64_t p = 0; p < points_of(stack); ++p) {

@@ -1,7 +1,7 @@
 /* fallocate(2) is Linux's own; posix_fallocate would write every block where the file system cannot
  * reserve. */
 #ifdef __linux__
-#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier) */
+#define _GNU_SOURCE
 #endif
 
 #include "ntk/store/durable.h"
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,8 +69,7 @@ static ntk_status sync_directory(int directory, const char *path) {
   const bool failed = directory < 0 || (fsync(directory) != 0 && errno != EINVAL &&
                                         errno != ENOTSUP && errno != EROFS && errno != EBADF);
 
-  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path,
-            strerror(errno));
+  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path, strerror(errno));
   return NTK_OK;
 }
 
@@ -86,7 +86,7 @@ ntk_status ntk_durable_rename(const char *temporary, const char *path) {
   return status;
 }
 
-/* ---- the seal --------------------------------------------------------------------------------- */
+/* ---- the seal ------------------------------------------------------------------------------ */
 
 enum { PIECE = 1 << 16, MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
 
@@ -97,7 +97,8 @@ static bool read_at(int file, int64_t offset, size_t count, void *bytes) {
   size_t done = 0;
 
   while (done < count) {
-    const ssize_t got = pread(file, (char *)bytes + done, count - done, (off_t)offset + (off_t)done);
+    const off_t at = (off_t)offset + (off_t)done;
+    const ssize_t got = pread(file, (char *)bytes + done, count - done, at);
 
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
@@ -108,8 +109,7 @@ static bool read_at(int file, int64_t offset, size_t count, void *bytes) {
 
 /* Each piece is hashed together with the key of the pieces before it.
  *   buffer  [NTK_KEY_SIZE + PIECE] */
-static ntk_status hash_pieces(int file, const char *path, int64_t size, char *buffer,
-                              ntk_key key) {
+static ntk_status hash_pieces(int file, const char *path, int64_t size, char *buffer, ntk_key key) {
   memset(buffer, 0, NTK_KEY_SIZE);
   for (int64_t offset = 0; offset < size; offset += PIECE) {
     const size_t count = size - offset < PIECE ? (size_t)(size - offset) : (size_t)PIECE;
@@ -141,8 +141,8 @@ static ntk_status append_seal(int file, const char *path) {
             strerror(errno));
   NTK_TRY(hash_start(file, path, (int64_t)facts.st_size, key));
   (void)snprintf(seal, sizeof(seal), "%s%s", magic, key);
-  NTK_CHECK(pwrite(file, seal, SEAL, facts.st_size) == SEAL, NTK_E_IO, "%s: cannot write: %s",
-            path, strerror(errno));
+  NTK_CHECK(pwrite(file, seal, SEAL, facts.st_size) == SEAL, NTK_E_IO, "%s: cannot write: %s", path,
+            strerror(errno));
   return NTK_OK;
 }
 
@@ -154,7 +154,7 @@ ntk_status ntk_durable_seal(const char *path) {
   return status;
 }
 
-/* ---- examination ------------------------------------------------------------------------------ */
+/* ---- examination --------------------------------------------------------------------------- */
 
 enum { FIRST_USER_BLOCK = 512, LAST_USER_BLOCK = 1 << 20, SUPERBLOCK = 96 };
 
@@ -185,7 +185,7 @@ static uint64_t stated_end(const unsigned char *block) {
   const int first = version == 0 ? 24 : version == 1 ? 28 : 12;
 
   if (version > 3 || (width != 4 && width != 8)) return 0;
-  return little_endian(block + first + 2 * width, width);
+  return little_endian(block + (ptrdiff_t)first + 2 * (ptrdiff_t)width, width);
 }
 
 static ntk_status examine_superblock(int file, const char *path, int64_t size) {
@@ -231,8 +231,8 @@ ntk_status ntk_durable_examine(const char *path, int64_t *size) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
 
   if (file < 0) {
-    return NTK_RAISE(errno == ENOENT || errno == ENOTDIR ? NTK_E_MISSING : NTK_E_IO, "%s: %s",
-                     path, strerror(errno));
+    return NTK_RAISE(errno == ENOENT || errno == ENOTDIR ? NTK_E_MISSING : NTK_E_IO, "%s: %s", path,
+                     strerror(errno));
   }
   const ntk_status status = examine(file, path, size);
 

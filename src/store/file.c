@@ -23,8 +23,8 @@ void ntk_variable_destroy(ntk_variable *variable) {
 /* A record makes room for what it describes: so the variable enters it as a scalar. */
 ntk_status ntk_record_add_shape(ntk_record *record, const ntk_variable *shape,
                                 ntk_variable **added) {
-  const ntk_field field = {shape->name,      "",            shape->units,
-                           shape->long_name, shape->source, shape->kind};
+  const ntk_field field = {shape->name,   "",         shape->units, shape->long_name,
+                           shape->source, shape->kind};
 
   NTK_TRY(ntk_record_add(record, &field, NULL, NULL));
   ntk_variable *last = &record->variables[record->variable_count - 1];
@@ -36,7 +36,7 @@ ntk_status ntk_record_add_shape(ntk_record *record, const ntk_variable *shape,
   return NTK_OK;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 static ntk_status open_group(ntk_handles *held, const char *path, const char *group,
                              ntk_group_query *query, hid_t *id) {
@@ -105,7 +105,7 @@ ntk_status ntk_file_read_variable(const char *path, const char *name, ntk_variab
   return status;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* What a new file consists of. */
 typedef struct content {
@@ -206,7 +206,7 @@ ntk_status ntk_file_write_filled(const char *path, int64_t count, const ntk_reco
   return replace_file(path, &c);
 }
 
-/* ---- text files and directories --------------------------------------------------------------- */
+/* ---- text files and directories ------------------------------------------------------------ */
 
 static ntk_status write_text(const char *temporary, const char *text) {
   FILE *file = fopen(temporary, "w");

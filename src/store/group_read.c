@@ -12,7 +12,7 @@ enum { DEEPEST = 16 };
 /* What deflate can gain at most; no compressed array is larger. */
 enum { MOST_COMPRESSION = 1032 };
 
-/* ---- text, from datasets and attributes ------------------------------------------------------- */
+/* ---- text, from datasets and attributes ---------------------------------------------------- */
 
 static herr_t read_raw(hid_t object, hid_t type, void *buffer) {
   return H5Iget_type(object) == H5I_ATTR
@@ -49,8 +49,8 @@ static ntk_status read_variable_texts(hid_t object, const char *path, hid_t type
   return status;
 }
 
-static ntk_status split_texts(hid_t object, const char *path, hid_t type, int64_t count,
-                              char *raw, char **texts) {
+static ntk_status split_texts(hid_t object, const char *path, hid_t type, int64_t count, char *raw,
+                              char **texts) {
   const size_t size = H5Tget_size(type);
   const bool spaces = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
 
@@ -78,18 +78,17 @@ static ntk_status read_fixed_texts(hid_t object, const char *path, hid_t type, i
   return status;
 }
 
-static ntk_status read_texts(hid_t object, const char *path, hid_t type, hid_t space,
-                             int64_t count, char **texts) {
-  return H5Tis_variable_str(type) > 0
-             ? read_variable_texts(object, path, type, space, count, texts)
-             : read_fixed_texts(object, path, type, count, texts);
+static ntk_status read_texts(hid_t object, const char *path, hid_t type, hid_t space, int64_t count,
+                             char **texts) {
+  return H5Tis_variable_str(type) > 0 ? read_variable_texts(object, path, type, space, count, texts)
+                                      : read_fixed_texts(object, path, type, count, texts);
 }
 
-/* ---- attributes ------------------------------------------------------------------------------- */
+/* ---- attributes ---------------------------------------------------------------------------- */
 
 /* An open scalar attribute. */
 typedef struct scalar {
-  hid_t id, type, space;
+  hid_t id, type, space; /* zero-initialise */
   H5T_class_t class;
 } scalar;
 
@@ -119,13 +118,14 @@ static ntk_status take_text(const scalar *s, const char *path, ntk_record *recor
 /* Arrays, references and the like are no attributes of ours and are left out. */
 static ntk_status take_attribute(ntk_handles *held, hid_t object, const char *path,
                                  const char *name, ntk_record *record, const char *full) {
-  scalar s;
+  scalar s = {0};
   double real = 0;
   int64_t integer = 0;
 
   NTK_TRY(open_scalar(held, object, path, name, &s));
   switch (s.class) {
-    case H5T_STRING: return take_text(&s, path, record, full);
+    case H5T_STRING:
+      return take_text(&s, path, record, full);
     case H5T_FLOAT:
       NTK_CHECK(H5Aread(s.id, H5T_NATIVE_DOUBLE, &real) >= 0, NTK_E_INPUT,
                 "%s: cannot read attribute '%s': %s", path, name, NTK_REASON);
@@ -135,15 +135,15 @@ static ntk_status take_attribute(ntk_handles *held, hid_t object, const char *pa
       NTK_CHECK(H5Aread(s.id, H5T_NATIVE_INT64, &integer) >= 0, NTK_E_INPUT,
                 "%s: cannot read attribute '%s': %s", path, name, NTK_REASON);
       return ntk_record_set_int(record, full, integer);
-    default: return NTK_OK;
+    default:
+      return NTK_OK;
   }
 }
 
 /* What netCDF and HDF5 write for themselves, and what a variable holds as text of its own. */
 static bool is_hidden(const char *name) {
-  static const char *const hidden[] = {"CLASS",          "NAME",      "DIMENSION_LIST",
-                                       "REFERENCE_LIST", "long_name", "units",
-                                       "source",         NULL};
+  static const char *const hidden[] = {"CLASS",     "NAME",  "DIMENSION_LIST", "REFERENCE_LIST",
+                                       "long_name", "units", "source",         NULL};
 
   for (int k = 0; hidden[k]; ++k) {
     if (strcmp(name, hidden[k]) == 0) return true;
@@ -190,8 +190,7 @@ static ntk_status read_attributes(hid_t object, const char *path, const char *pr
                                   bool of_variable, ntk_record *record) {
   attribute_walk walk = {path, prefix, of_variable, record, NTK_OK};
   hsize_t at = 0;
-  const herr_t walked =
-      H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, next_attribute, &walk);
+  const herr_t walked = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, next_attribute, &walk);
 
   NTK_TRY(walk.status);
   NTK_CHECK(walked >= 0, NTK_E_INPUT, "%s: cannot read the attributes of '%s': %s", path, prefix,
@@ -199,27 +198,32 @@ static ntk_status read_attributes(hid_t object, const char *path, const char *pr
   return NTK_OK;
 }
 
-/* ---- description of a variable ---------------------------------------------------------------- */
+/* ---- description of a variable ------------------------------------------------------------- */
 
 /* The kind as which a file's type is read; false if it is neither number nor text. */
 static bool find_kind(hid_t type, ntk_kind *kind) {
   const size_t size = H5Tget_size(type);
 
   switch (H5Tget_class(type)) {
-    case H5T_STRING: *kind = NTK_KIND_TEXT; return true;
-    case H5T_FLOAT: *kind = size <= sizeof(float) ? NTK_KIND_SINGLE : NTK_KIND_REAL; return true;
+    case H5T_STRING:
+      *kind = NTK_KIND_TEXT;
+      return true;
+    case H5T_FLOAT:
+      *kind = size <= sizeof(float) ? NTK_KIND_SINGLE : NTK_KIND_REAL;
+      return true;
     case H5T_ENUM: /* h5py's booleans */
     case H5T_INTEGER:
       *kind = size == 1 && H5Tget_sign(type) != H5T_SGN_NONE ? NTK_KIND_FLAG : NTK_KIND_INT;
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
 /* Text of an attribute, cut to fit; "" if there is none. */
 static ntk_status short_text(ntk_handles *held, hid_t dataset, const char *path, const char *name,
                              char *text, size_t size) {
-  scalar s;
+  scalar s = {0};
   char *whole = NULL;
 
   if (H5Aexists(dataset, name) <= 0) return NTK_OK;
@@ -310,7 +314,7 @@ ntk_status ntk_group_describe(hid_t dataset, const ntk_group_query *query, const
   return status;
 }
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data ---------------------------------------------------------------------------------- */
 
 static ntk_status check_storage(ntk_handles *held, hid_t dataset, const ntk_group_query *query,
                                 const ntk_variable *variable) {
@@ -326,10 +330,10 @@ static ntk_status check_storage(ntk_handles *held, hid_t dataset, const ntk_grou
 
   NTK_CHECK(stored > 0, NTK_E_INPUT, "%s: '%s' is declared but was never written", query->path,
             variable->name);
-  NTK_CHECK(stored <= (double)query->file_size &&
-                bytes <= stored * (chunked ? MOST_COMPRESSION : 1),
-            NTK_E_INPUT, "%s: '%s' claims %.0f bytes, %.0f are stored in a file of %lld",
-            query->path, variable->name, bytes, stored, (long long)query->file_size);
+  NTK_CHECK(
+      stored <= (double)query->file_size && bytes <= stored * (chunked ? MOST_COMPRESSION : 1),
+      NTK_E_INPUT, "%s: '%s' claims %.0f bytes, %.0f are stored in a file of %lld", query->path,
+      variable->name, bytes, stored, (long long)query->file_size);
   return NTK_OK;
 }
 
@@ -376,7 +380,7 @@ ntk_status ntk_group_load(hid_t dataset, const ntk_group_query *query, ntk_varia
   return status;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
 static bool is_only_dimension(hid_t dataset) {
   static const char text[] = "This is a netCDF dimension but not a netCDF variable";
@@ -398,12 +402,13 @@ static bool is_readable(hid_t dataset) {
 
 static ntk_status read_dataset(hid_t dataset, const ntk_group_query *query, const char *name,
                                ntk_record *record) {
+  const bool data = query->part == NTK_GROUP_DATA;
   ntk_variable described, *added = NULL;
 
-  if (is_only_dimension(dataset) || (query->part != NTK_GROUP_DATA && !is_readable(dataset))) return NTK_OK;
+  if (is_only_dimension(dataset) || (!data && !is_readable(dataset))) return NTK_OK;
   NTK_TRY(ntk_group_describe(dataset, query, name, &described));
   NTK_TRY(ntk_record_add_shape(record, &described, &added));
-  if (query->part == NTK_GROUP_DATA) NTK_TRY(ntk_group_load(dataset, query, added));
+  if (data) NTK_TRY(ntk_group_load(dataset, query, added));
   return read_attributes(dataset, query->path, name, true, record);
 }
 
@@ -434,18 +439,20 @@ static ntk_status read_object(ntk_handles *held, hid_t group, const ntk_group_qu
                               const char *leaf, const char *full, int depth, ntk_record *record) {
   hid_t object = H5I_INVALID_HID;
 
-  NTK_HOLD(held, object, H5Oopen(group, leaf, H5P_DEFAULT), NTK_E_INPUT,
-           "%s: cannot open '%s': %s", query->path, full, NTK_REASON);
+  NTK_HOLD(held, object, H5Oopen(group, leaf, H5P_DEFAULT), NTK_E_INPUT, "%s: cannot open '%s': %s",
+           query->path, full, NTK_REASON);
   const H5I_type_t type = H5Iget_type(object);
 
   if (query->part == NTK_GROUP_KEYS) {
     return type == H5I_GROUP ? read_key(held, object, query, full, record) : NTK_OK;
   }
   switch (type) {
-    case H5I_DATASET: return read_dataset(object, query, full, record);
+    case H5I_DATASET:
+      return read_dataset(object, query, full, record);
     case H5I_GROUP:
       return query->recursive ? walk(object, query, full, depth + 1, record) : NTK_OK;
-    default: return NTK_OK;
+    default:
+      return NTK_OK;
   }
 }
 
@@ -455,8 +462,8 @@ static ntk_status read_link(hid_t group, const ntk_group_query *query, const cha
   char leaf[NTK_NAME_SIZE] = "", full[NTK_NAME_SIZE];
   H5L_info_t link;
   ntk_handles held = {0};
-  const ssize_t length = H5Lget_name_by_idx(group, ".", index, H5_ITER_INC, at, leaf,
-                                            sizeof(leaf), H5P_DEFAULT);
+  const ssize_t length =
+      H5Lget_name_by_idx(group, ".", index, H5_ITER_INC, at, leaf, sizeof(leaf), H5P_DEFAULT);
 
   NTK_CHECK(length > 0 && length < NTK_NAME_SIZE, NTK_E_INPUT,
             "%s: entry %lld of group '%s' has no name of 1 to %d bytes", query->path, (long long)at,
@@ -502,7 +509,7 @@ ntk_status ntk_group_read(hid_t group, const ntk_group_query *query, ntk_record 
   return walk(group, query, "", 0, record);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------------- */
 
 static ntk_status open_file(ntk_handles *held, const char *path, hid_t *file, int64_t *size) {
   hid_t access = H5I_INVALID_HID;

@@ -21,8 +21,8 @@ static const char *split(const ntk_record *record, const char *name, char *group
   const char *slash = strrchr(name, '/');
   const int length = slash ? (int)(slash - name) : 0;
 
-  (void)snprintf(group, GROUP_SIZE, "/%s%s%.*s", record->name,
-                 record->name[0] && length ? "/" : "", length, name);
+  (void)snprintf(group, GROUP_SIZE, "/%s%s%.*s", record->name, record->name[0] && length ? "/" : "",
+                 length, name);
   return slash ? slash + 1 : name;
 }
 
@@ -33,7 +33,7 @@ static bool is_coordinate(const ntk_variable *variable) {
          strcmp(variable->dimension[0], slash ? slash + 1 : variable->name) == 0;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------- */
 
 /* Variables keep the order in which they are written. */
 static ntk_status create_group(ntk_handles *held, const writer *w, const char *name) {
@@ -67,18 +67,14 @@ static ntk_status require_groups(const writer *w, const char *name) {
   return require_group(w, name);
 }
 
-/* ---- attributes ------------------------------------------------------------------------------- */
+/* ---- attributes ---------------------------------------------------------------------------- */
 
-static ntk_status put_attribute(ntk_handles *held, hid_t object, const char *path,
-                                const ntk_attribute *attribute, const char *leaf) {
-  const char *text = attribute->text ? attribute->text : "";
-  const void *value = attribute->kind == NTK_KIND_TEXT  ? (const void *)&text
-                      : attribute->kind == NTK_KIND_INT ? (const void *)&attribute->integer
-                                                        : (const void *)&attribute->real;
-  hid_t type = ntk_handles_number(attribute->kind == NTK_KIND_INT ? NTK_KIND_INT : NTK_KIND_REAL);
-  hid_t space = H5I_INVALID_HID, id = H5I_INVALID_HID;
+/* A scalar of a kind on its way into an attribute. */
+static ntk_status put_attribute(ntk_handles *held, hid_t object, const char *path, const char *leaf,
+                                ntk_kind kind, const void *value) {
+  hid_t type = ntk_handles_number(kind), space = H5I_INVALID_HID, id = H5I_INVALID_HID;
 
-  if (attribute->kind == NTK_KIND_TEXT) NTK_TRY(ntk_handles_text(held, &type));
+  if (kind == NTK_KIND_TEXT) NTK_TRY(ntk_handles_text(held, &type));
   NTK_HOLD(held, space, H5Screate(H5S_SCALAR), NTK_E_IO, "%s: %s", path, NTK_REASON);
   if (H5Aexists(object, leaf) > 0) (void)H5Adelete(object, leaf);
   NTK_HOLD(held, id, H5Acreate2(object, leaf, type, space, H5P_DEFAULT, H5P_DEFAULT), NTK_E_IO,
@@ -88,19 +84,29 @@ static ntk_status put_attribute(ntk_handles *held, hid_t object, const char *pat
   return NTK_OK;
 }
 
-static ntk_status write_attribute(hid_t object, const char *path, const ntk_attribute *attribute,
-                                  const char *leaf) {
+static ntk_status write_scalar(hid_t object, const char *path, const char *leaf, ntk_kind kind,
+                               const void *value) {
   ntk_handles held = {0};
-  const ntk_status status = put_attribute(&held, object, path, attribute, leaf);
+  const ntk_status status = put_attribute(&held, object, path, leaf, kind, value);
 
   ntk_handles_close(&held);
   return status;
 }
 
 static ntk_status write_text(hid_t object, const char *path, const char *name, const char *text) {
-  const ntk_attribute attribute = {.kind = NTK_KIND_TEXT, .text = (char *)(uintptr_t)text};
+  return write_scalar(object, path, name, NTK_KIND_TEXT, &text);
+}
 
-  return write_attribute(object, path, &attribute, name);
+static ntk_status write_attribute(hid_t object, const char *path, const ntk_attribute *attribute,
+                                  const char *leaf) {
+  switch (attribute->kind) {
+    case NTK_KIND_TEXT:
+      return write_text(object, path, leaf, attribute->text);
+    case NTK_KIND_INT:
+      return write_scalar(object, path, leaf, NTK_KIND_INT, &attribute->integer);
+    default:
+      return write_scalar(object, path, leaf, NTK_KIND_REAL, &attribute->real);
+  }
 }
 
 static ntk_status place_attribute(ntk_handles *held, const writer *w,
@@ -125,17 +131,17 @@ static ntk_status write_attributes(const writer *w) {
   return NTK_OK;
 }
 
-/* ---- dimension scales ------------------------------------------------------------------------- */
+/* ---- dimension scales ---------------------------------------------------------------------- */
 
 /* A scale without data, by the convention of netCDF-4. */
 static ntk_status create_scale(ntk_handles *held, const writer *w, hid_t group, const char *name,
                                int64_t size, hid_t *scale) {
   const hsize_t extent = (hsize_t)size;
-  char label[80];
+  static const char mark[] = "This is a netCDF dimension but not a netCDF variable.";
+  char label[sizeof(mark) + 24];
   hid_t space = H5I_INVALID_HID;
 
-  (void)snprintf(label, sizeof(label), "This is a netCDF dimension but not a netCDF variable.%10lld",
-                 (long long)size);
+  (void)snprintf(label, sizeof(label), "%s%10lld", mark, (long long)size);
   NTK_HOLD(held, space, H5Screate_simple(1, &extent, NULL), NTK_E_IO, "%s: %s", w->path,
            NTK_REASON);
   NTK_HOLD(held, *scale,
@@ -202,7 +208,7 @@ static ntk_status attach_all(const writer *w, hid_t group, hid_t dataset,
   return NTK_OK;
 }
 
-/* ---- variables -------------------------------------------------------------------------------- */
+/* ---- variables ----------------------------------------------------------------------------- */
 
 static ntk_status make_space(ntk_handles *held, const writer *w, const ntk_variable *variable,
                              hid_t *space) {
@@ -302,7 +308,7 @@ ntk_status ntk_group_write(hid_t file, const char *path, const ntk_record *recor
   return write_attributes(&w);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files --------------------------------------------------------------------------------- */
 
 static ntk_status create_file(ntk_handles *held, const char *path, bool large, hid_t *file) {
   hid_t access = H5I_INVALID_HID, order = H5I_INVALID_HID;

@@ -67,11 +67,16 @@ ntk_status ntk_handles_access(ntk_handles *held, bool large, hid_t *access) {
 
 hid_t ntk_handles_number(ntk_kind kind) {
   switch (kind) {
-    case NTK_KIND_REAL: return H5T_NATIVE_DOUBLE;
-    case NTK_KIND_SINGLE: return H5T_NATIVE_FLOAT;
-    case NTK_KIND_INT: return H5T_NATIVE_INT64;
-    case NTK_KIND_FLAG: return H5T_NATIVE_INT8;
-    case NTK_KIND_TEXT: break;
+    case NTK_KIND_REAL:
+      return H5T_NATIVE_DOUBLE;
+    case NTK_KIND_SINGLE:
+      return H5T_NATIVE_FLOAT;
+    case NTK_KIND_INT:
+      return H5T_NATIVE_INT64;
+    case NTK_KIND_FLAG:
+      return H5T_NATIVE_INT8;
+    case NTK_KIND_TEXT:
+      break;
   }
   return H5I_INVALID_HID;
 }

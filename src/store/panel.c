@@ -29,7 +29,7 @@ static int64_t panel_room(const ntk_matrix *m) {
   return (panel_columns(m) / m->grid->comm->size + 2) * m->rows;
 }
 
-/* ---- the skeleton: everything but the entries of the matrices ---------------------------------- */
+/* ---- the skeleton: everything but the entries of the matrices ------------------------------ */
 
 static void copy_name(char *target, size_t size, const char *text) {
   (void)snprintf(target, size, "%s", text ? text : "");
@@ -92,7 +92,7 @@ static ntk_status write_skeleton(const char *path, const ntk_record *header, int
   return status;
 }
 
-/* ---- writing: all ranks ----------------------------------------------------------------------- */
+/* ---- writing: all ranks -------------------------------------------------------------------- */
 
 /* A file open on all ranks, and one of its matrices. */
 typedef struct target {
@@ -271,7 +271,7 @@ ntk_status ntk_panel_write(const ntk_comm *comm, const char *path, const ntk_rec
   return status;
 }
 
-/* ---- reading: rank 0 reads, the others are sent their columns ---------------------------------- */
+/* ---- reading: rank 0 reads, the others are sent their columns ------------------------------ */
 
 /* A dataset open on rank 0. */
 typedef struct source {
@@ -348,7 +348,7 @@ static ntk_status read_columns(const source *s, int64_t first, int64_t count, in
 
   if (count == 0) return NTK_OK;
   NTK_TRY(read_slab(s, start, extent, s->transposed ? s->row_major : columns));
-  for (int64_t j = 0; s->transposed && j < count; ++j) {
+  for (int64_t j = 0; s->row_major && j < count; ++j) {
     for (int64_t i = 0; i < rows; ++i) columns[j * rows + i] = s->row_major[i * count + j];
   }
   return check_finite(s, first, count, rows, columns);
@@ -416,8 +416,7 @@ static ntk_status read_matrix(source *s, ntk_matrix *m) {
   return status;
 }
 
-ntk_status ntk_panel_read(const char *path, const char *name, bool transposed,
-                          ntk_matrix *matrix) {
+ntk_status ntk_panel_read(const char *path, const char *name, bool transposed, ntk_matrix *matrix) {
   source s = {.path = path, .name = name, .transposed = transposed};
   const ntk_status status = read_matrix(&s, matrix);
 

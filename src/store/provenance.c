@@ -14,9 +14,7 @@
 #define NTK_SCALAPACK_VERSION "of unknown version"
 #endif
 
-const char *ntk_program_version(void) {
-  return "ntkrun " NTK_VERSION " (" NTK_GIT_COMMIT ")";
-}
+const char *ntk_program_version(void) { return "ntkrun " NTK_VERSION " (" NTK_GIT_COMMIT ")"; }
 
 /* "Open MPI v4.1.4, package: ..." up to the comma. */
 static void mpi_version(char *text) {

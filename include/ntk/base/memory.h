@@ -26,6 +26,10 @@ long ntk_memory_balance(void);
 /* Local.  Bytes of the largest single allocation since the start of this process. */
 size_t ntk_memory_largest(void);
 
+/* Local.  Largest resident size that this process ever had, in bytes, libraries included; 0 where
+ * the system does not tell. */
+double ntk_memory_peak(void);
+
 /* An arena: many small pieces with one lifetime.  Zero-initialise, allocate, destroy. */
 typedef struct ntk_arena {
   struct ntk_arena_chunk *chunks;

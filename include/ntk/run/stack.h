@@ -3,7 +3,7 @@
  * First every point's group is shown to the stack, which keeps names, shapes, coordinates and
  * attributes; then the stack gives the group of sweep.h5, and fills one variable of it at a time.
  *
- *   - A variable (d...) of the points becomes (axes, d...).  Where sizes differ, it has the largest.
+ *   - A variable (d...) of the points becomes (axes, d...), in the largest of its sizes.
  *   - A coordinate that is the same for all points, or the beginning of the longest, stays (d).
  *     One that differs becomes a variable d(axes, d_index), and curves over d use d_index.
  *   - Missing values are NaN and "": integers with missing values become doubles.
@@ -20,7 +20,7 @@ typedef struct ntk_stack_column {
   ntk_variable shape; /* largest sizes; of a coordinate also the longest values */
   bool *present;      /* [points] */
   bool coordinate, differs;
-  bool padded;        /* sizes differ between points */
+  bool padded; /* sizes differ between points */
 } ntk_stack_column;
 
 /* An attribute of the group. */
@@ -35,7 +35,7 @@ typedef struct ntk_stack_note {
   char name[NTK_NAME_SIZE];
   ntk_kind kind;
   bool differs;
-  int64_t first; /* point */
+  int64_t first;          /* point */
   ntk_stack_value *value; /* [points] */
 } ntk_stack_note;
 

@@ -57,7 +57,7 @@ NTK_CHECKED ntk_status ntk_group_load(hid_t dataset, const ntk_group_query *quer
 /* Local.  Creates one file with the newest format that HDF5 1.8 reads. */
 NTK_CHECKED ntk_status ntk_group_create_file(const char *path, bool large, hid_t *file);
 
-/* Local.  Flushes and closes a file that was written.  Fails with NTK_E_IO; it is closed then too. */
+/* Local.  Flushes and closes a file that was written; also if it fails with NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_group_close_file(const char *path, hid_t file);
 
 /* Local.  Opens an examined file for reading. */

@@ -32,10 +32,10 @@ void ntk_handles_close(ntk_handles *handles);
 /* What HDF5 says about its latest failure, written into `text` ([NTK_REASON_SIZE]). */
 const char *ntk_handles_reason(char *text);
 
-#define NTK_HOLD(held, id, call, status, ...)         \
-  do {                                                \
-    (id) = ntk_handles_add((held), (call));           \
-    NTK_CHECK((id) >= 0, (status), __VA_ARGS__);      \
+#define NTK_HOLD(held, id, call, status, ...)    \
+  do {                                           \
+    (id) = ntk_handles_add((held), (call));      \
+    NTK_CHECK((id) >= 0, (status), __VA_ARGS__); \
   } while (0)
 
 /* The reason as an argument of a message. */
@@ -46,7 +46,7 @@ const char *ntk_handles_reason(char *text);
  *   large  big arrays start at multiples of 1 MiB */
 NTK_CHECKED ntk_status ntk_handles_access(ntk_handles *held, bool large, hid_t *access);
 
-/* Local.  HDF5 type in memory and in files of this program; text is a shared type to be held. */
+/* Local.  HDF5's type of a kind, in memory and in files of this program. */
 hid_t ntk_handles_number(ntk_kind kind);
 NTK_CHECKED ntk_status ntk_handles_text(ntk_handles *held, hid_t *type);
 

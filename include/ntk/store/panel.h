@@ -11,8 +11,8 @@
 
 /* One matrix of a big file and the names of its axes. */
 typedef struct ntk_panel_matrix {
-  const char *name;                       /* "ntk", "eigenvector" */
-  const char *column_axis, *row_axis;     /* dataset[column_axis][row_axis] */
+  const char *name;                   /* "ntk", "eigenvector" */
+  const char *column_axis, *row_axis; /* dataset[column_axis][row_axis] */
   const char *long_name, *units, *source;
   const ntk_matrix *matrix;
 } ntk_panel_matrix;
