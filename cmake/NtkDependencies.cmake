@@ -36,12 +36,12 @@ endfunction()
 #   HEADER   a header, LIBRARIES library names ("" for header-only), for places 1 and 5
 #   SUFFIXES folders below include/, below lib/
 #   MODULES  names for pkg-config, BESIDE libraries in the same folder that their .pc files forget
-#   CONFIG, TARGET  name and target of a CMake package
+#   CONFIG, TARGETS  name of a CMake package and of its targets, the first that exists is taken
 #   WITH     targets that it needs besides
 #   DEBIAN   package to name if it is not found
 function(ntk_find name)
-  cmake_parse_arguments(PARSE_ARGV 1 X "" "SOURCE;HEADER;CONFIG;TARGET;DEBIAN"
-                        "LIBRARIES;SUFFIXES;MODULES;BESIDE;WITH")
+  cmake_parse_arguments(PARSE_ARGV 1 X "" "SOURCE;HEADER;CONFIG;DEBIAN"
+                        "TARGETS;LIBRARIES;SUFFIXES;MODULES;BESIDE;WITH")
   set(place "")
   macro(offer where includes libraries)
     if(NOT place)
@@ -105,9 +105,11 @@ function(ntk_find name)
     endif()
     if(X_CONFIG AND NOT place)
       find_package(${X_CONFIG} CONFIG QUIET)
-      if(TARGET ${X_TARGET})
-        offer("CMake package ${X_CONFIG}" "" "${X_TARGET}")
-      endif()
+      foreach(target ${X_TARGETS})
+        if(TARGET ${target})
+          offer("CMake package ${X_CONFIG}" "" "${target}")
+        endif()
+      endforeach()
     endif()
     offer_found("${name} on the search path")
   endif()
@@ -129,7 +131,7 @@ else()
       int main(void) { double a = 1; cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1,
                        1, &a, 1, &a, 1, 0, &a, 1); return 0; }"
     HEADER cblas.h LIBRARIES openblas cblas blas SUFFIXES openblas openblas-pthread
-    MODULES openblas blis cblas mkl-dynamic-lp64-seq CONFIG OpenBLAS TARGET OpenBLAS::OpenBLAS
+    MODULES openblas blis cblas mkl-dynamic-lp64-seq CONFIG OpenBLAS TARGETS OpenBLAS::OpenBLAS
     DEBIAN libopenblas-dev)
   set(hdf5_source "#include <hdf5.h>
       #include <hdf5_hl.h>
@@ -140,14 +142,14 @@ else()
   ntk_find(HDF5 SOURCE "${hdf5_source}" HEADER hdf5.h LIBRARIES hdf5_hl hdf5
     SUFFIXES hdf5/openmpi hdf5/mpich MODULES hdf5-openmpi hdf5-mpich hdf5
     BESIDE hdf5_hl
-    CONFIG hdf5 TARGET hdf5_hl-shared WITH MPI::MPI_C DEBIAN libhdf5-openmpi-dev)
+    CONFIG hdf5 TARGETS hdf5::hdf5_hl-shared hdf5_hl-shared WITH MPI::MPI_C DEBIAN libhdf5-openmpi-dev)
 endif()
 ntk_find(YAML SOURCE "#include <yaml.h>
   int main(void) { yaml_parser_t p; return yaml_parser_initialize(&p); }"
-  HEADER yaml.h LIBRARIES yaml MODULES yaml-0.1 CONFIG yaml TARGET yaml DEBIAN libyaml-dev)
+  HEADER yaml.h LIBRARIES yaml MODULES yaml-0.1 CONFIG yaml TARGETS yaml DEBIAN libyaml-dev)
 ntk_find(XXHASH SOURCE "#include <xxhash.h>
   int main(void) { return (int)XXH3_128bits(\"\", 0).low64; }"
-  HEADER xxhash.h LIBRARIES xxhash MODULES libxxhash CONFIG xxHash TARGET xxHash::xxhash
+  HEADER xxhash.h LIBRARIES xxhash MODULES libxxhash CONFIG xxHash TARGETS xxHash::xxhash
   DEBIAN libxxhash-dev)
 ntk_find(ZLIB SOURCE "#include <zlib.h>
   int main(void) { return zlibVersion()[0]; }"

@@ -69,7 +69,7 @@ class Tools(unittest.TestCase):
         (self.path / "tests" / "t000_x.c").write_text("int main(void) { return 0; }\n")
         (self.path / "CMakeLists.txt").write_text(
             "cmake_minimum_required(VERSION 3.20)\nproject(x C)\nadd_library(ntk_core INTERFACE)\n"
-            f"enable_testing()\ninclude({TOP}/cmake/NtkTests.cmake)\n")
+            f"enable_testing()\ninclude(\"{TOP}/cmake/NtkTests.cmake\")\n")
         done = self.call("cmake", "-S", self.path, "-B", self.path / "build")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("no //TEST line", " ".join(done.stderr.split()))

@@ -5,9 +5,12 @@
 //TEST ranks=1
 #include "ntk/store/file.h"
 
+#include <errno.h>
 #include <math.h>
 
 #include "folder.h"
+#include "ntk/store/driver.h"
+#include "ntk/store/group.h"
 #include "ntk/store/handle.h"
 
 static char folder[4096];
@@ -310,6 +313,19 @@ static void test_full_disk(void) {
   destroy_records(records);
 }
 
+/* The driver keeps the reason of the first failure, and HDF5 sees none. */
+static void test_driver(void) {
+  const char *path = folder_path(folder, "full.h5");
+  hid_t file = H5I_INVALID_HID;
+
+  if (access("/dev/full", W_OK) != 0) return;
+  EXPECT(symlink("/dev/full", path) == 0);
+  EXPECT_OK(ntk_group_create_file(path, false, &file));
+  EXPECT(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 && ntk_driver_error(file) == ENOSPC);
+  EXPECT_REFUSED(ntk_group_close_file(path, file), NTK_E_IO, "No space left");
+  EXPECT(unlink(path) == 0);
+}
+
 /* One variable in memory at a time. */
 static ntk_status count_up(void *context, const ntk_record *record, ntk_variable *variable) {
   double *data = NULL;
@@ -392,6 +408,7 @@ int main(int argc, char **argv) {
   test_refusals();
   test_text_and_directories();
   test_full_disk();
+  test_driver();
   test_filled();
   test_faults();
   EXPECT(ntk_memory_balance() == 0);

@@ -72,6 +72,7 @@ static void test_cut(void) {
   for (size_t kept = 0; kept < length - SEAL; kept += kept < 600 ? 1 : 97) {
     write_bytes(path, bytes, kept);
     EXPECT_REFUSED(read_all(path), NTK_E_INPUT, path);
+    EXPECT(strstr(ntk_last_error()->text, kept < 96 ? "no HDF5 signature" : "truncated: it has"));
   }
 }
 

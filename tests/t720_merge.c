@@ -400,6 +400,34 @@ static void write_one(const char *path, const ntk_field *field, int64_t size) {
   ntk_record_destroy(&record);
 }
 
+/* Which of two files a point has. */
+static void numbered_path(const void *context, int64_t point, char *path) {
+  (void)snprintf(path, 4096, "%.4000s/number%d.h5", (const char *)context, (int)point);
+}
+
+/* Integers stay integers as long as there is one for every entry. */
+static void test_integers(int64_t second_size, ntk_kind kind) {
+  static const ntk_field x = {"x", "d", "1", "", "", NTK_KIND_INT};
+  static const char *const hide[] = {NULL};
+  char path[4096];
+  ntk_axis axis = {.name = "a", .count = 2};
+  const ntk_sweep sweep = {.axis_count = 1, .point_count = 2, .axis = &axis};
+  ntk_stack stack = {.name = "g", .sweep = &sweep};
+  ntk_record record = {0};
+
+  for (int64_t p = 0; p < 2; ++p) {
+    numbered_path(folder, p, path);
+    write_one(path, &x, p ? second_size : 3);
+    EXPECT_OK(ntk_stack_take(&stack, p, path, hide));
+  }
+  EXPECT_OK(ntk_stack_describe(&stack, &record));
+  EXPECT(record.variable_count == 1 && record.variables[0].kind == kind);
+  EXPECT_OK(ntk_stack_fill(&stack, numbered_path, folder, &record.variables[0]));
+  if (kind == NTK_KIND_REAL) EXPECT(isnan(((double *)record.variables[0].data)[3]));
+  ntk_record_destroy(&record);
+  ntk_stack_destroy(&stack);
+}
+
 static void same_path(const void *context, int64_t point, char *path) {
   (void)point;
   (void)snprintf(path, 4096, "%s", (const char *)context);
@@ -440,6 +468,8 @@ int main(int argc, char **argv) {
   test_sweep(&job);
   test_one_point();
   test_refusals(&job);
+  test_integers(3, NTK_KIND_INT);
+  test_integers(4, NTK_KIND_REAL);
   test_stack();
   test_faults();
   ntk_job_destroy(&job);

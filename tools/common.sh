@@ -55,6 +55,9 @@ with NTK_SKIP_PACKAGES=1 and help CMake with CMAKE_PREFIX_PATH or PKG_CONFIG_PAT
 # nproc would obey OMP_NUM_THREADS.
 cores() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
 
+# The mpirun that belongs to the MPI that the program is built with.
+mpirun() { sed -n 's/^MPIEXEC_EXECUTABLE:[A-Z]*=//p' "$build/CMakeCache.txt"; }
+
 # Configures and builds into build/ (or $NTK_BUILD); quiet, with the log in front of an error.
 build() { # TARGET...
   mkdir -p "$build"

@@ -188,7 +188,9 @@ void ntk_deal_gather_rows(const ntk_deal *deal, ntk_dtype dtype, int64_t width, 
   MPI_Datatype sample;
 
   NTK_ASSERT(bytes <= INT32_MAX);
-  memcpy((char *)row_panel + deal->own_first * bytes, own, (size_t)(deal->own_count * bytes));
+  if (deal->own_count > 0) {
+    memcpy((char *)row_panel + deal->own_first * bytes, own, (size_t)(deal->own_count * bytes));
+  }
   if (row->size == 1) return;
 
   MPI_Type_contiguous((int)bytes, MPI_BYTE, &sample);

@@ -18,6 +18,8 @@ typedef struct share {
   ntk_tape tape;
   ntk_stream stream;
   ntk_factor factor;
+  int64_t panel_width;         /* bytes of a sample */
+  char *row_panel, *col_panel; /* [ntk_pad(rows or cols)][panel_width]; a, then delta */
 } share;
 
 static ntk_status allocate_inputs(share *s, int64_t features) {
@@ -85,66 +87,60 @@ static void destroy_share(share *s) {
   ntk_tape_destroy(&s->tape);
   ntk_free(&s->inputs);
   ntk_free(&s->centre);
+  ntk_free(&s->row_panel);
+  ntk_free(&s->col_panel);
   ntk_deal_destroy(&s->deal);
 }
 
 /* ---- panels ----------------------------------------------------------------------------------- */
 
-/* An array that grows when it must; what stood in it is lost. */
-typedef struct panel {
-  void *data;
-  int64_t capacity; /* elements */
-} panel;
+/* Room for a and delta of the largest tensor.  Alone in its process row, a rank has its row panel
+ * already; alone in the grid, its column panel too. */
+static ntk_status create_panels(share *s, double sample_bytes) {
+  const ntk_grid *g = s->deal.matrix->grid;
 
-static ntk_status reserve(panel *p, ntk_dtype dtype, int64_t count) {
-  if (count <= p->capacity && p->data) return NTK_OK;
-  ntk_free(&p->data);
-  p->capacity = 0;
-  NTK_TRY(ntk_array_new(dtype, count, &p->data));
-  p->capacity = count;
-  return NTK_OK;
-}
-
-/* One array of factors as the rows and columns of the matrix need it. */
-typedef struct panel_pair {
-  panel rows, cols;
-} panel_pair;
-
-static void destroy_pair(panel_pair *p) {
-  ntk_free(&p->rows.data);
-  ntk_free(&p->cols.data);
-}
-
-static ntk_status reserve_pair(panel_pair *p, const ntk_deal *deal, ntk_dtype dtype,
-                               int64_t width) {
-  const ntk_grid *g = deal->matrix->grid;
-
-  if (g->cols > 1) NTK_TRY(reserve(&p->rows, dtype, ntk_pad(deal->row_count) * width));
-  if (deal->col_sample && g->comm->size > 1) {
-    NTK_TRY(reserve(&p->cols, dtype, ntk_pad(deal->col_count) * width));
+  s->panel_width = (int64_t)sample_bytes;
+  if (g->cols > 1) NTK_TRY(NTK_NEW(ntk_pad(s->deal.row_count) * s->panel_width, &s->row_panel));
+  if (s->deal.col_sample && g->comm->size > 1) {
+    NTK_TRY(NTK_NEW(ntk_pad(s->deal.col_count) * s->panel_width, &s->col_panel));
   }
   return NTK_OK;
 }
 
-/* Own factors to panels.  Alone in its process row, a rank has its row panel already.
- *   cols  NULL: not wanted */
-static ntk_status gather(panel_pair *p, const ntk_deal *deal, ntk_dtype dtype, int64_t width,
-                         const void *own, const void **rows, const void **cols) {
+/* Own factors of `width` elements a sample into the panels, behind `used` bytes a sample.
+ *   cols  left alone if the set has no columns */
+static ntk_status gather(share *s, ntk_dtype dtype, int64_t used, int64_t width, const void *own,
+                         const void **rows, const void **cols) {
+  const ntk_deal *deal = &s->deal;
   const ntk_grid *g = deal->matrix->grid;
 
-  NTK_AGREE(g->comm, reserve_pair(p, deal, dtype, width));
+  NTK_ASSERT(used + width * (int64_t)ntk_dtype_size(dtype) <= s->panel_width);
   *rows = own;
   if (g->cols > 1) {
-    ntk_deal_gather_rows(deal, dtype, width, own, p->rows.data);
-    *rows = p->rows.data;
+    char *panel = s->row_panel + ntk_pad(deal->row_count) * used;
+    ntk_deal_gather_rows(deal, dtype, width, own, panel);
+    *rows = panel;
   }
-  if (!cols) return NTK_OK;
+  if (!deal->col_sample) return NTK_OK;
   *cols = *rows;
-  if (g->comm->size > 1) {
-    NTK_TRY(ntk_deal_gather_cols(deal, dtype, width, *rows, p->cols.data));
-    *cols = p->cols.data;
-  }
-  return NTK_OK;
+  if (g->comm->size == 1) return NTK_OK;
+  char *panel = s->col_panel + ntk_pad(deal->col_count) * used;
+  *cols = panel;
+  return ntk_deal_gather_cols(deal, dtype, width, *rows, panel);
+}
+
+/* Panels of one tensor for the rows of the set's matrix and, if it has them, the columns. */
+static ntk_status gather_sides(share *s, ntk_dtype dtype, ntk_side *rows, ntk_side *cols) {
+  const ntk_factor *f = &s->factor;
+  const int64_t a_width = f->w_weight != 0 ? f->positions * f->in : 0;
+  const int64_t used = a_width * (int64_t)ntk_dtype_size(dtype);
+
+  *rows = (ntk_side){.samples = s->deal.row_count, .slot = s->deal.row_slot};
+  *cols = (ntk_side){.samples = s->deal.col_count, .slot = s->deal.col_slot};
+  if (a_width > 0) NTK_TRY(gather(s, dtype, 0, a_width, f->a, &rows->a, &cols->a));
+  if (f->shared) return NTK_OK;
+  return gather(s, dtype, used, f->cotangents * f->positions * f->out, f->delta, &rows->delta,
+                &cols->delta);
 }
 
 /* ---- the whole stage -------------------------------------------------------------------------- */
@@ -155,7 +151,6 @@ typedef struct work {
   const ntk_network *network;
   ntk_cotangents cotangents;
   share train, test;
-  panel_pair a, delta, test_a, test_delta;
   ntk_scratch scratch;
   double *own_diagonal;  /* [own test samples * rows per sample] */
   double *tensor_square; /* [tensors], with kernel->tensor_trace */
@@ -166,16 +161,29 @@ typedef struct work {
 static void destroy_work(work *w) {
   destroy_share(&w->train);
   destroy_share(&w->test);
-  destroy_pair(&w->a);
-  destroy_pair(&w->delta);
-  destroy_pair(&w->test_a);
-  destroy_pair(&w->test_delta);
   ntk_scratch_destroy(&w->scratch);
   ntk_free(&w->own_diagonal);
   ntk_free(&w->tensor_square);
 }
 
-/* Matrices, deals and inputs. */
+static ntk_status allocate(work *w) {
+  const ntk_network_cost cost = ntk_network_cost_of(w->network, &w->cotangents);
+  const int64_t per_sample = w->kernel->rows_per_sample;
+  const int64_t train = w->train.deal.row_count, test = w->test.deal.row_count;
+  const int most = w->network->tensor_count;
+
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_norm));
+  NTK_TRY(NTK_NEW(most, &w->tensor_square));
+  NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
+  NTK_TRY(create_panels(&w->train, cost.panel_bytes));
+  NTK_TRY(create_panels(&w->test, cost.panel_bytes));
+  return ntk_scratch_create(w->network->dtype, (train > test ? train : test) * per_sample,
+                            w->train.deal.col_count * per_sample, &w->scratch);
+}
+
+/* Matrices, deals, room and inputs. */
 static ntk_status prepare(work *w) {
   const ntk_kernel_input *in = w->input;
   ntk_kernel *k = w->kernel;
@@ -191,6 +199,7 @@ static ntk_status prepare(work *w) {
   NTK_TRY(ntk_matrix_create(in->grid, test_rows, rows, in->block, &k->test_train));
   NTK_TRY(ntk_deal_create(&k->gram, k->rows_per_sample, true, &w->train.deal));
   NTK_TRY(ntk_deal_create(&k->test_train, k->rows_per_sample, false, &w->test.deal));
+  NTK_AGREE(in->grid->comm, allocate(w));
   w->train.samples = &in->data->train;
   w->test.samples = &in->data->test;
   NTK_TRY(scatter(in, &w->train));
@@ -207,24 +216,7 @@ static ntk_status forward_all(work *w) {
   return collect_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
 }
 
-static ntk_status create_scratch(work *w) {
-  const int64_t per_sample = w->kernel->rows_per_sample;
-  const int64_t train = w->train.deal.row_count, test = w->test.deal.row_count;
-
-  return ntk_scratch_create(w->network->dtype, (train > test ? train : test) * per_sample,
-                            w->train.deal.col_count * per_sample, &w->scratch);
-}
-
 static ntk_status begin(work *w) {
-  const int most = w->network->tensor_count;
-
-  NTK_TRY(create_scratch(w));
-
-  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
-  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
-  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_norm));
-  NTK_TRY(NTK_NEW(most, &w->tensor_square));
-  NTK_TRY(NTK_NEW(w->test.deal.own_count * w->kernel->rows_per_sample, &w->own_diagonal));
   NTK_TRY(ntk_stream_begin(&w->train.tape, &w->cotangents, &w->train.stream));
   return ntk_stream_begin(&w->test.tape, &w->cotangents, &w->test.stream);
 }
@@ -249,41 +241,23 @@ static void note_tensor(work *w, const ntk_tensor *tensor, double trace, double 
   ++w->tensors;
 }
 
-/* Panels of one tensor for rows and columns; `cols` NULL for the test set, whose columns are the
- * training samples' again. */
-static ntk_status gather_sides(work *w, const share *s, panel_pair *a, panel_pair *delta,
-                               ntk_side *rows, ntk_side *cols) {
-  const ntk_factor *f = &s->factor;
-  const ntk_dtype dtype = w->network->dtype;
-  const int64_t delta_width = f->cotangents * f->positions * f->out;
-
-  *rows = (ntk_side){.samples = s->deal.row_count, .slot = s->deal.row_slot};
-  if (cols) *cols = (ntk_side){.samples = s->deal.col_count, .slot = s->deal.col_slot};
-  if (f->w_weight != 0) {
-    NTK_TRY(gather(a, &s->deal, dtype, f->positions * f->in, f->a, &rows->a,
-                   cols ? &cols->a : NULL));
-  }
-  if (f->shared) return NTK_OK;
-  return gather(delta, &s->deal, dtype, delta_width, f->delta, &rows->delta,
-                cols ? &cols->delta : NULL);
-}
-
 static ntk_status add_tensor(work *w) {
   const ntk_factor *f = &w->train.factor;
   const ntk_comm *comm = w->input->grid->comm;
   ntk_pair_sums sums = {0};
   ntk_assembly test = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
   ntk_assembly gram = test;
+  ntk_side no_columns;
 
   test.matrix = &w->kernel->test_train;
   gram.matrix = &w->kernel->gram;
   gram.lower = true;
   gram.sums = &sums;
-  NTK_TRY(gather_sides(w, &w->train, &w->a, &w->delta, &gram.rows, &gram.cols));
+  NTK_TRY(gather_sides(&w->train, w->network->dtype, &gram.rows, &gram.cols));
   NTK_AGREE(comm, ntk_assemble(&gram));
   if (w->kernel->m > 0) {
     test.cols = gram.cols;
-    NTK_TRY(gather_sides(w, &w->test, &w->test_a, &w->test_delta, &test.rows, NULL));
+    NTK_TRY(gather_sides(&w->test, w->network->dtype, &test.rows, &no_columns));
     NTK_AGREE(comm, ntk_assemble(&test));
     ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
                           w->own_diagonal);
