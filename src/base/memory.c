@@ -2,49 +2,126 @@
 
 #include "ntk/base/memory.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, CHUNK = 16384 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, CHUNK = 16384, POOL = 64 };
+
+/* What precedes every block; as long as the alignment, so that the block keeps it. */
+typedef struct header {
+  size_t bytes; /* of the whole allocation */
+} header;
 
 static long balance;
-static size_t largest;
+static size_t largest, live, most_live;
+
+/* ---- large blocks are kept ----------------------------------------------------------------------
+ *
+ * The pages of a block that goes back to the system are cleared again when they come back, which can
+ * take longer than the arithmetic on them.  So large blocks wait in a pool for the next request of
+ * about their size; but never so many that the process needs more memory than it would without. */
+
+static header *pool[POOL];
+static size_t pooled;
+
+static size_t size_class(size_t bytes) {
+  const size_t unit = bytes < 2 * (size_t)HUGE_PAGE ? ALIGNMENT : HUGE_PAGE;
+
+  return (bytes + ALIGNMENT + unit - 1) / unit * unit;
+}
+
+static bool is_large(size_t bytes) { return bytes >= 2 * (size_t)HUGE_PAGE; }
+
+/* The place of the smallest block that fits and is not much too large; POOL: none. */
+static int best_fit(size_t bytes) {
+  int best = POOL;
+
+  for (int k = 0; k < POOL; ++k) {
+    if (!pool[k] || pool[k]->bytes < bytes || pool[k]->bytes > bytes + bytes / 4) continue;
+    if (best == POOL || pool[k]->bytes < pool[best]->bytes) best = k;
+  }
+  return best;
+}
+
+static header *take(int place) {
+  header *block = pool[place];
+
+  pool[place] = NULL;
+  pooled -= block->bytes;
+  return block;
+}
+
+/* Makes room for a new block: the process shall not become larger than it ever had to be. */
+static void shrink_pool(size_t bytes) {
+  const size_t most = live + bytes > most_live ? live + bytes : most_live;
+
+  for (int k = 0; k < POOL && live + pooled + bytes > most; ++k) {
+    if (pool[k]) free(take(k));
+  }
+}
+
+static bool keep(header *block) {
+  if (!is_large(block->bytes)) return false;
+  for (int k = 0; k < POOL; ++k) {
+    if (pool[k]) continue;
+    pool[k] = block;
+    pooled += block->bytes;
+    return true;
+  }
+  return false;
+}
+
+/* ---- allocation --------------------------------------------------------------------------------- */
 
 /* Large blocks on huge pages, where there are any: fewer page faults and TLB misses. */
-static void *allocate(size_t bytes) {
-  if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(ALIGNMENT, bytes);
-  const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-  void *block = aligned_alloc(HUGE_PAGE, whole);
+static header *allocate(size_t bytes) {
+  if (!is_large(bytes)) return aligned_alloc(ALIGNMENT, bytes);
+  const int place = best_fit(bytes);
+
+  if (place < POOL) return take(place);
+  shrink_pool(bytes);
+  header *block = aligned_alloc(HUGE_PAGE, bytes);
 
 #ifdef MADV_HUGEPAGE
-  if (block) (void)madvise(block, whole, MADV_HUGEPAGE);
+  if (block) (void)madvise(block, bytes, MADV_HUGEPAGE);
 #endif
+  if (block) block->bytes = bytes;
   return block;
 }
 
 ntk_status ntk_new(size_t count, size_t size, void *address) {
-  NTK_CHECK(size == 0 || count <= (SIZE_MAX - ALIGNMENT) / size, NTK_E_MEMORY,
+  NTK_CHECK(size == 0 || count <= (SIZE_MAX / 2) / size, NTK_E_MEMORY,
             "out of memory: %zu x %zu bytes", count, size);
-  const size_t bytes = (count * size / ALIGNMENT + 1) * ALIGNMENT;
-  void *block = allocate(bytes);
+  const size_t bytes = size_class(count * size);
+  header *block = allocate(bytes);
 
   if (!block) return NTK_RAISE(NTK_E_MEMORY, "out of memory: cannot allocate %zu bytes", bytes);
-  memset(block, 0, bytes);
-  memcpy(address, &block, sizeof(block));
+  if (!is_large(bytes)) block->bytes = bytes;
+  void *start = (char *)block + ALIGNMENT;
+
+  memset(start, 0, bytes - ALIGNMENT);
+  memcpy(address, &start, sizeof(start));
   ++balance;
+  live += block->bytes;
+  if (live > most_live) most_live = live;
   if (bytes > largest) largest = bytes;
   return NTK_OK;
 }
 
 void ntk_free(void *address) {
-  void *block = NULL;
+  char *start = NULL;
 
-  memcpy(&block, address, sizeof(block));
-  if (block) --balance;
-  free(block);
-  memset(address, 0, sizeof(block));
+  memcpy(&start, address, sizeof(start));
+  memset(address, 0, sizeof(start));
+  if (!start) return;
+  header *block = (header *)(void *)(start - ALIGNMENT);
+
+  --balance;
+  live -= block->bytes;
+  if (!keep(block)) free(block);
 }
 
 long ntk_memory_balance(void) { return balance; }
