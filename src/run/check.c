@@ -14,7 +14,7 @@ static void print_comment(const char *text) {
   for (const char *line = text; *line;) {
     const int length = (int)strcspn(line, "\n");
 
-    printf("#   %.*s\n", length, line);
+    (void)printf("#   %.*s\n", length, line);
     line += length + (line[length] == '\n');
   }
 }
@@ -33,7 +33,7 @@ static ntk_status print_layers(const ntk_point *point) {
   }
   if (status == NTK_OK) status = ntk_network_print(&network, 0, &text);
   if (status == NTK_OK) {
-    printf("# the network, layer by layer:\n");
+    (void)printf("# the network, layer by layer:\n");
     print_comment(ntk_text_string(&text));
   }
   ntk_text_destroy(&text);
@@ -47,7 +47,7 @@ static ntk_status expand(const ntk_job *job) {
   const ntk_kernel_type *type =
       (const ntk_kernel_type *)job->point[0].settings.kernel.type.row;
 
-  printf("%s", job->yaml);
+  (void)printf("%s", job->yaml);
   return type->needs_network ? print_layers(&job->point[0]) : NTK_OK;
 }
 
@@ -61,7 +61,7 @@ int ntk_command_check(const ntk_arguments *arguments) {
   if (arguments->expand) {
     status = expand(&job);
   } else {
-    printf("%s: valid, %lld point%s\n", arguments->operand, (long long)job.point_count,
+    (void)printf("%s: valid, %lld point%s\n", arguments->operand, (long long)job.point_count,
            job.point_count == 1 ? "" : "s");
   }
   ntk_job_destroy(&job);
@@ -92,7 +92,7 @@ int ntk_command_merge(const ntk_arguments *arguments) {
 
   ntk_job_destroy(&job);
   if (status != NTK_OK) return ntk_complain(status);
-  printf("%s/sweep.h5\n", arguments->operand);
+  (void)printf("%s/sweep.h5\n", arguments->operand);
   return 0;
 }
 

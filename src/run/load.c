@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 int ntk_complain(ntk_status status) {
-  fprintf(stderr, "ntkrun: %s\n", ntk_last_error()->text);
+  (void)fprintf(stderr, "ntkrun: %s\n", ntk_last_error()->text);
   return ntk_status_exit_code(status);
 }
 
@@ -15,7 +15,7 @@ int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *jo
 
   if (problems.count) {
     if (speak) {
-      fprintf(stderr, "%s%lld problem%s in %s\n", ntk_text_string(&problems.text),
+      (void)fprintf(stderr, "%s%lld problem%s in %s\n", ntk_text_string(&problems.text),
               (long long)problems.count, problems.count == 1 ? "" : "s", arguments->operand);
     }
     code = ntk_status_exit_code(NTK_E_CONFIG);

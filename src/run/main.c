@@ -27,15 +27,15 @@ static const ntk_command commands[] = {
 };
 
 static void usage(FILE *stream) {
-  fprintf(stream, "usage: ntkrun COMMAND ...\n\n");
+  (void)fprintf(stream, "usage: ntkrun COMMAND ...\n\n");
   for (const ntk_command *c = commands; c->name; ++c) {
     char call[128];
 
     (void)snprintf(call, sizeof(call), "%s%s%s%s%s", c->name, c->operand ? " " : "",
                    c->operand ? c->operand : "", c->options[0] ? " " : "", c->options);
-    fprintf(stream, "  ntkrun %s\n      %s\n", call, c->doc);
+    (void)fprintf(stream, "  ntkrun %s\n      %s\n", call, c->doc);
   }
-  fprintf(stream, "\n  ntkrun --version\n  mpirun -n P ntkrun run CONFIG\n");
+  (void)fprintf(stream, "\n  ntkrun --version\n  mpirun -n P ntkrun run CONFIG\n");
 }
 
 static ntk_status parse_count(const char *text, int64_t *count) {
@@ -103,7 +103,7 @@ static int run_with_mpi(const ntk_command *command, const ntk_arguments *argumen
   MPI_Init(NULL, NULL);
   const int code = command->run(arguments);
 
-  fflush(stdout);
+  (void)fflush(stdout);
   MPI_Finalize();
   return code;
 }
@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   ntk_arguments arguments = {0};
 
   if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-    printf("%s\n", ntk_program_version());
+    (void)printf("%s\n", ntk_program_version());
     return 0;
   }
   if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {

@@ -26,7 +26,7 @@ static ntk_status print_axes(const ntk_sweep *sweep) {
       if (status == NTK_OK) status = ntk_axis_label(axis, i, &values);
     }
     if (status == NTK_OK) {
-      printf("axis %-28s %4lld values: %s\n", axis->path, (long long)axis->count,
+      (void)printf("axis %-28s %4lld values: %s\n", axis->path, (long long)axis->count,
              ntk_text_string(&values));
     }
     ntk_text_destroy(&values);
@@ -83,7 +83,7 @@ static ntk_status print_point(const ntk_job *job, const ntk_point *point, int ra
 
   print_amount(flops, sizeof(flops), cost.kernel_flops + cost.spectrum_flops, "flop", 1000);
   print_amount(bytes, sizeof(bytes), cost.bytes_per_rank, "B", 1024);
-  printf("%5lld  %s  %-8s n %-7lld P %-9lld %11s %11s/rank  %s\n", (long long)point->number + 1,
+  (void)printf("%5lld  %s  %-8s n %-7lld P %-9lld %11s %11s/rank  %s\n", (long long)point->number + 1,
          point->id, state_name(facts.state), (long long)cost.n, (long long)cost.parameters, flops,
          bytes, ntk_text_string(&name));
   ntk_text_destroy(&name);
@@ -97,18 +97,18 @@ static void print_totals(const ntk_job *job, const totals *sum, int ranks) {
   print_amount(flops, sizeof(flops), sum->flops, "flop", 1000);
   print_amount(bytes, sizeof(bytes), sum->bytes, "B", 1024);
   print_amount(disk, sizeof(disk), sum->disk, "B", 1024);
-  printf("\n%lld points, %lld done; %s in all, most in point %lld\n", (long long)job->point_count,
+  (void)printf("\n%lld points, %lld done; %s in all, most in point %lld\n", (long long)job->point_count,
          (long long)sum->done, flops, (long long)sum->longest_point);
-  printf("on %d ranks: up to %s per rank; at least %lld rank%s needed\n", ranks, bytes,
+  (void)printf("on %d ranks: up to %s per rank; at least %lld rank%s needed\n", ranks, bytes,
          (long long)sum->ranks, sum->ranks == 1 ? "" : "s");
-  printf("kept files: about %s in %s\n", disk, job->directory);
+  (void)printf("kept files: about %s in %s\n", disk, job->directory);
 }
 
 static ntk_status print_plan(const ntk_job *job, int ranks) {
   ntk_data_cache cache = {0};
   totals sum = {0};
 
-  printf("directory: %s\n", job->directory);
+  (void)printf("directory: %s\n", job->directory);
   ntk_status status = print_axes(&job->sweep);
 
   for (int64_t k = 0; k < job->point_count && status == NTK_OK; ++k) {

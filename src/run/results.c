@@ -201,7 +201,7 @@ static ntk_status add_preview_axes(const ntk_data *data, const int64_t *shown, i
 
 static ntk_status add_preview(const ntk_data *data, const ntk_kernel *kernel, ntk_record *record) {
   const int64_t count = kernel->n < PREVIEW ? kernel->n : PREVIEW;
-  int64_t shown[PREVIEW], row[PREVIEW];
+  int64_t shown[PREVIEW] = {0}, row[PREVIEW];
   double *preview = NULL;
 
   choose_shown(data, count, shown);
