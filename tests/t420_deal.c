@@ -3,11 +3,11 @@
  * Method: entry k of sample s is known, so every panel can be checked on every grid, in both types,
  * for kernels with one and with several rows a sample. */
 //TEST ranks=1,2,3,4,6 args="50 1 8"
-//TEST ranks=1,2,4,6   args="7 1 64"
-//TEST ranks=1,4,6     args="1 1 1"
-//TEST ranks=2,4,6     args="129 3 8"
-//TEST ranks=4,6       args="20 10 1"
-//TEST ranks=3,6       args="130 1 1"
+//TEST ranks=2,4       args="7 1 64"
+//TEST ranks=1,4       args="1 1 1"
+//TEST ranks=2,6       args="129 3 8"
+//TEST ranks=4         args="20 10 1"
+//TEST ranks=3         args="130 1 1"
 #include "ntk/dist/deal.h"
 
 #include <stdlib.h>
