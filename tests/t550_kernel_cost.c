@@ -1,29 +1,58 @@
 /* What plan says of a kernel is what happens: flops of the assembly to within the staircase at the
- * diagonal, memory of a rank to within a tenth.
+ * diagonal, memory of a rank to within 5 % and what libraries and huge pages add.
  *
  * Method: counted flops, and the growth of the process' peak over what it had before. */
 //TEST ranks=1,2,4
 #include "kernel.h"
 
-enum { N = 2048, M = 512, FEATURES = 64 };
+enum { N = 3072, M = 512, FEATURES = 64 };
 
 static const struct {
   const char *network, *kernel;
   int64_t outputs;
 } cases[] = {
-    {"{depth: 1, width: 8, activation: relu}", "{outputs: mean}", 1}, /* touches the libraries */
     {"{depth: 2, width: 512, activation: relu}", "{outputs: mean}", 1},
     {"{depth: 2, width: 512, activation: relu}", "{outputs: mean, precision: single}", 3},
     {"{depth: 1, width: 700, activation: relu}", "{outputs: {single: {output: 2}}}", 3},
     {"{depth: 2, width: 600, activation: relu}", "{outputs: trace}", 2},
 };
 
-static void check_memory(const ntk_comm *comm, double grown, double planned) {
-  const double most = ntk_comm_max(comm, grown), spare = 16 << 20; /* libraries' own buffers */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED true
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#endif
+#ifndef SANITIZED
+#define SANITIZED false /* true: memory is not the program's own */
+#endif
 
-  if (most > 1.1 * planned + spare || most < 0.9 * planned - spare) {
+static void check_memory(const ntk_comm *comm, double grown, double planned) {
+  const double most = ntk_comm_max(comm, grown);
+  const double spare = 40 << 20; /* huge pages rounded up, buffers of BLAS and MPI */
+
+  if (most > 1.05 * planned + spare || most < 0.95 * planned) {
     FAIL("%.1f MiB, planned %.1f MiB", most / (1 << 20), planned / (1 << 20));
   }
+}
+
+static double weight_bytes(const problem *p) {
+  const ntk_cotangents cotangents = ntk_kernel_cotangents(&p->kernel_settings);
+
+  return ntk_network_cost_of(&p->network, &cotangents).weight_bytes;
+}
+
+/* Touches what the libraries need once. */
+static void warm_up(const ntk_grid *grid) {
+  problem p;
+  ntk_kernel kernel = {0};
+
+  create_problem("{depth: 1, width: 100}", "{outputs: mean}", 200, 20, 3, 1,
+                 grid->comm->rank == 0, &p);
+  EXPECT_OK(compute_kernel(&p, grid, 64, &kernel));
+  ntk_kernel_destroy(&kernel);
+  destroy_problem(&p);
 }
 
 static void test_case(const ntk_grid *grid, size_t c) {
@@ -44,8 +73,8 @@ static void test_case(const ntk_grid *grid, size_t c) {
     EXPECT(cost.matrix_bytes == 8.0 * (double)(kernel.gram.ld * kernel.gram.local_cols +
                                                kernel.test_train.ld * kernel.test_train.local_cols));
   }
-  /* the peak only grows, so only the first large case tells */
-  if (c == 1 && before > 0) check_memory(grid->comm, grown, cost.bytes - cost.weight_bytes);
+  /* the peak only grows, so only the first case tells; weights were there before */
+  if (c == 0 && before > 0 && !SANITIZED) check_memory(grid->comm, grown, cost.bytes - weight_bytes(&p));
   ntk_kernel_destroy(&kernel);
   destroy_problem(&p);
 }
@@ -56,6 +85,7 @@ int main(int argc, char **argv) {
   ntk_grid grid = {0};
 
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
+  warm_up(&grid);
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);

@@ -122,7 +122,7 @@ int main(int argc, char **argv) {
   const ntk_command *command = argc > 1 ? find(argv[1]) : NULL;
 
   if (!command) {
-    if (argc > 1) fprintf(stderr, "ntkrun: no command '%s'\n\n", argv[1]);
+    if (argc > 1) (void)fprintf(stderr, "ntkrun: no command '%s'\n\n", argv[1]);
     usage(stderr);
     return ntk_status_exit_code(NTK_E_USAGE);
   }
