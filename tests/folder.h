@@ -23,9 +23,11 @@ static inline void folder_make(char *folder) {
 static inline const char *folder_path(const char *folder, const char *name) {
   static char path[8][4400];
   static int turn;
+  char joined[4400]; /* the folder may be in one of the buffers */
 
   turn = (turn + 1) % 8;
-  (void)snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
+  (void)snprintf(joined, sizeof(joined), "%s/%s", folder, name);
+  memcpy(path[turn], joined, sizeof(joined));
   return path[turn];
 }
 
