@@ -192,6 +192,74 @@ static void test_case(const ntk_grid *grid, size_t c) {
   destroy_problem(&p);
 }
 
+static void set_weights(problem *p, const char *name, double value) {
+  for (int t = 0; t < p->network.tensor_count; ++t) {
+    ntk_tensor *tensor = &p->network.tensor[t];
+    if (!strstr(tensor->name, name)) continue;
+    for (int64_t k = 0; k < tensor->count; ++k) ((double *)tensor->data)[k] = value;
+  }
+}
+
+/* Weights 0 and no biases: the kernel is 0, and that is no error. */
+static void test_zero(const ntk_grid *grid) {
+  problem p;
+  ntk_kernel kernel = {0};
+
+  create_problem("{depth: 2, width: 5, activation: relu, bias: none}", "{outputs: mean}", N, M,
+                 FEATURES, 1, grid->comm->rank == 0, &p);
+  set_weights(&p, "W", 0);
+  EXPECT_OK(compute_kernel(&p, grid, 4, &kernel));
+  for (int64_t k = 0; k < kernel.gram.ld * kernel.gram.local_cols; ++k) {
+    EXPECT(kernel.gram.data[k] == 0);
+  }
+  EXPECT(kernel.tensor_norm[0] == 0 && kernel.test_diagonal[0] == 0 && kernel.f0[0] == 0);
+  ntk_kernel_destroy(&kernel);
+  destroy_problem(&p);
+}
+
+/* Samples 2 and 7 are the same, sample 4 is an all-zero image: rows 2 and 7 agree to the bit. */
+static void test_duplicates(const ntk_grid *grid) {
+  double row[2][N];
+  problem p;
+  ntk_kernel kernel = {0};
+
+  create_problem("{depth: 2, width: 5, activation: relu}", "{outputs: mean}", N, M, FEATURES, 1,
+                 grid->comm->rank == 0, &p);
+  for (int k = 0; k < FEATURES && p.data.train.inputs; ++k) {
+    p.data.train.inputs[7 * FEATURES + k] = p.data.train.inputs[2 * FEATURES + k];
+    p.data.train.inputs[4 * FEATURES + k] = 0;
+  }
+  EXPECT_OK(compute_kernel(&p, grid, 4, &kernel));
+  EXPECT_OK(ntk_matrix_window(&kernel.gram, 2, 0, 1, N, row[0]));
+  EXPECT_OK(ntk_matrix_window(&kernel.gram, 7, 0, 1, N, row[1]));
+  EXPECT(memcmp(row[0], row[1], sizeof(row[0])) == 0 && isfinite(row[0][4]));
+  EXPECT(kernel.f0[2] == kernel.f0[7]);
+  ntk_kernel_destroy(&kernel);
+  destroy_problem(&p);
+}
+
+/* A finite network whose kernel is not: refused on all ranks, with the place; likewise an output
+ * that is not there, and an output that is not finite. */
+static void test_refusals(const ntk_grid *grid) {
+  problem p;
+  ntk_kernel kernel = {0};
+
+  create_problem("{depth: 1, width: 5, activation: tanh}", "{outputs: mean}", N, M, FEATURES, 1,
+                 grid->comm->rank == 0, &p);
+  set_weights(&p, "readout/W", 1e200);
+  EXPECT_STATUS(compute_kernel(&p, grid, 4, &kernel), NTK_E_NUMERIC);
+  EXPECT(strstr(ntk_last_error()->text, "kernel: entry (0, 0) is not finite"));
+  set_weights(&p, "readout/W", NAN);
+  EXPECT_STATUS(compute_kernel(&p, grid, 4, &kernel), NTK_E_NUMERIC);
+  destroy_problem(&p);
+
+  create_problem("{depth: 1, width: 5}", "{outputs: {single: {output: 3}}}", N, M, FEATURES, 3,
+                 grid->comm->rank == 0, &p);
+  EXPECT_STATUS(compute_kernel(&p, grid, 4, &kernel), NTK_E_CONFIG);
+  EXPECT(strstr(ntk_last_error()->text, "0..2"));
+  destroy_problem(&p);
+}
+
 int main(int argc, char **argv) {
   MPI_Init(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
@@ -199,6 +267,9 @@ int main(int argc, char **argv) {
 
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
+  test_zero(&grid);
+  test_duplicates(&grid);
+  test_refusals(&grid);
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

@@ -311,12 +311,6 @@ static ntk_status fill(work *w) {
   return NTK_OK;
 }
 
-/* The BLAS kernels whose single-precision bits do not depend on the shape of a call. */
-static bool reproducible(ntk_dtype dtype) {
-  return dtype == NTK_DOUBLE || strcmp(ntk_blas_core(), "SkylakeX") == 0 ||
-         strcmp(ntk_blas_core(), "Cooperlake") == 0;
-}
-
 static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
   work w = {.input = input, .kernel = kernel, .network = input->network};
   ntk_status status = fill(&w);
@@ -325,7 +319,7 @@ static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
   NTK_TRY(status);
   NTK_TRY(ntk_matrix_mirror_lower(&kernel->gram));
   kernel->single = input->network->dtype == NTK_SINGLE;
-  kernel->reproducible = reproducible(input->network->dtype);
+  kernel->reproducible = ntk_blas_reproducible(input->network->dtype);
   kernel->seconds = ntk_now() - w.start;
   return NTK_OK;
 }
