@@ -4,8 +4,8 @@
 
 #include "ntk/base/memory.h"
 
-/* Bytes of one message, about. */
-enum { MESSAGE_BYTES = 1 << 25, SCATTER_TAG = 71 };
+/* Bytes of one message, about: small enough for the cache. */
+enum { MESSAGE_BYTES = 1 << 21, SCATTER_TAG = 71 };
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -8,8 +8,8 @@
 #include "ntk/base/memory.h"
 #include "ntk/dist/scalapack.h"
 
-/* Doubles that a rank sends in one exchange, about. */
-enum { EXCHANGE_DOUBLES = 1 << 21 };
+/* Doubles that a rank sends in one exchange, about: small enough for the cache. */
+enum { EXCHANGE_DOUBLES = 1 << 18 };
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }

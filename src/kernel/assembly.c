@@ -8,7 +8,7 @@
 /* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
  * tiles), multiples of NTK_SAMPLE_PAD.  On the diagonal the staircase goes down to LEAF columns,
  * two blocks of the usual size. */
-enum { TILE_COLS = 512, TILE_ROWS = 2048, SINGLE_TILE_ROWS = 1024, LEAF = 128 };
+enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, LEAF = 128 };
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */
@@ -87,6 +87,7 @@ static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
     if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->square[k]));
   }
   return NTK_OK;
 }
@@ -104,6 +105,7 @@ void ntk_scratch_destroy(ntk_scratch *scratch) {
     ntk_free(&scratch->sum[k]);
     ntk_free(&scratch->column[k]);
     ntk_free(&scratch->line[k]);
+    ntk_free(&scratch->square[k]);
   }
   *scratch = (ntk_scratch){0};
 }
@@ -195,6 +197,7 @@ typedef struct pairs {
   product a, delta;
   double *shared;              /* [cotangents][cotangents] if delta is shared, else NULL */
   double *a_line, *delta_line; /* [tile rows] one column of the tile, row by row of the matrix */
+  double *ad2, *d2;            /* [tile rows] sums of squares over the tile's columns */
 } pairs;
 
 /* theta += (w a + b) d */
@@ -203,46 +206,39 @@ static void fuse(int64_t n, double w, double b, const double *restrict a, const 
   for (int64_t k = 0; k < n; ++k) theta[k] += (w * a[k] + b) * d[k];
 }
 
-/* Sums of (a d)^2 and d^2, in four lanes to keep the adders busy. */
-static void add_squares(int64_t n, const double *restrict a, const double *restrict d, double *ad2,
-                        double *d2) {
-  double x[4] = {0}, y[4] = {0};
-  int64_t k = 0;
-
-  for (; k + 4 <= n; k += 4) {
-    for (int u = 0; u < 4; ++u) {
-      double p = a[k + u] * d[k + u];
-      x[u] += p * p;
-      y[u] += d[k + u] * d[k + u];
-    }
+/* The same, and sums of (a d)^2 and d^2 row by row: no chain of additions to wait for. */
+static void fuse_and_square(int64_t n, double w, double b, const double *restrict a,
+                            const double *restrict d, double *restrict theta,
+                            double *restrict ad2, double *restrict d2) {
+  for (int64_t k = 0; k < n; ++k) {
+    const double ad = a[k] * d[k];
+    theta[k] += (w * a[k] + b) * d[k];
+    ad2[k] += ad * ad;
+    d2[k] += d[k] * d[k];
   }
-  for (; k < n; ++k) {
-    x[0] += a[k] * d[k] * a[k] * d[k];
-    y[0] += d[k] * d[k];
-  }
-  *ad2 += (x[0] + x[1]) + (x[2] + x[3]);
-  *d2 += (y[0] + y[1]) + (y[2] + y[3]);
 }
 
-/* One column, from local row `first` on, counts twice below the diagonal. */
-static void add_sums(const pairs *p, int64_t lj, int64_t first, int64_t n, const double *a,
-                     const double *d) {
-  const ntk_matrix *m = p->job->matrix;
+/* The diagonal counts once, all else twice. */
+static void add_diagonal(const pairs *p, double a, double d) {
   const ntk_factor *f = p->job->factor;
   ntk_pair_sums *sums = p->job->sums;
-  double ad2 = 0, d2 = 0;
 
-  add_squares(n, a, d, &ad2, &d2);
-  ad2 *= 2;
-  d2 *= 2;
-  if (ntk_matrix_row(m, first) == ntk_matrix_col(m, lj)) {
-    ad2 -= a[0] * d[0] * a[0] * d[0];
-    d2 -= d[0] * d[0];
-    sums->weight_trace += f->w_weight * a[0] * d[0];
-    sums->bias_trace += f->b_weight * d[0];
+  sums->weight_trace += f->w_weight * a * d;
+  sums->bias_trace += f->b_weight * d;
+  sums->weight_square -= f->w_weight * f->w_weight * (a * d) * (a * d);
+  sums->bias_square -= f->b_weight * f->b_weight * d * d;
+}
+
+static void add_squares(const pairs *p, int64_t n, const double *ad2, const double *d2) {
+  const ntk_factor *f = p->job->factor;
+  double weight = 0, bias = 0;
+
+  for (int64_t k = 0; k < n; ++k) {
+    weight += ad2[k];
+    bias += d2[k];
   }
-  sums->weight_square += f->w_weight * f->w_weight * ad2;
-  sums->bias_square += f->b_weight * f->b_weight * d2;
+  p->job->sums->weight_square += 2 * f->w_weight * f->w_weight * weight;
+  p->job->sums->bias_square += 2 * f->b_weight * f->b_weight * bias;
 }
 
 /* The local rows [first, last) of the tile's <a, a'> in column lj. */
@@ -311,19 +307,34 @@ static int64_t first_row(const pairs *p, int64_t lj) {
   return lj < m->local_cols ? ntk_matrix_rows_below(m, ntk_matrix_col(m, lj)) : m->local_rows;
 }
 
-static void add_tile(pairs *p, const span *rows, const span *cols) {
+/* Column lj of a tile, from local row `first` on. */
+static void add_column(pairs *p, const span *rows, const span *cols, int64_t lj, int64_t first) {
   const ntk_factor *f = p->job->factor;
   ntk_matrix *m = p->job->matrix;
+  const int64_t n = rows->last - first, at = first - rows->first;
+  const double *a = a_values(p, rows, cols, lj, first, rows->last);
+  const double *d = delta_values(p, rows, cols, lj, first, rows->last);
+  double *theta = m->data + first + lj * m->ld;
+
+  if (!p->job->sums) {
+    fuse(n, f->w_weight, f->b_weight, a, d, theta);
+    return;
+  }
+  fuse_and_square(n, f->w_weight, f->b_weight, a, d, theta, p->ad2 + at, p->d2 + at);
+  if (ntk_matrix_row(m, first) == ntk_matrix_col(m, lj)) add_diagonal(p, a[0], d[0]);
+}
+
+static void add_tile(pairs *p, const span *rows, const span *cols) {
+  const int64_t n = rows->last - rows->first;
 
   multiply_tile(p, rows, cols);
+  memset(p->ad2, 0, (size_t)n * sizeof(double));
+  memset(p->d2, 0, (size_t)n * sizeof(double));
   for (int64_t lj = cols->first; lj < cols->last; ++lj) {
-    int64_t first = max(rows->first, first_row(p, lj)), n = rows->last - first;
-    if (n <= 0) continue;
-    const double *a = a_values(p, rows, cols, lj, first, rows->last);
-    const double *d = delta_values(p, rows, cols, lj, first, rows->last);
-    fuse(n, f->w_weight, f->b_weight, a, d, m->data + first + lj * m->ld);
-    if (p->job->sums) add_sums(p, lj, first, n, a, d);
+    const int64_t first = max(rows->first, first_row(p, lj));
+    if (first < rows->last) add_column(p, rows, cols, lj, first);
   }
+  if (p->job->sums) add_squares(p, n, p->ad2, p->d2);
 }
 
 static void add_rectangle(pairs *p, int64_t row, int64_t last_row, int64_t col, int64_t last_col) {
@@ -387,6 +398,8 @@ static ntk_status create_pairs(pairs *p) {
   p->delta = product_in(job, 1);
   p->a_line = job->scratch->line[0];
   p->delta_line = job->scratch->line[1];
+  p->ad2 = job->scratch->square[0];
+  p->d2 = job->scratch->square[1];
   return job->factor->shared ? create_shared(p) : NTK_OK;
 }
 

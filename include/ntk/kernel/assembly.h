@@ -26,7 +26,7 @@ typedef struct ntk_pair_sums {
 typedef struct ntk_scratch {
   int64_t tile_rows, tile_cols; /* multiples of NTK_SAMPLE_PAD */
   void *block[2];               /* <a, a'> and <delta, delta'>, or their last cuts along k */
-  double *sum[2], *column[2], *line[2];
+  double *sum[2], *column[2], *line[2], *square[2];
 } ntk_scratch;
 
 /* Local.  For matrices of at most that many local rows and columns (delta rows of the lists, if a
