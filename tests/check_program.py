@@ -200,6 +200,29 @@ class Program(unittest.TestCase):
             self.assertIn("article_bounds", result)
             self.assertEqual(result["kernel"].attrs["seconds"], old)
 
+    def test_kept_files_are_made_later(self):
+        """A file that `keep` names now and that is not there yet is no finished point."""
+        x, y = np.random.default_rng(0).normal(size=(5, 3)), np.arange(5.0)
+        config = self.linear(x, y, x[:2], y[:2])
+        for keep, computed in ((["results"], 1), (["results"], 0), (["results", "test_train"], 1),
+                               (["results", "test_train"], 0), (["results", "gram"], 1)):
+            config["output"]["keep"] = keep
+            self.assertIn(f"{computed} computed", self.run_config(config).stderr)
+        config = self.linear(x, y)
+        config["output"] = {"directory": "alone", "keep": ["test_train"]}
+        for computed in (1, 0): # no test set, no test_train.h5, but done all the same
+            self.assertIn(f"{computed} computed", self.run_config(config).stderr)
+
+    def test_plan_of_a_kernel_from_a_file(self):
+        with h5py.File(self.path / "k.h5", "w") as file:
+            file["K"], file["y"] = np.eye(6), np.ones((6, 2))
+        self.write({"kernel": {"type": "file", "path": "k.h5", "gram": "/K", "targets": "/y"},
+                    "output": {"directory": "out", "keep": ["gram"]}})
+        done = self.call("plan", "config.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"n 6 ")
+        self.assertIn("288 B", done.stdout) # of gram.h5
+
     def test_more_values_of_an_axis(self):
         config = self.sweep_config()
         self.run_config(config)

@@ -96,6 +96,7 @@ static ntk_status expand(ntk_gzip *g, unsigned char *buffer, size_t length, size
     g->stream.avail_out = (uInt)room;
     NTK_TRY(inflate_some(g));
     *got += room - g->stream.avail_out;
+    g->position += (int64_t)(room - g->stream.avail_out);
     if (g->ended && g->stream.avail_out == (uInt)room && g->stream.avail_in == 0 && feof(g->file)) {
       break;
     }
@@ -110,14 +111,13 @@ static ntk_status copy(ntk_gzip *g, unsigned char *buffer, size_t length, size_t
   g->stream.next_in += held;
   g->stream.avail_in -= (uInt)held;
   *got = held + (length > held ? fread(buffer + held, 1, length - held, g->file) : 0);
+  g->position += (int64_t)*got;
   NTK_CHECK(!ferror(g->file), NTK_E_IO, "%s: cannot read: %s", g->path, strerror(errno));
   return NTK_OK;
 }
 
 static ntk_status take(ntk_gzip *g, void *buffer, size_t length, size_t *got) {
-  NTK_TRY(g->compressed ? expand(g, buffer, length, got) : copy(g, buffer, length, got));
-  g->position += (int64_t)*got;
-  return NTK_OK;
+  return g->compressed ? expand(g, buffer, length, got) : copy(g, buffer, length, got);
 }
 
 ntk_status ntk_gzip_read(ntk_gzip *g, void *buffer, size_t length) {

@@ -40,18 +40,8 @@ static ntk_status read_header(const char *path, ntk_gzip *gzip, ntk_table *table
 }
 
 static ntk_status read_content(const char *path, ntk_gzip *gzip, ntk_table *table) {
-  int64_t bytes = 0;
-
   NTK_TRY(read_header(path, gzip, table));
-  NTK_TRY(ntk_table_bytes(table, &bytes));
-  NTK_CHECK(bytes <= ntk_gzip_limit(gzip), NTK_E_INPUT,
-            "%s: truncated: the header announces %" PRId64
-            " bytes, the file cannot hold more "
-            "than %" PRId64,
-            path, bytes, ntk_gzip_limit(gzip));
-  NTK_TRY(NTK_NEW(bytes, &table->bytes));
-  NTK_TRY(ntk_gzip_read(gzip, table->bytes, (size_t)bytes));
-  return ntk_gzip_end(gzip);
+  return ntk_table_read(path, gzip, table);
 }
 
 /* Images [n][h][w] become samples of h x w x 1: one channel. */

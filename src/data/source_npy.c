@@ -84,20 +84,11 @@ static ntk_status read_length(const char *path, ntk_gzip *gzip, size_t *length) 
 
 static ntk_status read_content(const char *path, ntk_gzip *gzip, char *header, ntk_table *table) {
   size_t length = 0;
-  int64_t bytes = 0;
 
   NTK_TRY(read_length(path, gzip, &length));
   NTK_TRY(ntk_gzip_read(gzip, header, length));
   NTK_TRY(parse_header(path, header, table));
-  NTK_TRY(ntk_table_bytes(table, &bytes));
-  NTK_CHECK(bytes <= ntk_gzip_limit(gzip), NTK_E_INPUT,
-            "%s: truncated: the header announces %" PRId64
-            " bytes, the file cannot hold more "
-            "than %" PRId64,
-            path, bytes, ntk_gzip_limit(gzip));
-  NTK_TRY(NTK_NEW(bytes, &table->bytes));
-  NTK_TRY(ntk_gzip_read(gzip, table->bytes, (size_t)bytes));
-  return ntk_gzip_end(gzip);
+  return ntk_table_read(path, gzip, table);
 }
 
 static ntk_status read_npy(const char *path, const char *name, ntk_table *table) {

@@ -25,6 +25,20 @@ ntk_status ntk_table_bytes(const ntk_table *table, int64_t *bytes) {
   return NTK_OK;
 }
 
+ntk_status ntk_table_read(const char *path, ntk_gzip *gzip, ntk_table *table) {
+  int64_t bytes = 0;
+
+  NTK_TRY(ntk_table_bytes(table, &bytes));
+  NTK_CHECK(bytes <= ntk_gzip_limit(gzip), NTK_E_INPUT,
+            "%s: truncated: the header announces %" PRId64
+            " bytes, the file cannot hold more "
+            "than %" PRId64,
+            path, bytes, ntk_gzip_limit(gzip));
+  NTK_TRY(NTK_NEW(bytes, &table->bytes));
+  NTK_TRY(ntk_gzip_read(gzip, table->bytes, (size_t)bytes));
+  return ntk_gzip_end(gzip);
+}
+
 void ntk_table_destroy(ntk_table *table) {
   ntk_free(&table->bytes);
 }

@@ -558,8 +558,19 @@ typedef struct run {
   int64_t first, last;
 } run;
 
-static run run_of(int64_t j0, int64_t cols, int r, int size) {
-  return (run){j0 + cols * r / size, j0 + cols * (r + 1) / size};
+void ntk_matrix_run(const ntk_matrix *m, int64_t j0, int64_t cols, int rank, int64_t *first,
+                    int64_t *count) {
+  const int64_t size = m->grid->comm->size;
+
+  *first = j0 + cols * rank / size;
+  *count = j0 + cols * (rank + 1) / size - *first;
+}
+
+static run run_of(const ntk_matrix *m, int64_t j0, int64_t cols, int rank) {
+  int64_t first = 0, count = 0;
+
+  ntk_matrix_run(m, j0, cols, rank, &first, &count);
+  return (run){first, first + count};
 }
 
 static run piece_of(run whole, int64_t start, int64_t step) {
@@ -588,7 +599,7 @@ static column_move start_move(const ntk_matrix *m, int64_t j0, int64_t cols) {
 
   NTK_ASSERT(j0 >= 0 && cols >= 0 && j0 + cols <= m->cols);
   move.step = max(1, EXCHANGE_DOUBLES / max(1, m->rows));
-  move.mine = run_of(j0, cols, m->grid->comm->rank, m->grid->comm->size);
+  move.mine = run_of(m, j0, cols, m->grid->comm->rank);
   return move;
 }
 
@@ -604,7 +615,7 @@ static void count_piece(const column_move *v, int64_t start, int *parts, int *ru
   run here = piece_of(v->mine, start, v->step);
 
   for (int r = 0; r < g->comm->size; ++r) {
-    run there = piece_of(run_of(v->j0, v->cols, r, g->comm->size), start, v->step);
+    run there = piece_of(run_of(v->m, v->j0, v->cols, r), start, v->step);
     parts[r] = (int)(owned(v->m, there, g->col) * v->m->local_rows);
     runs[r] = (int)(owned(v->m, here, r % g->cols) *
                     ntk_dealt(v->m->rows, v->m->block, r / g->cols, g->rows));
@@ -618,7 +629,7 @@ static void copy_parts(const column_move *v, int64_t start, int64_t *cursor, dou
   int size = m->grid->comm->size;
 
   for (int r = 0; r < size; ++r) {
-    run there = piece_of(run_of(v->j0, v->cols, r, size), start, v->step);
+    run there = piece_of(run_of(v->m, v->j0, v->cols, r), start, v->step);
     int64_t first = ntk_matrix_cols_below(m, there.first);
     int64_t last = ntk_matrix_cols_below(m, there.last);
 

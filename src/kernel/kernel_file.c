@@ -363,11 +363,25 @@ static ntk_status fill(source *s, const ntk_kernel_input *input, ntk_kernel *k) 
   return ntk_panel_read(s->options->path, s->options->test_train, false, &k->test_train);
 }
 
+static void destroy_source(source *s) {
+  for (int k = 0; k < ARRAYS; ++k) ntk_free(&s->values[k]);
+}
+
 static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
   source s = {.options = input->settings->type.options};
   const ntk_status status = fill(&s, input, kernel);
 
-  for (int k = 0; k < ARRAYS; ++k) ntk_free(&s.values[k]);
+  destroy_source(&s);
+  return status;
+}
+
+static ntk_status tell_size(const ntk_kernel_settings *settings, ntk_kernel_size *size) {
+  source s = {.options = settings->type.options};
+  const ntk_status status = read_small(&s);
+  const facts *f = &s.facts;
+
+  *size = (ntk_kernel_size){f->n, f->m, f->outputs, f->rows, f->test_rows};
+  destroy_source(&s);
   return status;
 }
 
@@ -376,4 +390,5 @@ const ntk_kernel_type ntk_kernel_file = {
             .doc = "from an HDF5 file; data and network are not used",
             .options = options,
             .options_size = sizeof(file_options)},
-    .compute = compute};
+    .compute = compute,
+    .size = tell_size};

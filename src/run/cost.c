@@ -40,30 +40,42 @@ static int64_t ranks_needed(const ntk_settings *s, int64_t n) {
 }
 
 /* Files that output.keep names; results.h5 itself is small. */
-static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost) {
-  const double n = (double)cost->rows;
+static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows) {
+  const double rows = (double)cost->rows;
   double bytes = 0;
 
-  if (ntk_point_keeps(point, "gram")) bytes += 8 * n * n;
-  if (ntk_point_keeps(point, "spectrum")) bytes += 8 * n * n;
-  if (ntk_point_keeps(point, "test_train")) {
-    bytes += 8 * n * (double)cost->m * (n / fmax(1, (double)cost->n));
-  }
+  if (ntk_point_keeps(point, "gram")) bytes += 8 * rows * rows;
+  if (ntk_point_keeps(point, "spectrum")) bytes += 8 * rows * rows;
+  if (ntk_point_keeps(point, "test_train")) bytes += 8 * rows * (double)test_rows;
   if (ntk_point_keeps(point, "weights")) bytes += 8 * (double)cost->parameters;
   return bytes;
 }
 
-/* Four matrices (Gram, vectors, two of workspace), the test block, and the weights, which stay. */
-static void add_spectrum(const ntk_settings *s, const ntk_kernel_cost *kernel, double weight_bytes,
-                         int rows, int cols, ntk_point_cost *cost) {
+/* The process grid that a run on that many ranks has. */
+typedef struct shape {
+  int rows, cols;
+  int64_t block;
+} shape;
+
+static shape shape_of(const ntk_settings *s, int ranks, int64_t rows) {
+  shape g = {0};
+
+  ntk_grid_squarest(ranks, &g.rows, &g.cols);
+  g.block = ntk_spectrum_block(&s->spectrum, rows, g.rows, g.cols);
+  return g;
+}
+
+/* Eigenvectors and workspace beside what stays from the kernel stage: matrices and weights. */
+static void add_spectrum(const ntk_settings *s, const shape *g, double staying,
+                         ntk_point_cost *cost) {
   const ntk_solver *solver = (const ntk_solver *)s->spectrum.solver;
   const double n = (double)cost->rows;
-  const int64_t block = ntk_spectrum_block(&s->spectrum, cost->rows, rows, cols);
 
+  cost->ranks_needed = ranks_needed(s, cost->rows);
   if (!solver->solve) return;
-  const double bytes = kernel->matrix_bytes + weight_bytes +
-                       8 * local_entries(cost->rows, cost->rows, block, rows, cols) +
-                       workspace(solver, cost->rows, block, rows, cols);
+  const double bytes = staying +
+                       8 * local_entries(cost->rows, cost->rows, g->block, g->rows, g->cols) +
+                       workspace(solver, cost->rows, g->block, g->rows, g->cols);
 
   /* tridiagonalisation 4/3 n^3, divide and conquer and back-transformation 4 n^3 */
   cost->spectrum_flops = 16.0 / 3.0 * n * n * n;
@@ -75,20 +87,18 @@ static void add_up(const ntk_point *point, const ntk_network *network, int ranks
   const ntk_settings *s = &point->settings;
   const ntk_cotangents cotangents = ntk_kernel_cotangents(&s->kernel);
   const ntk_network_cost network_cost = ntk_network_cost_of(network, &cotangents);
-  int rows = 1, cols = 1;
+  const int64_t per_sample = ntk_cotangent_rows(&cotangents, network->outputs);
 
-  ntk_grid_squarest(ranks, &rows, &cols);
-  cost->rows = cost->n * ntk_cotangent_rows(&cotangents, network->outputs);
+  cost->rows = cost->n * per_sample;
   cost->parameters = network->parameters;
-  const int64_t block = ntk_spectrum_block(&s->spectrum, cost->rows, rows, cols);
+  const shape g = shape_of(s, ranks, cost->rows);
   const ntk_kernel_cost kernel =
-      ntk_kernel_cost_of(network, &s->kernel, cost->n, cost->m, block, rows, cols);
+      ntk_kernel_cost_of(network, &s->kernel, cost->n, cost->m, g.block, g.rows, g.cols);
 
   cost->kernel_flops = kernel.flops;
   cost->bytes_per_rank = kernel.bytes;
-  add_spectrum(s, &kernel, network_cost.weight_bytes, rows, cols, cost);
-  cost->ranks_needed = ranks_needed(s, cost->rows);
-  cost->disk_bytes = kept_bytes(point, cost);
+  add_spectrum(s, &g, kernel.matrix_bytes + network_cost.weight_bytes, cost);
+  cost->disk_bytes = kept_bytes(point, cost, cost->m * per_sample);
 }
 
 /* What rank 0 holds of the data all along: the source as it was read, and the samples. */
@@ -115,13 +125,34 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
   return NTK_OK;
 }
 
+/* A kernel that is only read costs its spectrum. */
+static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *cost) {
+  const ntk_settings *s = &point->settings;
+  const ntk_kernel_type *type = (const ntk_kernel_type *)s->kernel.type.row;
+  ntk_kernel_size size = {0};
+
+  NTK_TRY(type->size(&s->kernel, &size));
+  cost->n = size.n;
+  cost->m = size.m;
+  cost->rows = size.rows;
+  const shape g = shape_of(s, ranks, size.rows);
+
+  cost->bytes_per_rank = 8 * (local_entries(size.rows, size.rows, g.block, g.rows, g.cols) +
+                              local_entries(size.test_rows, size.rows, g.block, g.rows, g.cols));
+  add_spectrum(s, &g, cost->bytes_per_rank, cost);
+  cost->disk_bytes = kept_bytes(point, cost, size.test_rows);
+  return NTK_OK;
+}
+
 ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
                              ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
   ntk_data data = {0};
 
   *cost = (ntk_point_cost){.ranks_needed = 1};
-  if (!((const ntk_kernel_type *)s->kernel.type.row)->needs_network) return NTK_OK;
+  if (!((const ntk_kernel_type *)s->kernel.type.row)->needs_network) {
+    return from_size(point, ranks, cost);
+  }
   NTK_TRY(ntk_data_probe(&s->data, cache, &data));
   const ntk_status status = from_network(point, ranks, &data, cost);
 

@@ -288,15 +288,30 @@ bool ntk_point_keeps(const ntk_point *point, const char *what) {
 
 static bool exists(const char *path) { return access(path, R_OK) == 0; }
 
+/* Whether the point's results speak of test samples; without any there is no test_train.h5. */
+static bool has_test_set(const ntk_job *job, const ntk_point *point) {
+  char path[NTK_PATH_SIZE];
+  ntk_record kernel = {0};
+
+  ntk_point_path(job, point, "results.h5", path);
+  const bool listed = ntk_file_list(path, "kernel", false, &kernel) == NTK_OK;
+  const bool found = listed && ntk_record_find(&kernel, "test_initial_output");
+
+  ntk_record_destroy(&kernel);
+  return found;
+}
+
 /* Whether the big files that `keep` names are there. */
 static bool kept_files_exist(const ntk_job *job, const ntk_point *point) {
-  static const char *const kernel_files[][2] = {{"gram", "gram.h5"}, {"spectrum", "spectrum.h5"}};
+  static const char *const kernel_files[][2] = {
+      {"gram", "gram.h5"}, {"spectrum", "spectrum.h5"}, {"test_train", "test_train.h5"}};
   char path[NTK_PATH_SIZE];
 
   for (size_t k = 0; k < sizeof(kernel_files) / sizeof(kernel_files[0]); ++k) {
     if (!ntk_point_keeps(point, kernel_files[k][0])) continue;
     ntk_kernel_path(job, point, kernel_files[k][1], path);
-    if (!exists(path)) return false;
+    if (exists(path)) continue;
+    if (strcmp(kernel_files[k][0], "test_train") != 0 || has_test_set(job, point)) return false;
   }
   ntk_point_path(job, point, "weights.h5", path);
   return !ntk_point_keeps(point, "weights") || exists(path);

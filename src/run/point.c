@@ -346,16 +346,9 @@ static ntk_status make_folder_of(const char *path) {
   return ntk_directory_make(folder);
 }
 
-static const ntk_field eigenvalue_field = {"eigenvalue", "mode", "1", "eigenvalue of the Gram",
-                                           "I.2", NTK_KIND_REAL};
-
 static ntk_status spectrum_header(const work *w, ntk_record *header) {
-  double *eigenvalue = NULL;
-
   NTK_TRY(file_header(w, "spectrum", header));
-  NTK_TRY(ntk_record_add(header, &eigenvalue_field, &w->spectrum.n, &eigenvalue));
-  memcpy(eigenvalue, w->spectrum.eigenvalue, (size_t)w->spectrum.n * sizeof(double));
-  return NTK_OK;
+  return ntk_results_eigenvalues(&w->spectrum, header);
 }
 
 static ntk_status write_big(work *w, const char *file, ntk_status header_status,

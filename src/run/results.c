@@ -8,24 +8,16 @@ enum { PREVIEW = 128 };
 
 /* ---- small helpers ---------------------------------------------------------------------------- */
 
-/* Adds a real variable and copies `values` into it; nothing if there are none. */
-static ntk_status add_reals(ntk_record *record, const ntk_field *field, const int64_t *sizes,
-                            const double *values) {
-  double *array = NULL;
+/* Adds a variable and copies `values` into it; nothing if there are none. */
+static ntk_status add_values(ntk_record *record, const ntk_field *field, const int64_t *sizes,
+                             const void *values) {
+  void *array = NULL;
 
   if (!values) return NTK_OK;
   NTK_TRY(ntk_record_add(record, field, sizes, &array));
-  memcpy(array, values, (size_t)ntk_record_find(record, field->name)->count * sizeof(double));
-  return NTK_OK;
-}
+  const int64_t count = ntk_record_find(record, field->name)->count;
 
-static ntk_status add_ints(ntk_record *record, const ntk_field *field, const int64_t *sizes,
-                           const int64_t *values) {
-  int64_t *array = NULL;
-
-  if (!values) return NTK_OK;
-  NTK_TRY(ntk_record_add(record, field, sizes, &array));
-  memcpy(array, values, (size_t)ntk_record_find(record, field->name)->count * sizeof(int64_t));
+  memcpy(array, values, (size_t)count * ntk_kind_size(field->kind));
   return NTK_OK;
 }
 
@@ -71,15 +63,15 @@ ntk_status ntk_results_data(const ntk_data *data, ntk_record *record) {
 
   NTK_TRY(add_counter(record, &sample_axis, train[0]));
   NTK_TRY(add_counter(record, &output_axis, data->outputs));
-  NTK_TRY(add_ints(record, &index_field, train, data->train.index));
-  NTK_TRY(add_ints(record, &label_field, train, data->train.label));
-  NTK_TRY(add_reals(record, &target_field, train, data->train.targets));
+  NTK_TRY(add_values(record, &index_field, train, data->train.index));
+  NTK_TRY(add_values(record, &label_field, train, data->train.label));
+  NTK_TRY(add_values(record, &target_field, train, data->train.targets));
   NTK_TRY(ntk_record_set_int(record, "classes", data->classes));
   if (!test[0]) return NTK_OK;
   NTK_TRY(add_counter(record, &test_axis, test[0]));
-  NTK_TRY(add_ints(record, &test_index_field, test, data->test.index));
-  NTK_TRY(add_ints(record, &test_label_field, test, data->test.label));
-  return add_reals(record, &test_target_field, test, data->test.targets);
+  NTK_TRY(add_values(record, &test_index_field, test, data->test.index));
+  NTK_TRY(add_values(record, &test_label_field, test, data->test.label));
+  return add_values(record, &test_target_field, test, data->test.targets);
 }
 
 /* ---- /network --------------------------------------------------------------------------------- */
@@ -191,7 +183,7 @@ static ntk_status add_preview_axes(const ntk_data *data, const int64_t *shown, i
   const int64_t sizes[] = {count, count};
   int64_t *label = NULL;
 
-  for (int k = 0; k < 2; ++k) NTK_TRY(add_ints(record, &preview_axes[k], &count, shown));
+  for (int k = 0; k < 2; ++k) NTK_TRY(add_values(record, &preview_axes[k], &count, shown));
   NTK_TRY(ntk_record_add(record, &preview_field, sizes, preview));
   if (!data->train.label) return NTK_OK;
   NTK_TRY(ntk_record_add(record, &preview_label_field, &count, &label));
@@ -218,8 +210,8 @@ static ntk_status add_tensors(const ntk_kernel *kernel, ntk_record *record) {
   for (int64_t t = 0; t < count; ++t) {
     NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "tensor"), t, kernel->tensor_name[t]));
   }
-  NTK_TRY(add_reals(record, &tensor_trace_field, &count, kernel->tensor_trace));
-  return add_reals(record, &tensor_norm_field, &count, kernel->tensor_norm);
+  NTK_TRY(add_values(record, &tensor_trace_field, &count, kernel->tensor_trace));
+  return add_values(record, &tensor_norm_field, &count, kernel->tensor_norm);
 }
 
 static ntk_status add_kernel_attributes(const ntk_kernel_settings *settings,
@@ -245,13 +237,13 @@ static ntk_status add_kernel_arrays(const ntk_kernel *kernel, const double *diag
   NTK_TRY(add_counter(record, &sample_axis, kernel->n));
   NTK_TRY(add_counter(record, &output_axis, kernel->outputs));
   if (full) NTK_TRY(add_counter(record, &row_axis, rows));
-  NTK_TRY(add_reals(record, &initial_field, train, kernel->initial));
-  NTK_TRY(add_reals(record, &diagonal_fields[full], &rows, diagonal));
+  NTK_TRY(add_values(record, &initial_field, train, kernel->initial));
+  NTK_TRY(add_values(record, &diagonal_fields[full], &rows, diagonal));
   if (!kernel->m) return NTK_OK;
   NTK_TRY(add_counter(record, &test_axis, kernel->m));
   if (full) NTK_TRY(add_counter(record, &test_row_axis, test_rows));
-  NTK_TRY(add_reals(record, &test_initial_field, test, kernel->test_initial));
-  return add_reals(record, &test_diagonal_fields[full], &test_rows, kernel->test_diagonal);
+  NTK_TRY(add_values(record, &test_initial_field, test, kernel->test_initial));
+  return add_values(record, &test_diagonal_fields[full], &test_rows, kernel->test_diagonal);
 }
 
 static ntk_status add_diagonal(const ntk_kernel *kernel, double *diagonal, ntk_record *record) {
@@ -279,6 +271,10 @@ static const ntk_field mode_axis = {"mode", "mode", "1", "mode, by descending ei
                                     NTK_KIND_INT};
 static const ntk_field eigenvalue_field = {"eigenvalue", "mode", "1", "eigenvalue of the Gram", "I.2",
                                            NTK_KIND_REAL};
+ntk_status ntk_results_eigenvalues(const ntk_spectrum *spectrum, ntk_record *record) {
+  return add_values(record, &eigenvalue_field, &spectrum->n, spectrum->eigenvalue);
+}
+
 static const ntk_field coefficient_fields[2][2] = {
     {{"target_coefficient", "mode output", "1", "V^T y", "D.1", NTK_KIND_REAL},
      {"residual_coefficient", "mode output", "1", "V^T (f0 - y)", "D.1", NTK_KIND_REAL}},
@@ -303,8 +299,8 @@ ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *record) {
 
   NTK_TRY(add_counter(record, &mode_axis, view->rows));
   if (!full) NTK_TRY(add_counter(record, &output_axis, view->outputs));
-  NTK_TRY(add_reals(record, &eigenvalue_field, sizes, view->spectrum->eigenvalue));
-  NTK_TRY(add_reals(record, &coefficient_fields[full][0], sizes, view->target_coefficient));
-  NTK_TRY(add_reals(record, &coefficient_fields[full][1], sizes, view->residual_coefficient));
+  NTK_TRY(ntk_results_eigenvalues(view->spectrum, record));
+  NTK_TRY(add_values(record, &coefficient_fields[full][0], sizes, view->target_coefficient));
+  NTK_TRY(add_values(record, &coefficient_fields[full][1], sizes, view->residual_coefficient));
   return add_spectrum_attributes(view->spectrum, record);
 }

@@ -354,21 +354,12 @@ static ntk_status read_columns(const source *s, int64_t first, int64_t count, in
   return check_finite(s, first, count, rows, columns);
 }
 
-/* Rank r's columns of a panel, as ntk_matrix_columns deals them. */
-static void find_run(const ntk_matrix *m, int64_t j, int64_t columns, int r, int64_t *first,
-                     int64_t *count) {
-  const int64_t size = m->grid->comm->size;
-
-  *first = j + columns * r / size;
-  *count = j + columns * (r + 1) / size - *first;
-}
-
 /* Local on rank 0, which reads rank r's run of a panel into `run`. */
 static ntk_status read_run(const source *s, const ntk_matrix *m, int64_t j, int64_t columns, int r,
                            double *run) {
   int64_t first = 0, count = 0;
 
-  find_run(m, j, columns, r, &first, &count);
+  ntk_matrix_run(m, j, columns, r, &first, &count);
   return read_columns(s, first, count, m->rows, run);
 }
 
@@ -381,7 +372,7 @@ static ntk_status hand_out(const source *s, const ntk_matrix *m, int64_t j, int6
   for (int r = comm->size - 1; r >= 0; --r) {
     int64_t first = 0, count = 0;
 
-    find_run(m, j, columns, r, &first, &count);
+    ntk_matrix_run(m, j, columns, r, &first, &count);
     NTK_AGREE(comm, comm->rank == 0 ? read_run(s, m, j, columns, r, buffer) : NTK_OK);
     if (r == 0) break;
     if (comm->rank == 0) {

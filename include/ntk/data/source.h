@@ -67,6 +67,10 @@ typedef ntk_status ntk_table_reader(const char *path, const char *name, ntk_tabl
  * Fails with NTK_E_INPUT if a size is not positive or the product overflows. */
 NTK_CHECKED ntk_status ntk_table_bytes(const ntk_table *table, int64_t *bytes);
 
+/* Local.  Reads the array's content, which must be all that is left of the file.
+ * Fails with NTK_E_INPUT if the file is shorter or longer, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_table_read(const char *path, ntk_gzip *gzip, ntk_table *table);
+
 /* Local.  Sets `place`. */
 void ntk_table_place(ntk_table *table, const char *path, const char *name);
 

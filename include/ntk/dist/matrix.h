@@ -87,6 +87,10 @@ NTK_CHECKED ntk_status ntk_matrix_pick(const ntk_matrix *m, int64_t rows, const 
 NTK_CHECKED ntk_status ntk_matrix_columns(const ntk_matrix *m, int64_t j0, int64_t cols,
                                           int64_t *first, int64_t *count, double *panel);
 
+/* Local.  The run that ntk_matrix_columns gives to a rank. */
+void ntk_matrix_run(const ntk_matrix *m, int64_t j0, int64_t cols, int rank, int64_t *first,
+                    int64_t *count);
+
 /* Collective.  The reverse: places full columns into the block-cyclic parts. */
 NTK_CHECKED ntk_status ntk_matrix_place_columns(ntk_matrix *m, int64_t j0, int64_t cols,
                                                 const double *panel);

@@ -51,12 +51,20 @@ typedef struct ntk_kernel_input {
   ntk_data *data;             /* kernel from file fills in targets and counts */
 } ntk_kernel_input;
 
+/* How large a kernel is. */
+typedef struct ntk_kernel_size {
+  int64_t n, m, outputs;    /* training and test samples, outputs */
+  int64_t rows, test_rows;  /* of the Gram, of the test block */
+} ntk_kernel_size;
+
 /* A kernel type.  To add one: src/kernel/<name>.c and a line in the table of kernel.c. */
 typedef struct ntk_kernel_type {
   ntk_row row;
   bool needs_network; /* and data of its own; false: kernel from file */
   /* Collective.  Fills the (zeroed) kernel; on failure it is safe to destroy. */
   ntk_status (*compute)(const ntk_kernel_input *input, ntk_kernel *kernel);
+  /* Local.  What `plan` wants to know of a kernel that needs no network; NULL for the others. */
+  ntk_status (*size)(const ntk_kernel_settings *settings, ntk_kernel_size *size);
 } ntk_kernel_type;
 
 extern const ntk_row *const ntk_kernels[]; /* rows of ntk_kernel_type; ends with NULL */

@@ -12,6 +12,9 @@ NTK_CHECKED ntk_status ntk_results_data(const ntk_data *data, ntk_record *record
 NTK_CHECKED ntk_status ntk_results_network(const ntk_network *network, ntk_record *record);
 NTK_CHECKED ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *record);
 
+/* Local.  Adds eigenvalue(mode). */
+NTK_CHECKED ntk_status ntk_results_eigenvalues(const ntk_spectrum *spectrum, ntk_record *record);
+
 /* Collective.  The preview is Theta on the first 128 training samples sorted by class. */
 NTK_CHECKED ntk_status ntk_results_kernel(const ntk_kernel_settings *settings,
                                           const ntk_data *data, const ntk_kernel *kernel,
