@@ -55,7 +55,7 @@ static void check_large_blocks(void) {
     memset(block, 1, mib * MIB);
     ntk_free(&block);
   }
-#ifndef __SANITIZE_ADDRESS__ /* which holds on to what is freed */
+#ifndef NTK_SANITIZED /* sanitizers hold on to what is freed */
   if (before > 0) EXPECT(ntk_memory_peak() - before < 80.0 * MIB);
 #endif
 }

@@ -18,6 +18,11 @@ ntk_status ntk_array_new(ntk_dtype dtype, int64_t count, void *address) {
   return ntk_new((size_t)count, ntk_dtype_size(dtype), address);
 }
 
+ntk_status ntk_array_new_unset(ntk_dtype dtype, int64_t count, void *address) {
+  NTK_ASSERT(count >= 0);
+  return ntk_new_unset((size_t)count, ntk_dtype_size(dtype), address);
+}
+
 void *ntk_array_at(ntk_dtype dtype, void *array, int64_t k) {
   return (char *)array + k * (int64_t)ntk_dtype_size(dtype);
 }

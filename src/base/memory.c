@@ -40,7 +40,7 @@ static int best_fit(size_t bytes) {
   int best = POOL;
 
   for (int k = 0; k < POOL; ++k) {
-    if (!pool[k] || pool[k]->bytes < bytes || pool[k]->bytes > bytes + bytes / 4) continue;
+    if (!pool[k] || pool[k]->bytes < bytes || pool[k]->bytes > bytes + bytes / 2) continue;
     if (best == POOL || pool[k]->bytes < pool[best]->bytes) best = k;
   }
   return best;
@@ -92,7 +92,7 @@ static header *allocate(size_t bytes) {
   return block;
 }
 
-ntk_status ntk_new(size_t count, size_t size, void *address) {
+ntk_status ntk_new_unset(size_t count, size_t size, void *address) {
   NTK_CHECK(size == 0 || count <= (SIZE_MAX / 2) / size, NTK_E_MEMORY,
             "out of memory: %zu x %zu bytes", count, size);
   const size_t bytes = size_class(count * size);
@@ -102,12 +102,23 @@ ntk_status ntk_new(size_t count, size_t size, void *address) {
   if (!is_large(bytes)) block->bytes = bytes;
   void *start = (char *)block + ALIGNMENT;
 
-  memset(start, 0, bytes - ALIGNMENT);
+#ifdef NTK_SANITIZED
+  memset(start, 0xff, bytes - ALIGNMENT); /* NaN */
+#endif
   memcpy(address, &start, sizeof(start));
   ++balance;
   live += block->bytes;
   if (live > most_live) most_live = live;
   if (bytes > largest) largest = bytes;
+  return NTK_OK;
+}
+
+ntk_status ntk_new(size_t count, size_t size, void *address) {
+  char *start = NULL;
+
+  NTK_TRY(ntk_new_unset(count, size, &start));
+  memset(start, 0, count * size);
+  memcpy(address, &start, sizeof(start));
   return NTK_OK;
 }
 

@@ -7,8 +7,8 @@
 
 /* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
  * tiles), multiples of NTK_SAMPLE_PAD.  On the diagonal the staircase goes down to LEAF columns,
- * two blocks of the usual size. */
-enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, LEAF = 128 };
+ * one block of the usual size. */
+enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, LEAF = 64 };
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */
@@ -83,7 +83,7 @@ static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
   const int64_t tile = s->tile_rows * s->tile_cols;
 
   for (int k = 0; k < 2; ++k) {
-    NTK_TRY(ntk_array_new(dtype, block_count(dtype, tile), &s->block[k]));
+    NTK_TRY(ntk_array_new_unset(dtype, block_count(dtype, tile), &s->block[k]));
     if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));

@@ -35,7 +35,7 @@ static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
   const ntk_dtype dtype = tape->network->dtype;
   const int64_t count = ntk_pad(tape->count) * ntk_shape_count(&node->out);
 
-  NTK_TRY(ntk_array_new(dtype, count, &tape->aux[l]));
+  NTK_TRY(ntk_array_new_unset(dtype, count, &tape->aux[l]));
   apply((const ntk_activation *)o->kind, dtype, count, tape->value[l], tape->aux[l]);
   tape->value[l + 1] = tape->value[l];
   tape->value[l] = NULL;

@@ -69,7 +69,7 @@ static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
   const ntk_tensor *weight = weight_of(network, node), *bias = bias_of(network, node);
   const int64_t samples = ntk_pad(tape->count);
 
-  NTK_TRY(ntk_array_new(network->dtype, samples * node->fan_out, &tape->value[l + 1]));
+  NTK_TRY(ntk_array_new_unset(network->dtype, samples * node->fan_out, &tape->value[l + 1]));
   if (bias) {
     ntk_rows_fill(network->dtype, samples, node->fan_out, bias->multiplier, bias->data,
                   tape->value[l + 1]);

@@ -21,7 +21,7 @@ static ntk_status reserve(ntk_dtype dtype, int64_t count, int64_t *room, void *a
   if (count <= *room) return NTK_OK;
   ntk_free(address);
   *room = 0;
-  NTK_TRY(ntk_array_new(dtype, count, &array));
+  NTK_TRY(ntk_array_new_unset(dtype, count, &array));
   memcpy(address, &array, sizeof(array));
   *room = count;
   return NTK_OK;

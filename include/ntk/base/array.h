@@ -28,6 +28,9 @@ size_t ntk_dtype_size(ntk_dtype dtype);
 /* Local.  A zeroed array of `count` elements; free with ntk_free. */
 NTK_CHECKED ntk_status ntk_array_new(ntk_dtype dtype, int64_t count, void *address);
 
+/* Local.  The same, but the content is not set (ntk_new_unset). */
+NTK_CHECKED ntk_status ntk_array_new_unset(ntk_dtype dtype, int64_t count, void *address);
+
 /* Local.  Pointer to element k of an array. */
 void *ntk_array_at(ntk_dtype dtype, void *array, int64_t k);
 const void *ntk_array_const_at(ntk_dtype dtype, const void *array, int64_t k);

@@ -1,4 +1,4 @@
-/* memory.h -- checked, zeroed and counted allocation.
+/* memory.h -- checked and counted allocation.
  *
  * The count is the leak test: leak checkers drown in what MPI libraries leave behind. */
 #ifndef NTK_BASE_MEMORY_H
@@ -16,6 +16,10 @@
 /* Local.  `address` is the address of a pointer, as in ntk_free.
  * Fails with NTK_E_MEMORY; *address is then unchanged. */
 NTK_CHECKED ntk_status ntk_new(size_t count, size_t size, void *address);
+
+/* Local.  The same, but the content is not set: for large arrays of which every element is written
+ * before it is read.  Sanitized builds fill it with NaN. */
+NTK_CHECKED ntk_status ntk_new_unset(size_t count, size_t size, void *address);
 
 /* Local.  Frees what `*address` points to, NULL included, and sets it to NULL. */
 void ntk_free(void *address);
