@@ -321,7 +321,9 @@ static const char full_config[] =
     "  - effective_dimension: {ridge: 1..3}\n"
     "sweep:\n"
     "  network.width: [64, 128]\n"
-    "  network.layers.stage.times: 2..3\n"
+    "  network.layers.stage.times: 3..3\n"
+    "  zip: {x: {label: [a, b], data.train.count: [64, 128], data.train.balanced: [false, true]}}\n"
+    "  skip: [{x: b, width: 128, network.layers.stage.times: 3..3}]\n"
     "output: {directory: elsewhere}\n";
 
 #endif

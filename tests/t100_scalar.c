@@ -229,7 +229,7 @@ static void check_nearest(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_numbers();
   check_advice();
   check_printed_reals();

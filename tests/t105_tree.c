@@ -417,7 +417,7 @@ static ntk_status read_document(void *context) {
 int main(int argc, char **argv) {
   char copy[sizeof(document)];
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_reading();
   check_line_ends();
   check_refusals();

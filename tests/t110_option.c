@@ -451,7 +451,7 @@ static ntk_status bind_full(void *context) {
 int main(int argc, char **argv) {
   char copy[sizeof(full_config)];
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_defaults();
   check_full();
   check_forms();

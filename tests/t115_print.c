@@ -239,10 +239,13 @@ static void check_reference(void) {
   EXPECT_OK(ntk_option_reference(&root_section, 0, &text));
   EXPECT(strstr(text.data, "  # units per hidden layer (integer, 1 to 1000000)\n  width: 512\n"));
   EXPECT(strstr(text.data,
-                "  # of the hidden layers (one word)\n"
+                "  # short form (one word, or auto)\n"
                 "  #   relu  max(x, 0)\n"
                 "  #   erf   2/sqrt(pi) int_0^x exp(-t^2) dt\n"
                 "  #   tanh  hyperbolic tangent\n"
+                "  kind: auto\n"));
+  EXPECT(strstr(text.data,
+                "  # of the hidden layers (one word), as `kind` above\n"
                 "  activation: relu\n"));
   EXPECT(strstr(text.data,
                 "  source: gaussian\n"
@@ -251,8 +254,7 @@ static void check_reference(void) {
                 "  # of the targets (number, at least 0)\n"
                 "  noise_std: 0.1\n"
                 "  # source: idx\n"
-                "  # # images (path; $NAME and ~ are expanded, relative to this file's "
-                "folder; required)\n"
+                "  # # images (path; required)\n"
                 "  # inputs: path/to/file\n"));
   EXPECT(strstr(text.data,
                 "  output: centered\n"
@@ -263,8 +265,8 @@ static void check_reference(void) {
   EXPECT(strstr(text.data, "    # - repeat:\n"));
   EXPECT(strstr(text.data, "# version (integer, always 1)\nformat: 1\n"));
   EXPECT(strstr(text.data,
-                "or {geomspace: [a, b, k]}, each at least 0; ranges also with ends auto, "
-                "zero: true and infinity: true)\n"));
+                "# when (grid, each at least 0; ends may be auto; also zero: true, "
+                "infinity: true)\n"));
   ntk_text_destroy(&text);
 }
 
@@ -283,7 +285,7 @@ static ntk_status print_all(void *context) {
 int main(int argc, char **argv) {
   char copy[sizeof(full_config)];
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_fixed_point();
   check_runs();
   check_look();

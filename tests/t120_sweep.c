@@ -1,6 +1,6 @@
-/* Sweeps: the product of the axes in row-major order, values of every form in every kind of place,
- * and every refusal with its place; what is wrong with a path is said once, at the axis, however
- * many points there are. */
+/* Sweeps: the product of the axes in row-major order, several keys as one axis, points left out,
+ * values of every form in every kind of place, and every refusal with its place; what is wrong
+ * with a path is said once, at the axis, however many points there are. */
 //TEST ranks=1
 #include "config_schema.h"
 
@@ -108,6 +108,19 @@ static const form_case forms[] = {
     {"{linspace: [64, 256, 4]}", 4, 1, "128", 128},
     {"{geomspace: [1e-8, 1, 3]}", 3, 1, "0.0001", 1e-4},
     {"{geomspace: [1e-8, 1, 1]}", 1, 0, "1.0e-08", 1e-8},
+    {"{geomspace: [64, 1024, 5]}", 5, 3, "512", 512},
+    {"{geomspace: [1, 1000, 4]}", 4, 2, "100", 100},
+    {"{geomspace: [1000, 1, 4]}", 4, 1, "100", 100},
+    {"{geomspace: [1e-3, 1, 4]}", 4, 1, "0.01", 0.01},
+    {"{linspace: [2, -2, 5]}", 5, 4, "-2", -2},
+    {"{linspace: [0, 1, 4]}", 4, 1, "0.3333333333333333", 1.0 / 3},
+    {"[a/w0.h5, a/w90.h5]", 2, 1, "w90.h5", NAN},
+    {"[a/w.h5, b/w.h5]", 2, 1, "b/w.h5", NAN},
+    {"[/x/a/w.h5, /y/a/w.h5, /y/b/w.h5]", 3, 1, "y/a/w.h5", NAN},
+    {"[w.h5, a/w.h5]", 2, 1, "a/w.h5", NAN},
+    {"[/w.h5, w.h5]", 2, 0, "/w.h5", NAN},
+    {"[runs/a/, runs/b/]", 2, 1, "b/", NAN},
+    {"[a/b, [1]]", 2, 0, "a/b", NAN},
 };
 
 static void check_forms(void) {
@@ -164,6 +177,16 @@ static const place_case places[] = {
     {DATA
      "network: {layers: [activation: relu]}\nsweep: {network.layers.activation: [relu, erf]}\n",
      "        function: erf\n"},
+    {DATA "sweep: {zip: {x: {network.width: [3, 4], network.bias.std: [5, 6]}}}\n",
+     "  width: 4\n  activation: relu\n  bias:\n    scale: 0.1\n    std: 6\n"},
+    {DATA "network: {layers: [repeat: {name: stage, times: 1, layers: [flatten]}]}\n"
+          "sweep: {zip: {x: {network.width: [3], network.layers.stage.times: [8]}}}\n",
+     "        times: 8\n"},
+    {DATA "sweep: {network.weights: [epoch0.h5, epoch90.h5]}\n", "  weights: /base/epoch90.h5\n"},
+    {DATA "analyses: [effective_dimension: {label: fine}]\n"
+          "sweep: {analyses.fine.ridge: [[1], {geomspace: [1, 100, 3]}]}\n",
+     "      ridge: {geomspace: [1, 100, 3]}\n"},
+    {DATA "sweep: {data.columns: [[a], [b, c]]}\n", "  columns: [b, c]\n"},
     {NULL, NULL},
 };
 
@@ -200,7 +223,9 @@ static const refusal refusals[] = {
      24},
     {"sweep: {network.width: }", "needs a list", 24},
     {"sweep: {network.width: '0..2'}", "needs a list", 24},
-    {"sweep: {network.width: 5..1}", "no values", 24},
+    {"sweep: {network.width: 5..1}",
+     "sweep.network.width: the range 5..1 is empty; write the smaller end first", 24},
+
     {"sweep: {network.width: 0..1000000}", "more than 1000000 values", 24},
     {"sweep: {network.width: [1, ]}", NULL, 0},
     {"sweep: {network.width: [1, 2, 1]}", "sweep.network.width: the value 1 is there twice", 31},
@@ -236,16 +261,87 @@ static const refusal refusals[] = {
      "a sweep of 1.0e+24 points", 8},
     /* found when points are bound */
     {"sweep: {network.widht: [1, 2, 3]}", "unknown key 'network.widht'; did you mean 'width'?", 9},
-    {"sweep: {zip: [a, b, c]}", "unknown key 'zip'", 9},
     {"sweep: {network.width: [1, 0, 2]}", "network.width: 0 is too small; the least is 1", 28},
     {"sweep: {network.activation: [relu, rleu]}", "unknown word 'rleu'; did you mean 'relu'?", 36},
+    {"sweep: {data.classes: [0, all]}",
+     "data.classes: needs a list of integers, a..b or all, not '0'; a list of one is [0]", 24},
+    {"sweep: {network.width: [4, wide]}", "network.width: 'wide' is not an integer", 28},
+    {"sweep: {network.width: {geomspace: [1, 10, 3]}}",
+     "network.width: '3.1622776601683795' is not", 24},
     {"sweep: {network.width.x: [1, 2]}", "network.width: needs an integer, not a mapping", 9},
     {"sweep: {analyses.dynamics.learning_rate: [1, 2]}", "analyses: needs a list", 9},
     {"analyses: [summary]\nsweep: {analyses.dynamics.learning_rate: [1, 2]}",
      "'analyses.dynamics.learning_rate': the list has no item 'dynamics', only 'summary'", 9},
+    {"analyses: [dynamics: {label: fine}]\nsweep: {analyses.fien.learning_rate: [1, 2]}",
+     "'analyses.fien.learning_rate': the list has no item 'fien'; did you mean 'fine'?", 9},
+    {"network: {layers: [dense: {name: stem, features: 3}]}\n"
+     "sweep: {network.layers.stme.features: [1, 2]}",
+     "'network.layers.stme.features': the list has no item 'stme'; did you mean 'stem'?", 9},
     {"network: {layers: [flatten, flatten]}\nsweep: {network.layers.flatten.x: [1, 2]}",
      "several items of the list are called 'flatten'; give each a label or name", 9},
     {"sweep: {data.labels: [a, b]}", "key 'data.labels' belongs to source idx, not gaussian", 9},
+    /* zip */
+    {"sweep: {zip: [a, b, c]}", "sweep.zip: needs keys and their values, as in shape: {label", 14},
+    {"sweep: {zip: {x: [1, 2]}}", "sweep.zip.x: needs keys and their values", 18},
+    {"sweep: {zip: {x: {}}}", "sweep.zip.x: needs keys and their values", 18},
+    {"sweep: {zip: {x: {label: [a]}}}", "sweep.zip.x: only labels; add keys and their values", 18},
+    {"sweep: {zip: {2x: {network.width: [1]}}}", "'2x' cannot be the name of an axis", 15},
+    {"sweep: {zip: {a-b: {network.width: [1]}}}", "'a-b' cannot be the name of an axis", 15},
+    {"sweep: {zip: {status: {network.width: [1]}}}", "'status' cannot be the name", 15},
+    {"sweep: {zip: {x: {network.width: [1, 2], network.depth: 1..3}}}",
+     "sweep.zip.x: 'network.depth' has 3 values, 'network.width' has 2; keys of one axis have "
+     "lists "
+     "of one length",
+     57},
+    {"sweep: {zip: {x: {network.width: [1, 2], network.depth: [3]}}}",
+     "sweep.zip.x: 'network.depth' has 1 value, 'network.width' has 2", 57},
+    {"sweep: {zip: {x: {network.width: [], network.depth: [1]}}}",
+     "sweep.zip.x.network.width: no values", 34},
+    {"sweep: {zip: {x: {network.width: 3}}}", "sweep.zip.x.network.width: needs a list", 34},
+    {"sweep: {zip: {x: {label: [a], network.width: [1, 2]}}}",
+     "sweep.zip.x.label: 1 label, but the keys have 2 values each", 26},
+    {"sweep: {zip: {x: {label: a, network.width: [1]}}}", "sweep.zip.x.label: needs a list", 26},
+    {"sweep: {zip: {x: {label: [[a]], network.width: [1]}}}", "a label is a word or a number", 27},
+    {"sweep: {zip: {x: {label: [a, a], network.width: [1, 2]}}}",
+     "sweep.zip.x.label: the value a is there twice", 30},
+    {"sweep: {zip: {x: {network.width: [1, 2, 1], network.depth: [3, 4, 3]}}}",
+     "sweep.zip.x: the value 1; 3 is there twice", 41},
+    {"sweep: {network.width: [1], zip: {x: {network.width: [1], network.depth: [1]}}}",
+     "'network.width' is an axis already, in line 2; remove one", 39},
+    {"sweep: {zip: {x: {network.width: [1]}, y: {network.width: [1]}}}",
+     "'network.width' is an axis already", 44},
+    {"sweep: {zip: {x: {network.bias: [none], network.bias.std: [1]}}}",
+     "'network.bias.std' lies inside 'network.bias', which is an axis too", 41},
+    {"sweep: {zip: {network_seed: {network.seed: [1], data.seed: [2]}}}",
+     "'network_seed' is what 'network.seed' will be called; choose another name", 15},
+    {"sweep: {zip: {x: {output.directory: [a, b]}}}", "'output.directory' cannot be swept", 19},
+    {"sweep: {zip: {x: {network.widht: [1, 2]}}}", "unknown key 'network.widht'; did you mean", 19},
+    {"sweep: {zip: {x: {network.width: [1, 0]}}}", "network.width: 0 is too small", 38},
+    /* skip */
+    {"sweep: {skip: []}", NULL, 0},
+    {"sweep: {network.width: [1, 2], skip: {width: 1}}", "sweep.skip: needs a list of points", 38},
+    {"sweep: {network.width: [1, 2], skip: [1]}", "sweep.skip: needs axes and their values", 39},
+    {"sweep: {network.width: [1, 2], skip: [{}]}", "sweep.skip: needs axes and their values", 39},
+    {"sweep: {network.width: [1, 2], skip: [{widht: 1}]}",
+     "sweep.skip: 'widht' is no axis; did you mean 'width'?", 40},
+    {"sweep: {network.width: [1, 2], skip: [{network.widht: 1}]}",
+     "sweep.skip: 'network.widht' is no axis; did you mean 'network.width'?", 40},
+    {"sweep: {network.width: [1, 2], network.seed: 0..1, skip: [{colour: 1}]}",
+     "sweep.skip: 'colour' is no axis; the axes are network.width, network.seed", 60},
+    {"sweep: {skip: [{width: 1}]}", "sweep.skip: 'width' is no axis; the axes are none", 17},
+    {"sweep: {network.width: [1, 2], skip: [{width: 3}]}",
+     "sweep.skip.width: the axis has no value 3; its values are 1, 2", 47},
+    {"sweep: {network.width: [1, 2], skip: [{width: [1, 3]}]}",
+     "sweep.skip.width: the axis has no value 3; its values are 1, 2", 51},
+    {"sweep: {network.width: [1, 2], skip: [{width: 2..3}]}", "the axis has no value 3", 47},
+    {"sweep: {network.activation: [relu, erf], skip: [{activation: rleu}]}",
+     "sweep.skip.activation: the axis has no value rleu; did you mean 'relu'?", 62},
+    {"sweep: {zip: {x: {label: [a, b], network.width: [1, 2]}}, skip: [{x: 1}]}",
+     "the axis has no value 1; its values are a, b", 70},
+    {"sweep: {zip: {x: {label: [a, b], network.width: [1, 2]}}, skip: [{x: a, network.width: 2}]}",
+     "sweep.skip: no point has all of this; correct it, or remove it", 66},
+    {"sweep: {network.width: [1, 2], skip: [{width: 1}, {width: 2}]}",
+     "sweep.skip: every point is skipped; leave some", 38},
 };
 
 static void check_refusals(void) {
@@ -270,6 +366,71 @@ static void check_refusals(void) {
   }
 }
 
+/* ---- several keys as one axis, points left out -------------------------------------------------
+ */
+
+static const char zipped[] = DATA
+    "sweep:\n"
+    "  network.seed: 0..2\n"
+    "  zip:\n"
+    "    shape: {label: [wide, deep], network.width: [256, 16], network.depth: [1, 8]}\n"
+    "    seed: {network.weights: [x/a.h5, x/b.h5], data.train.count: [3, 4]}\n"
+    "  cutoff: [0, 1]\n"
+    "  skip:\n"
+    "    - {network.seed: 2, shape: deep}\n"
+    "    - {shape: wide, cutoff: 1.0, network_seed: [0, 1]}\n"
+    "    - {network.weights: b.h5, network.depth: 8, cutoff: 0}\n";
+
+static bool is_left_out(int64_t seed, int64_t shape, int64_t weights, int64_t cutoff) {
+  return (seed == 2 && shape == 1) || (shape == 0 && cutoff == 1 && seed < 2) ||
+         (weights == 1 && shape == 1 && cutoff == 0);
+}
+
+static void expect_label(const ntk_axis *axis, int64_t key, int64_t k, const char *wanted) {
+  ntk_text label = {0};
+
+  EXPECT_OK(key < 0 ? ntk_axis_label(axis, k, &label)
+                    : ntk_axis_key_label(&axis->key[key], k, &label));
+  EXPECT_TEXT(label.data, wanted);
+  ntk_text_destroy(&label);
+}
+
+static void check_zip(void) {
+  ntk_tree tree;
+  ntk_sweep sweep;
+  ntk_problems problems;
+
+  read_sweep(zipped, &tree, &sweep, &problems);
+  EXPECT_OK(ntk_problems_status(&problems));
+  EXPECT(sweep.axis_count == 4 && sweep.point_count == 24 && sweep.skip_count == 3);
+  EXPECT_TEXT(sweep.axis[0].name, "network_seed"); /* a zip has the name of its last component */
+  EXPECT_TEXT(sweep.axis[1].name, "shape");
+  EXPECT_TEXT(sweep.axis[1].path, "zip.shape");
+  EXPECT(sweep.axis[1].zipped && sweep.axis[1].key_count == 2 && !sweep.axis[0].zipped);
+  EXPECT_TEXT(sweep.axis[1].key[1].path, "network.depth");
+  EXPECT_TEXT(sweep.axis[1].key[1].name, "depth");
+  expect_label(&sweep.axis[1], -1, 1, "deep");
+  expect_label(&sweep.axis[1], 0, 1, "16");
+  expect_label(&sweep.axis[2], -1, 1, "1"); /* no labels: positions */
+  expect_label(&sweep.axis[2], 0, 1, "b.h5");
+  for (int64_t p = 0; p < sweep.point_count; ++p) {
+    config c = {0};
+    ntk_node *root = NULL;
+    const int64_t seed = p / 8, shape = p / 4 % 2, weights = p / 2 % 2, cutoff = p % 2;
+
+    EXPECT(ntk_sweep_skips(&sweep, p) == is_left_out(seed, shape, weights, cutoff));
+    EXPECT_OK(ntk_sweep_point(&tree, &sweep, p, &c.arena, &root, &problems));
+    EXPECT_OK(bind_config(&c, root));
+    EXPECT_OK(ntk_problems_status(&c.problems));
+    EXPECT(c.settings.network.width == (shape ? 16 : 256));
+    EXPECT(c.settings.network.depth == (shape ? 8 : 1) && c.settings.network.seed == seed);
+    EXPECT_TEXT(c.settings.network.weights, weights ? "/base/x/b.h5" : "/base/x/a.h5");
+    EXPECT(c.settings.data.train.count == 3 + weights);
+    destroy_config(&c);
+  }
+  ntk_tree_destroy(&tree);
+}
+
 /* With a faulty sweep the rest of the config is looked at all the same. */
 static void check_all_at_once(void) {
   config c = {0};
@@ -278,6 +439,25 @@ static void check_all_at_once(void) {
       read_config(DATA "network: {widht: 3}\nsweep: {network.depth: [], output.x: 1..2}\n", &c));
   EXPECT(c.problems.count == 3 && c.sweep.point_count == 1);
   EXPECT(strstr(c.problems.text.data, "unknown key 'network.widht'"));
+  destroy_config(&c);
+  EXPECT_OK(read_config(DATA "sweep:\n"
+                             "  network.depth: 3..1\n"
+                             "  zip: {x: {a: [1], b: [1, 2]}, y: {label: [a]}, seconds: {c: [1]}}\n"
+                             "  name: [a, b]\n",
+                        &c));
+  if (c.problems.count != 5) FAIL("%s", c.problems.text.data);
+  destroy_config(&c);
+  EXPECT_OK(read_config(DATA
+                        "network: {layers: [dense: {name: stem, features: 3}]}\n"
+                        "sweep:\n"
+                        "  network.widht: [1, 2]\n"
+                        "  zip: {x: {label: [a], network.seed: 0..1, network.depth: [1, 2, 3]}}\n"
+                        "  network.activation: [relu, rleu]\n"
+                        "  network.layers.stme.features: [4]\n"
+                        "  skip: [{colour: 1}]\n",
+                        &c)); /* the path, both lists, the word, the name of the layer */
+  if (c.problems.count != 5) FAIL("%s", c.problems.text.data);
+  EXPECT(c.sweep.axis_count == 3 && c.sweep.skip_count == 0);
   destroy_config(&c);
 }
 
@@ -328,16 +508,21 @@ int main(int argc, char **argv) {
       "sweep: {network.bias: [{std: 3}, none], network.seed: 0..1, "
       "data.noise_std: {geomspace: [1, 10, 2]}}\n";
 
-  MPI_Init(&argc, &argv);
+  char yaml_zipped[sizeof(zipped)];
+
+  begin_test(&argc, &argv);
   check_order();
   check_none();
   check_names();
   check_forms();
   check_places();
   check_refusals();
+  check_zip();
   check_all_at_once();
   check_many_points();
   EXPECT(sweep_faults(expand, yaml) > 0);
+  (void)snprintf(yaml_zipped, sizeof(yaml_zipped), "%s", zipped);
+  EXPECT(sweep_faults(expand, yaml_zipped) > 0);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();
   return 0;

@@ -55,8 +55,15 @@ static const override_case cases[] = {
      "'network.bias.std' would have no effect; override the former",
      7, false, 12},
     {"analyses.absent.x=3", NULL, "the list has no item 'absent'", 7, false, 12},
-    {"sweep.network.depth=3", NULL, "sweep.network.depth: needs a list", 27, false, 1},
-    {"sweep.output.directory=[a]", NULL, "'output.directory' cannot be swept", 7, false, 1},
+    {"sweep.network.depth=3", NULL, "sweep.network.depth: needs a list", 27, false, 12},
+    {"sweep.output.directory=[a]", NULL, "'output.directory' cannot be swept", 7, false, 12},
+    {"sweep.skip=[{width: 1}]", "  width: 2\n", NULL, 0, false, 12},
+    {"sweep.skip=[{width: 3}]", NULL, "the axis has no value 3; its values are 1, 2", 27, false,
+     12},
+    {"sweep.zip={x: {network.depth: [4, 5], cutoff: [0, 1]}}", "  depth: 5\n", NULL, 0, false, 24},
+    {"sweep.zip.x={network.depth: [4, 5], cutoff: [0, 1]}", "cutoff: 1\n", NULL, 0, false, 24},
+    {"sweep.zip.x.network.depth=[4, 5]", "  depth: 5\n", NULL, 0, false, 24},
+    {"sweep.zip.x.network.width=[4, 5]", NULL, "'network.width' is an axis already", 7, false, 1},
 };
 
 /* Reads the config with one override and binds all points. */
@@ -129,6 +136,76 @@ static void check_sequence(void) {
   destroy_config(&c);
 }
 
+/* ---- zip and skip ------------------------------------------------------------------------------
+ */
+
+static const char zipped[] =
+    "data: {source: gaussian}\n"
+    "sweep:\n"
+    "  network.seed: 0..2\n"
+    "  zip: {shape: {label: [wide, deep], network.width: [256, 16], network.depth: [1, 8]}}\n"
+    "  skip: [{seed: 2, shape: deep}, {network.width: 256, seed: 1}]\n";
+
+typedef struct zip_case {
+  const char *set[3];
+  int64_t points, left_out;
+  int width, depth; /* of the last point */
+  bool removed;
+} zip_case;
+
+static const zip_case zip_cases[] = {
+    {{NULL}, 6, 2, 16, 8, false},
+    {{"network.activation=erf"}, 6, 2, 16, 8, false},
+    {{"network.depth=5"}, 6, 2, 16, 5, true},    /* a key leaves, the axis stays */
+    {{"network.width=5"}, 6, 1, 5, 8, true},     /* no width is 256 any more */
+    {{"network.width=256"}, 6, 3, 256, 8, true}, /* every width is */
+    {{"network.seed=2"}, 2, 1, 16, 8, true},     /* {shape: deep} remains */
+    {{"network.seed=0"}, 2, 0, 16, 8, true},
+    {{"sweep.skip=[]", "network.seed=0"}, 2, 0, 16, 8, true},
+    {{"sweep.skip=[{seed: 2}]", "network.seed=2"}, 2, 0, 16, 8, true}, /* asked for: not left out */
+    {{"network.width=5", "sweep.skip=[]", "network.depth=3"}, 3, 0, 5, 3, true}, /* no key is left
+                                                                                  */
+    {{"sweep.zip.shape.network.depth=[4, 5]"}, 6, 2, 16, 5, false},
+};
+
+static void check_zip_case(const zip_case *z) {
+  config c = {0};
+  ntk_node *root = NULL;
+  bool removed = false;
+  int64_t left_out = 0;
+
+  EXPECT_OK(ntk_tree_parse("c.yaml", zipped, &c.tree, &c.problems));
+  for (int k = 0; k < 3 && z->set[k]; ++k) {
+    EXPECT_OK(ntk_tree_override(&c.tree, z->set[k], &removed, &c.problems));
+  }
+  EXPECT_OK(ntk_sweep_read(&c.tree, &c.sweep, &c.problems));
+  if (c.problems.count) FAIL("%s: %s", z->set[0], c.problems.text.data);
+  for (int64_t p = 0; p < c.sweep.point_count; ++p) left_out += ntk_sweep_skips(&c.sweep, p);
+  if (c.sweep.point_count != z->points || left_out != z->left_out) {
+    FAIL("%s: %lld points, %lld left out", z->set[0] ? z->set[0] : "none",
+         (long long)c.sweep.point_count, (long long)left_out);
+  }
+  EXPECT_OK(
+      ntk_sweep_point(&c.tree, &c.sweep, c.sweep.point_count - 1, &c.arena, &root, &c.problems));
+  EXPECT_OK(bind_config(&c, root));
+  EXPECT_OK(ntk_problems_status(&c.problems));
+  EXPECT(c.settings.network.width == z->width && c.settings.network.depth == z->depth);
+  EXPECT(removed == z->removed);
+  destroy_config(&c);
+}
+
+static ntk_status override_zip(void *context) {
+  config c = {0};
+  bool removed = false;
+  ntk_status status = ntk_tree_parse("c.yaml", zipped, &c.tree, &c.problems);
+
+  if (status == NTK_OK) status = ntk_tree_override(&c.tree, context, &removed, &c.problems);
+  if (status == NTK_OK) status = ntk_sweep_read(&c.tree, &c.sweep, &c.problems);
+  if (status == NTK_OK) status = ntk_problems_status(&c.problems);
+  destroy_config(&c);
+  return status;
+}
+
 static ntk_status override(void *context) {
   config c = {0};
   bool removed = false;
@@ -141,13 +218,19 @@ static ntk_status override(void *context) {
 
 int main(int argc, char **argv) {
   char assignment[] = "network.output={scaled: {alpha: 4}}", axis[] = "sweep.network.depth=[4, 5]";
+  char zip_key[] = "network.width=256", zip_new[] = "sweep.zip.x.cutoff=[0, 1]";
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); ++k) check_case(&cases[k]);
   check_look();
   check_sequence();
   EXPECT(sweep_faults(override, assignment) > 0);
   EXPECT(sweep_faults(override, axis) > 0);
+  for (size_t k = 0; k < sizeof(zip_cases) / sizeof(zip_cases[0]); ++k) {
+    check_zip_case(&zip_cases[k]);
+  }
+  EXPECT(sweep_faults(override_zip, zip_key) > 0);
+  EXPECT(sweep_faults(override_zip, zip_new) > 0);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();
   return 0;

@@ -129,13 +129,13 @@ static bool try_text(const char *yaml) {
 
 static void try_override(const char *text) {
   static const char *const paths[] = {"network.bias", "analyses", "data.classes", "sweep.cutoff",
-                                      ""};
+                                      "sweep.zip.x", "sweep.skip", "data.train.count", ""};
   char assignment[200];
   config c = {0};
   bool removed = false;
   ntk_node *root = NULL;
 
-  (void)snprintf(assignment, sizeof(assignment), "%s=%.60s", paths[draw(5)],
+  (void)snprintf(assignment, sizeof(assignment), "%s=%.60s", paths[draw(8)],
                  text + draw(strlen(text) + 1));
   EXPECT_OK(ntk_tree_parse("c", full_config, &c.tree, &c.problems));
   EXPECT_OK(ntk_tree_override(&c.tree, assignment, &removed, &c.problems));
@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
   static char text[SIZE];
   int refused = 0;
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   const int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100;
 
   EXPECT(!try_text(full_config));

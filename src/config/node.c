@@ -96,7 +96,7 @@ const char *ntk_node_item_name(const ntk_node *item) {
   for (int k = 0; k < 2; ++k) {
     const ntk_node *name = ntk_node_find(item->child[0], keys[k]);
 
-    if (name && name->kind == NTK_NODE_SCALAR) return name->text;
+    if (name && name->kind == NTK_NODE_SCALAR && *name->text) return name->text;
   }
   return item->key[0];
 }
@@ -168,13 +168,23 @@ static ntk_status list_items(const ntk_node *sequence, ntk_text *text) {
 
 static ntk_status refuse_item(const putter *p, const ntk_node *sequence, const char *name,
                               int count) {
+  ntk_nearest nearest = {.word = name};
   ntk_text names = {0};
   const ntk_status status = list_items(sequence, &names);
 
+  for (int64_t k = 0; k < sequence->count; ++k) {
+    const char *own = ntk_node_item_name(sequence->child[k]);
+
+    if (own) ntk_nearest_offer(&nearest, own);
+  }
   if (count > 1) {
     ntk_problem(p->problems, p->mark,
                 "'%.80s': several items of the list are called '%.80s'; give each a label or name",
                 p->path, name);
+  } else if (nearest.best) {
+    ntk_problem(p->problems, p->mark,
+                "'%.80s': the list has no item '%.80s'; did you mean '%.80s'?", p->path, name,
+                nearest.best);
   } else {
     ntk_problem(p->problems, p->mark, "'%.80s': the list has no item '%.80s', only %s", p->path,
                 name, names.length ? names.data : "nothing at all");

@@ -129,6 +129,14 @@ static ntk_status bind_subsection(ntk_binder *b, const scope *s, const ntk_place
   return bind_section(b, place, o->section, node, field_of(s, o));
 }
 
+/* `activation: {leaky: {alpha: 0.1}}`: a name of the registry that the shorthand is taken from. */
+static bool is_shorthand_choice(const ntk_row *row, const ntk_node *node) {
+  const ntk_option *o = row->shorthand ? find_option(row->options, row->shorthand) : NULL;
+
+  return o && o->type == NTK_CHOICE && node->count == 1 &&
+         !find_option(row->options, node->key[0]) && ntk_row_find(o->rows, node->key[0]);
+}
+
 /* Options of a row from a mapping; what else stands behind `name:` is the row's shorthand. */
 static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                                    bool labelled, ntk_choice *choice) {
@@ -140,7 +148,7 @@ static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const 
 
   if (row->options) NTK_TRY(ntk_arena_new(b->arena, row->options_size, &choice->options));
   s.settings = choice->options;
-  if (node->kind == NTK_NODE_MAPPING) return bind_scope(b, &s);
+  if (node->kind == NTK_NODE_MAPPING && !is_shorthand_choice(row, node)) return bind_scope(b, &s);
   if (ntk_node_empty(node)) {
     ntk_fault_at(b, place, node->mark,
                  "no options behind '%s:'; indent them further than it, or drop the ':'",
@@ -214,6 +222,26 @@ static ntk_status bind_label(ntk_binder *b, const ntk_place *place, const ntk_no
   return ntk_keep_text(b, label->text, &choice->label);
 }
 
+/* `weight_init: {law: normal, variance: 2.0}`: the options of the row `word`, without its name. */
+static const ntk_row *unnamed_row(const ntk_option *o, const ntk_node *node) {
+  const ntk_row *row = o->word ? ntk_row_find(o->rows, o->word) : NULL;
+
+  for (int64_t k = 0; row && node->kind == NTK_NODE_MAPPING && k < node->count; ++k) {
+    if (find_option(row->options, node->key[k])) return row;
+  }
+  return NULL;
+}
+
+static ntk_status bind_unnamed(ntk_binder *b, const ntk_place *place, const ntk_row *row,
+                               const ntk_node *node, ntk_choice *field) {
+  const int64_t before = b->faults;
+  ntk_choice choice = {.row = row, .label = row->name, .mark = node->mark};
+
+  NTK_TRY(bind_row_options(b, place, node, false, &choice));
+  if (b->faults == before) *field = choice;
+  return NTK_OK;
+}
+
 static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                               const ntk_node *node, bool labelled, ntk_choice *field) {
   const int64_t before = b->faults;
@@ -221,6 +249,7 @@ static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_o
   const ntk_node *options = NULL;
   ntk_node key = {0};
 
+  if (unnamed_row(o, node)) return bind_unnamed(b, place, unnamed_row(o, node), node, field);
   if (o->flags & NTK_AUTO && ntk_is_word(node, "auto")) {
     *field = (ntk_choice){.mark = node->mark};
     return NTK_OK;

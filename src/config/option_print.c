@@ -120,8 +120,12 @@ static ntk_status add_value(const printer *p, const ntk_option *o, const void *f
       return ntk_text_add(p->text, *(const bool *)field ? "true" : "false");
     case NTK_STRING:
       return add_string(p->text, *(const char *const *)field);
-    case NTK_PATH:
-      return add_path(p, *(const char *const *)field);
+    case NTK_PATH: {
+      const char *path = *(const char *const *)field;
+      const bool name = o->flags & NTK_DATASET && !ntk_dataset_is_path(path);
+
+      return name ? add_string(p->text, path) : add_path(p, path);
+    }
     case NTK_WORD: {
       const ntk_row *row = *(const ntk_row *const *)field;
 
@@ -176,6 +180,10 @@ static ntk_status print_choice(const printer *p, const ntk_option *o, const ntk_
                                int indent) {
   const size_t before = p->text->length;
 
+  if (o->word && strcmp(choice->row->name, o->word) == 0) { /* needs no name */
+    NTK_TRY(ntk_text_add(p->text, "%*s%s:\n", indent, "", o->key));
+    return print_rows(p, choice->row->options, choice->options, indent + 2);
+  }
   NTK_TRY(ntk_text_add(p->text, "%*s%s:\n%*s", indent, "", o->key, indent + 2, ""));
   const size_t head = p->text->length;
 
@@ -285,10 +293,16 @@ static ntk_status print_row(const printer *p, const ntk_option *o, const void *s
   return ntk_text_add(p->text, "\n");
 }
 
+static bool is_unhashed(const ntk_option *o, const void *settings) {
+  const bool *present = (const bool *)((const char *)settings + o->present);
+
+  return o->flags & NTK_UNHASHED || (o->flags & NTK_SILENT && !*present);
+}
+
 static ntk_status print_rows(const printer *p, const ntk_option *options, const void *settings,
                              int indent) {
   for (const ntk_option *o = options; o->key; ++o) {
-    if (p->canonical && o->flags & NTK_UNHASHED) continue;
+    if (p->canonical && is_unhashed(o, settings)) continue;
     if (!has_value(o, (const char *)settings + o->offset)) continue;
     NTK_TRY(print_row(p, o, settings, indent));
   }

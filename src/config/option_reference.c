@@ -6,19 +6,53 @@
 
 #include "ntk/config/option.h"
 #include "ntk/config/scalar.h"
+#include "ntk/config/walk.h"
+
+/* Keys whose words have been listed; the same words are not listed again. */
+typedef struct listed_keys {
+  int count;
+  const ntk_option *key[NTK_WORD_TEXT];
+} listed_keys;
 
 /* Registries that are being listed: a row whose options lead back to its own registry (a block of
  * layers in a list of layers) must not be listed for ever. */
 typedef struct listing {
   const struct listing *up;
-  const ntk_row *const *rows;
+  const ntk_row *const *rows; /* NULL: the root */
+  listed_keys *listed;
+  const ntk_option *root; /* the table of the whole config */
 } listing;
 
-static bool is_listed(const listing *above, const ntk_row *const *rows) {
+/* The key of the root that has the same keys below it (a network inside of the data); else NULL. */
+static const ntk_option *find_main(const listing *above, const ntk_option *o) {
+  for (const ntk_option *main = above->root; main->key; ++main) {
+    if (o->type == NTK_SECTION && main != o && main->section == o->section) return main;
+  }
+  return NULL;
+}
+
+static bool is_open(const listing *above, const ntk_row *const *rows) {
   for (; above; above = above->up) {
-    if (above->rows == rows) return true;
+    if (rows && above->rows == rows) return true;
   }
   return false;
+}
+
+/* The key that has listed the same words before; NULL: none. */
+static const ntk_option *find_listed(const listing *above, const ntk_option *o) {
+  const listed_keys *listed = above->listed;
+
+  for (int k = 0; o->rows && k < listed->count; ++k) {
+    if (listed->key[k] != o && listed->key[k]->rows == o->rows) return listed->key[k];
+  }
+  return NULL;
+}
+
+static void note_listed(const listing *above, const ntk_option *o) {
+  listed_keys *listed = above->listed;
+  const int most = (int)(sizeof(listed->key) / sizeof(listed->key[0]));
+
+  if (o->rows && !find_listed(above, o) && listed->count < most) listed->key[listed->count++] = o;
 }
 
 static ntk_status add_rows(const ntk_option *options, int indent, const listing *above,
@@ -34,6 +68,16 @@ static bool any_options(const ntk_option *o) {
   return false;
 }
 
+const char *const ntk_option_legend[][2] = {
+    {"path", "starts from this file's folder; $NAME and ~ are expanded"},
+    {"dataset", "its name in the HDF5 file, or the path of a .npy file"},
+    {"integers", "[1, 2, 5] or 0..9"},
+    {"grid", "numbers: [1, 2, 5], 0..9, {linspace: [a, b, k]} or {geomspace: [a, b, k]}"},
+    {"size", "an integer, a name, or k*name"},
+    {"choice", "one of the words below, as word or {word: {options}}"},
+    {"choices", "a list of choices"},
+    {NULL, NULL}};
+
 static const char *type_text(const ntk_option *o) {
   switch (o->type) {
     case NTK_INT:
@@ -45,27 +89,27 @@ static const char *type_text(const ntk_option *o) {
     case NTK_STRING:
       return "text";
     case NTK_PATH:
-      return "path; $NAME and ~ are expanded, relative to this file's folder";
+      return o->flags & NTK_DATASET ? "dataset" : "path";
     case NTK_WORD:
       return "one word";
     case NTK_CHOICE:
-      return any_options(o) ? "one of these, as name or {name: {options}}" : "one word";
+      return any_options(o) ? "choice" : "one word";
     case NTK_CHOICES:
-      return any_options(o) ? "list of these, each as name or {name: {options}}" : "list of words";
+      return any_options(o) ? "choices" : "list of words";
     case NTK_VARIANT:
       return "one word; its options stand beside this key";
     case NTK_SECTION:
       return "mapping";
     case NTK_INTS:
-      return "list of integers or a..b";
+      return "integers";
     case NTK_STRINGS:
       return "list of texts";
     case NTK_GRID:
-      return "list of numbers, {linspace: [a, b, k]} or {geomspace: [a, b, k]}";
+      return "grid";
     case NTK_REAL_OF:
       return "number";
     case NTK_SIZE:
-      return "integer, name or k*name";
+      return "size";
     case NTK_TREE:
       return "mapping";
   }
@@ -96,15 +140,16 @@ static ntk_status add_range(const ntk_option *o, ntk_text *text) {
 
 static ntk_status add_extras(const ntk_option *o, ntk_text *text) {
   if (o->type == NTK_REAL_OF) NTK_TRY(ntk_text_add(text, ", or {%s: number}", o->word));
+  if (o->type == NTK_CHOICE && o->word) {
+    NTK_TRY(ntk_text_add(text, ", or the options of %s", o->word));
+  }
   if (o->flags & NTK_AUTO) NTK_TRY(ntk_text_add(text, ", or auto"));
   if (o->flags & NTK_ALL) NTK_TRY(ntk_text_add(text, ", or all"));
   if (o->flags & NTK_NONE) NTK_TRY(ntk_text_add(text, ", or none"));
   if (o->flags & NTK_ENDS) {
-    NTK_TRY(ntk_text_add(text, "; ranges also with ends auto, zero: true and infinity: true"));
+    NTK_TRY(ntk_text_add(text, "; ends may be auto; also zero: true, infinity: true"));
   }
-  if (o->flags & NTK_REQUIRED) return ntk_text_add(text, "; required");
-  if (!o->fallback && o->type != NTK_SECTION) return ntk_text_add(text, "; no default");
-  return NTK_OK;
+  return o->flags & NTK_REQUIRED ? ntk_text_add(text, "; required") : NTK_OK;
 }
 
 static ntk_status add_words(const ntk_option *o, int indent, ntk_text *text) {
@@ -122,14 +167,23 @@ static ntk_status add_words(const ntk_option *o, int indent, ntk_text *text) {
   return NTK_OK;
 }
 
+ntk_status ntk_option_describe(const ntk_option *o, ntk_text *text) {
+  NTK_TRY(ntk_text_add(text, "%s", type_text(o)));
+  NTK_TRY(add_range(o, text));
+  return add_extras(o, text);
+}
+
 static ntk_status add_comment(const ntk_option *o, int indent, const listing *above,
                               ntk_text *text) {
+  const ntk_option *same = find_listed(above, o), *main = find_main(above, o);
+
   NTK_TRY(ntk_text_add(text, "%*s# %s", indent, "", o->doc ? o->doc : o->key));
+  if (main) return ntk_text_add(text, " (mapping), as `%s`\n", main->key);
   if (o->type == NTK_SECTION && !(o->flags & NTK_NONE)) return ntk_text_add(text, "\n");
-  NTK_TRY(ntk_text_add(text, " (%s", type_text(o)));
-  NTK_TRY(add_range(o, text));
-  NTK_TRY(add_extras(o, text));
-  if (is_listed(above, o->rows)) return ntk_text_add(text, "), as above\n");
+  NTK_TRY(ntk_text_add(text, " ("));
+  NTK_TRY(ntk_option_describe(o, text));
+  if (is_open(above, o->rows)) return ntk_text_add(text, "), as above\n");
+  if (same) return ntk_text_add(text, "), as `%s` above\n", same->key);
   NTK_TRY(ntk_text_add(text, ")\n"));
   return add_words(o, indent, text);
 }
@@ -233,6 +287,9 @@ static ntk_status add_section(const ntk_option *o, int indent, const listing *ab
                               ntk_text *text) {
   ntk_text block = {0};
 
+  if (find_main(above, o)) {
+    return ntk_text_add(text, "%*s%s: %s\n", indent, "", o->key, o->fallback ? o->fallback : "{}");
+  }
   if (!o->fallback) {
     return add_block(o->key, ": {}", o->section->options, indent, indent + 2, above, text);
   }
@@ -302,31 +359,40 @@ static ntk_status add_registry(const ntk_option *o, int indent, const listing *a
   return NTK_OK;
 }
 
-/* A list inside a row of the same registry: a name that needs no options will do. */
-static ntk_status add_listed(const ntk_option *o, int indent, ntk_text *text) {
+/* A row of words that needs no options. */
+static const ntk_row *plain_row(const ntk_option *o) {
   const ntk_row *const *row = o->rows;
 
-  if (o->fallback) return add_value(o, indent, text);
   while (*row && (*row)->options) ++row;
-  if (!*row) return NTK_OK;
+  return *row;
+}
+
+/* Words that were listed before, or are just being listed: a word without options will do. */
+static ntk_status add_listed(const ntk_option *o, int indent, ntk_text *text) {
+  const ntk_row *row = plain_row(o);
+
+  if (o->fallback) return add_value(o, indent, text);
+  if (!row) return NTK_OK;
   return ntk_text_add(text, "%*s%s%s: %s\n", indent, "", o->flags & NTK_REQUIRED ? "" : "#", o->key,
-                      (*row)->name);
+                      row->name);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------
  */
 
 static ntk_status add_row(const ntk_option *o, int indent, const listing *above, ntk_text *text) {
-  const listing here = {above, o->rows};
+  const listing here = {above, o->rows, above->listed, above->root};
+  const bool again = find_listed(above, o) && (o->fallback || plain_row(o));
 
   NTK_TRY(add_comment(o, indent, above, text));
+  note_listed(above, o);
   switch (o->type) {
     case NTK_SECTION:
       return add_section(o, indent, above, text);
     case NTK_VARIANT:
     case NTK_CHOICE:
     case NTK_CHOICES:
-      if (is_listed(above, o->rows)) return add_listed(o, indent, text);
+      if (again || is_open(above, o->rows)) return add_listed(o, indent, text);
       return add_registry(o, indent, &here, text);
     default:
       return add_value(o, indent, text);
@@ -340,11 +406,14 @@ static ntk_status add_rows(const ntk_option *options, int indent, const listing 
 }
 
 ntk_status ntk_option_reference(const ntk_section *section, int indent, ntk_text *text) {
+  listed_keys listed = {0};
+  const listing root = {NULL, NULL, &listed, section->options};
+
   for (const ntk_option *o = section->options; o->key; ++o) {
     const bool block = o->type == NTK_SECTION || o->type == NTK_CHOICES;
 
     if (block && o > section->options) NTK_TRY(ntk_text_add(text, "\n"));
-    NTK_TRY(add_row(o, indent, NULL, text));
+    NTK_TRY(add_row(o, indent, &root, text));
   }
   return NTK_OK;
 }

@@ -370,6 +370,12 @@ ntk_status ntk_bind_path(ntk_binder *b, const ntk_place *place, const ntk_node *
   return ntk_keep_text(b, whole.text, field);
 }
 
+bool ntk_dataset_is_path(const char *value) {
+  const size_t length = strlen(value);
+
+  return length > 4 && strcmp(value + length - 4, ".npy") == 0;
+}
+
 /* ---- by type -----------------------------------------------------------------------------------
  */
 
@@ -396,6 +402,10 @@ ntk_status ntk_bind_value(ntk_binder *b, const ntk_place *place, const ntk_optio
     case NTK_STRING:
       return bind_string(b, place, node, field);
     case NTK_PATH:
+      if (o->flags & NTK_DATASET && node->kind == NTK_NODE_SCALAR &&
+          !ntk_dataset_is_path(node->text)) {
+        return bind_string(b, place, node, field);
+      }
       return ntk_bind_path(b, place, node, field);
     default:
       return ntk_bind_list(b, place, o, node, field);

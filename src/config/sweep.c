@@ -1,159 +1,16 @@
 #include "ntk/config/sweep.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "bind.h"
+#include "axes.h"
 #include "reader.h"
 
-enum { NTK_MOST_POINTS = 1000000 };
+enum { MOST_AXES = 100 };
 
-/* ---- the values of an axis ---------------------------------------------------------------------
- */
+static const ntk_place sweep_place = {NULL, "sweep"};
 
-static ntk_status take_list(const ntk_node *list, ntk_axis *axis, ntk_problems *problems) {
-  axis->count = list->count;
-  axis->value = list->child;
-  for (int64_t k = 0; k < list->count; ++k) {
-    if (!ntk_node_empty(list->child[k])) continue;
-    ntk_problem(problems, list->child[k]->mark, "sweep.%.80s: an empty value", axis->path);
-  }
-  return NTK_OK;
-}
-
-static ntk_status add_scalar(ntk_arena *arena, ntk_mark mark, const char *text, ntk_node **node) {
-  const char *copy = NULL;
-
-  NTK_TRY(ntk_arena_copy(arena, text, &copy));
-  return ntk_node_new(arena, NTK_NODE_SCALAR, mark, copy, node);
-}
-
-static ntk_status take_range(ntk_arena *arena, const ntk_node *node, int64_t first, int64_t count,
-                             ntk_axis *axis) {
-  char text[NTK_REAL_TEXT];
-
-  NTK_TRY(ntk_arena_new(arena, (size_t)count * sizeof(*axis->value), &axis->value));
-  for (axis->count = 0; axis->count < count; ++axis->count) {
-    (void)snprintf(text, sizeof(text), "%" PRId64, first + axis->count);
-    NTK_TRY(add_scalar(arena, node->mark, text, &axis->value[axis->count]));
-  }
-  return NTK_OK;
-}
-
-static ntk_status take_points(ntk_arena *arena, const ntk_node *node, const ntk_grid_spec *grid,
-                              ntk_axis *axis) {
-  double *points = NULL;
-  char text[NTK_REAL_TEXT];
-
-  NTK_TRY(ntk_arena_new(arena, (size_t)grid->count * sizeof(*points), &points));
-  NTK_TRY(ntk_arena_new(arena, (size_t)grid->count * sizeof(*axis->value), &axis->value));
-  ntk_grid_spec_points(grid, 0, 0, points);
-  for (axis->count = 0; axis->count < grid->count; ++axis->count) {
-    ntk_real_text(points[axis->count], text);
-    NTK_TRY(add_scalar(arena, node->mark, text, &axis->value[axis->count]));
-  }
-  return NTK_OK;
-}
-
-/* {linspace: [a, b, k]} and {geomspace: [a, b, k]}, read as an option of that type. */
-static ntk_status take_grid(ntk_arena *arena, const ntk_node *node, ntk_axis *axis,
-                            ntk_problems *problems) {
-  static const ntk_option option = {.type = NTK_GRID, .low = -1.7e308, .high = 1.7e308};
-  const ntk_place sweep = {NULL, "sweep"}, place = {&sweep, axis->path};
-  ntk_binder b = {"", arena, problems, 0};
-  ntk_grid_spec grid = {0};
-
-  NTK_TRY(ntk_bind_value(&b, &place, &option, node, &grid));
-  return b.faults ? NTK_OK : take_points(arena, node, &grid, axis);
-}
-
-static ntk_status take_values(ntk_arena *arena, const ntk_node *node, ntk_axis *axis,
-                              ntk_problems *problems) {
-  const int64_t before = problems->count;
-  int64_t first = 0, last = 0;
-
-  if (node->kind == NTK_NODE_SEQUENCE) {
-    NTK_TRY(take_list(node, axis, problems));
-  } else if (node->kind == NTK_NODE_MAPPING) {
-    NTK_TRY(take_grid(arena, node, axis, problems));
-  } else if (!node->quoted && ntk_scalar_range(node->text, &first, &last)) {
-    if ((double)last - (double)first >= NTK_MOST_POINTS) {
-      ntk_problem(problems, node->mark, "sweep.%.80s: more than %d values", axis->path,
-                  NTK_MOST_POINTS);
-    } else if (last >= first) {
-      NTK_TRY(take_range(arena, node, first, last - first + 1, axis));
-    }
-  } else {
-    ntk_problem(problems, node->mark,
-                "sweep.%.80s: needs a list, a..b, {linspace: [a, b, k]} or {geomspace: [a, b, k]}; "
-                "a single value belongs outside of `sweep`",
-                axis->path);
-  }
-  if (axis->count == 0 && problems->count == before) {
-    ntk_problem(problems, node->mark, "sweep.%.80s: no values; write some, or remove the line",
-                axis->path);
-  }
-  return NTK_OK;
-}
-
-/* ---- repeated values ---------------------------------------------------------------------------
- */
-
-typedef struct spelled {
-  ntk_text text;
-  int64_t k;
-} spelled;
-
-/* The same text for the same value: 1, 1.0 and 1e0 are one number, "1" is a text. */
-static ntk_status spell(const ntk_node *node, ntk_text *text) {
-  char number[NTK_REAL_TEXT];
-  double value = 0;
-
-  if (node->kind != NTK_NODE_SCALAR) return ntk_node_print_flow(node, text);
-  if (!node->quoted && ntk_scalar_real(node->text, &value)) {
-    return ntk_text_add(text, "%s", ntk_real_text(value + 0.0, number));
-  }
-  return ntk_scalar_print(node->text, node->quoted, text);
-}
-
-static int by_text(const void *a, const void *b) {
-  const spelled *left = a, *right = b;
-  const int order = strcmp(ntk_text_string(&left->text), ntk_text_string(&right->text));
-
-  return order ? order : (left->k > right->k) - (left->k < right->k);
-}
-
-static ntk_status spell_all(const ntk_axis *axis, spelled *all) {
-  for (int64_t k = 0; k < axis->count; ++k) {
-    all[k].k = k;
-    NTK_TRY(spell(axis->value[k], &all[k].text));
-  }
-  return NTK_OK;
-}
-
-static ntk_status refuse_repetition(const ntk_axis *axis, ntk_problems *problems) {
-  spelled *all = NULL;
-
-  NTK_TRY(NTK_NEW(axis->count, &all));
-  const ntk_status status = spell_all(axis, all);
-
-  if (status == NTK_OK && axis->count > 1) {
-    qsort(all, (size_t)axis->count, sizeof(*all), by_text);
-    for (int64_t k = 1; k < axis->count; ++k) {
-      if (strcmp(ntk_text_string(&all[k - 1].text), ntk_text_string(&all[k].text)) != 0) continue;
-      ntk_problem(problems, axis->value[all[k].k]->mark,
-                  "sweep.%.80s: the value %.80s is there twice; remove one", axis->path,
-                  ntk_text_string(&all[k].text));
-    }
-  }
-  for (int64_t k = 0; k < axis->count; ++k) ntk_text_destroy(&all[k].text);
-  ntk_free(&all);
-  return status;
-}
-
-/* ---- axes --------------------------------------------------------------------------------------
+/* ---- keys --------------------------------------------------------------------------------------
  */
 
 static bool is_inside(const char *path, const char *outer) {
@@ -162,33 +19,204 @@ static bool is_inside(const char *path, const char *outer) {
   return strncmp(path, outer, length) == 0 && (path[length] == '.' || path[length] == '\0');
 }
 
-static bool good_path(const ntk_axis *axis, ntk_problems *problems) {
+static bool good_path(ntk_binder *b, const char *path, ntk_mark mark) {
   static const char *const fixed[] = {"run", "output", "sweep", "format", "name", NULL};
-  const char *path = axis->path;
 
   for (int k = 0; fixed[k]; ++k) {
     if (!is_inside(path, fixed[k])) continue;
-    ntk_problem(problems, axis->mark, "'%.80s' cannot be swept: '%s' is the same for all points",
-                path, fixed[k]);
+    ntk_fault_bare(b, mark, "'%.80s' cannot be swept: '%s' is the same for all points", path,
+                   fixed[k]);
     return false;
   }
-  if (*path == '.' || path[strlen(path) - 1] == '.' || strstr(path, "..")) {
-    ntk_problem(problems, axis->mark,
-                "'%.80s' is no path; an axis is named as in `network.width: [64, 128]`", path);
+  if (*path == '\0' || *path == '.' || path[strlen(path) - 1] == '.' || strstr(path, "..")) {
+    ntk_fault_bare(b, mark, "'%.80s' is no path; an axis is named as in `network.width: [64, 128]`",
+                   path);
     return false;
   }
   return true;
 }
 
-static void refuse_nesting(const ntk_sweep *sweep, ntk_problems *problems) {
+static ntk_status read_key(ntk_binder *b, const ntk_place *up, const ntk_node *mapping, int64_t k,
+                           ntk_axis_key *key, ntk_values *values) {
+  const ntk_place place = {up, mapping->key[k]};
+
+  *values = (ntk_values){0};
+  *key = (ntk_axis_key){.path = mapping->key[k], .mark = mapping->key_mark[k]};
+  if (!good_path(b, key->path, key->mark)) return NTK_OK;
+  NTK_TRY(ntk_values_read(b, &place, mapping->child[k], values));
+  key->value = values->item;
+  return values->count ? ntk_axis_key_shorten(values->count, key) : NTK_OK;
+}
+
+/* ---- axes --------------------------------------------------------------------------------------
+ */
+
+/* An axis of the product. */
+static ntk_status read_axis(ntk_binder *b, const ntk_node *axes, int64_t k, ntk_axis *axis) {
+  const ntk_place place = {&sweep_place, axes->key[k]};
+  ntk_values values = {0};
+
+  *axis = (ntk_axis){0};
+  NTK_TRY(ntk_arena_new(b->arena, sizeof(*axis->key), &axis->key));
+  NTK_TRY(read_key(b, &sweep_place, axes, k, axis->key, &values));
+  axis->path = axes->key[k];
+  axis->mark = axes->key_mark[k];
+  axis->key_count = 1;
+  axis->count = values.count;
+  axis->value = values.item;
+  return axis->count > 0 ? ntk_axis_refuse_repetition(b, &place, axis) : NTK_OK;
+}
+
+static bool good_name(const char *name) {
+  static const char *const taken[] = {"point", "point_id", "status", "message", "seconds", NULL};
+
+  for (int k = 0; taken[k]; ++k) {
+    if (strcmp(name, taken[k]) == 0) return false;
+  }
+  const size_t length =
+      strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+
+  return length > 0 && length < NTK_WORD_TEXT && !name[length] && !strchr("0123456789", *name);
+}
+
+/* The values of the coordinate of a zip: its labels, or positions. */
+static ntk_status read_labels(ntk_binder *b, const ntk_place *up, const ntk_node *zip,
+                              ntk_axis *axis) {
+  const ntk_place place = {up, "label"};
+  const int64_t before = b->faults;
+  const ntk_node *node = ntk_node_find(zip, "label");
+  ntk_values labels = {0};
+
+  if (!node) {
+    NTK_TRY(ntk_values_count(b, zip->mark, axis->count, &labels));
+  } else {
+    NTK_TRY(ntk_values_read(b, &place, node, &labels));
+    for (int64_t k = 0; k < labels.count; ++k) {
+      if (labels.item[k]->kind == NTK_NODE_SCALAR) continue;
+      ntk_fault_at(b, &place, labels.item[k]->mark, "a label is a word or a number");
+    }
+    if (b->faults == before) NTK_TRY(ntk_values_refuse_repetition(b, &place, &labels));
+  }
+  axis->value = labels.item;
+  if (b->faults == before && labels.count != axis->count) {
+    ntk_fault_at(b, &place, node ? node->mark : zip->mark,
+                 "%lld label%s, but the keys have %lld values each", (long long)labels.count,
+                 labels.count == 1 ? "" : "s", (long long)axis->count);
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_zip_key(ntk_binder *b, const ntk_place *place, const ntk_node *zip, int64_t k,
+                              ntk_axis *axis) {
+  const ntk_axis_key *first = &axis->key[0];
+  const int64_t before = b->faults;
+  ntk_values values = {0};
+
+  NTK_TRY(read_key(b, place, zip, k, &axis->key[axis->key_count], &values));
+  if (b->faults != before) return NTK_OK;
+  if (axis->key_count++ == 0) axis->count = values.count;
+  if (values.count != axis->count) {
+    ntk_fault_at(b, place, zip->child[k]->mark,
+                 "'%.80s' has %lld value%s, '%.80s' has %lld; keys of one axis have lists of one "
+                 "length",
+                 zip->key[k], (long long)values.count, values.count == 1 ? "" : "s", first->path,
+                 (long long)axis->count);
+  }
+  return NTK_OK;
+}
+
+static ntk_status read_zip_keys(ntk_binder *b, const ntk_place *place, const ntk_node *zip,
+                                ntk_axis *axis) {
+  const int64_t before = b->faults;
+
+  NTK_TRY(ntk_arena_new(b->arena, (size_t)zip->count * sizeof(*axis->key), &axis->key));
+  for (int64_t k = 0; k < zip->count; ++k) {
+    if (strcmp(zip->key[k], "label") != 0) NTK_TRY(add_zip_key(b, place, zip, k, axis));
+  }
+  if (axis->key_count == 0) {
+    if (b->faults == before) {
+      ntk_fault_at(b, place, zip->mark, "only labels; add keys and their values");
+    }
+    return NTK_OK;
+  }
+  NTK_TRY(read_labels(b, place, zip, axis));
+  return b->faults == before ? ntk_axis_refuse_repetition(b, place, axis) : NTK_OK;
+}
+
+static const char zip_form[] =
+    "needs keys and their values, as in shape: {label: [wide, deep], network.width: [256, 16], "
+    "network.depth: [1, 8]}";
+
+static ntk_status read_zip(ntk_binder *b, const ntk_place *up, const ntk_node *zips, int64_t k,
+                           ntk_axis *axis) {
+  const ntk_place place = {up, zips->key[k]};
+  const ntk_node *zip = zips->child[k];
+  ntk_text path = {0};
+
+  *axis = (ntk_axis){.zipped = true, .name = zips->key[k], .mark = zips->key_mark[k]};
+  ntk_status status = ntk_text_add(&path, "zip.%s", axis->name);
+  if (status == NTK_OK) status = ntk_arena_copy(b->arena, ntk_text_string(&path), &axis->path);
+  ntk_text_destroy(&path);
+  NTK_TRY(status);
+  if (!good_name(axis->name)) {
+    ntk_fault_at(b, up, axis->mark,
+                 "'%.80s' cannot be the name of an axis; take letters, digits and _, and none of "
+                 "point, point_id, status, message, seconds",
+                 axis->name);
+  }
+  if (zip->kind == NTK_NODE_MAPPING && zip->count > 0) return read_zip_keys(b, &place, zip, axis);
+  ntk_fault_at(b, &place, zip->mark, zip_form);
+  return NTK_OK;
+}
+
+static ntk_status read_zips(ntk_binder *b, const ntk_node *zips, ntk_sweep *sweep) {
+  const ntk_place place = {&sweep_place, "zip"};
+
+  if (zips->kind != NTK_NODE_MAPPING || zips->count > MOST_AXES) {
+    ntk_fault_at(b, &place, zips->mark, zip_form);
+    return NTK_OK;
+  }
+  for (int64_t k = 0; k < zips->count; ++k) {
+    const int64_t before = b->faults;
+
+    NTK_TRY(read_zip(b, &place, zips, k, &sweep->axis[sweep->axis_count]));
+    sweep->axis_count += b->faults == before;
+  }
+  return NTK_OK;
+}
+
+/* ---- between axes ------------------------------------------------------------------------------
+ */
+
+/* Key number *n counted over all axes; NULL behind the last one. */
+static ntk_axis_key *key_at(const ntk_sweep *sweep, int64_t n) {
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    for (int64_t i = 0; i < sweep->axis_count; ++i) {
-      if (i == k || !is_inside(sweep->axis[k].path, sweep->axis[i].path)) continue;
-      ntk_problem(
-          problems, sweep->axis[k].mark,
-          "'%.80s' lies inside '%.80s', which is an axis too; put the combinations into the "
-          "values of the latter",
-          sweep->axis[k].path, sweep->axis[i].path);
+    if (n < sweep->axis[k].key_count) return &sweep->axis[k].key[n];
+    n -= sweep->axis[k].key_count;
+  }
+  return NULL;
+}
+
+static void refuse_pair(ntk_binder *b, const ntk_axis_key *inner, const ntk_axis_key *outer) {
+  if (strcmp(inner->path, outer->path) == 0) {
+    ntk_fault_bare(b, inner->mark, "'%.80s' is an axis already, in line %d; remove one",
+                   inner->path, outer->mark.line);
+  } else {
+    ntk_fault_bare(b, inner->mark,
+                   "'%.80s' lies inside '%.80s', which is an axis too; put the combinations into "
+                   "the values of the latter",
+                   inner->path, outer->path);
+  }
+}
+
+/* Of two equal paths the later one is reported. */
+static void refuse_nesting(ntk_binder *b, const ntk_sweep *sweep) {
+  const ntk_axis_key *inner = NULL, *outer = NULL;
+
+  for (int64_t k = 0; (inner = key_at(sweep, k)); ++k) {
+    for (int64_t i = 0; (outer = key_at(sweep, i)); ++i) {
+      if (i == k || !is_inside(inner->path, outer->path)) continue;
+      if (i < k || strcmp(inner->path, outer->path) != 0) refuse_pair(b, inner, outer);
     }
   }
 }
@@ -199,72 +227,113 @@ static const char *last_component(const char *path) {
   return dot ? dot + 1 : path;
 }
 
-static ntk_status name_axis(ntk_arena *arena, const ntk_sweep *sweep, ntk_axis *axis) {
-  const char *name = last_component(axis->path);
-  char *copy = NULL;
+/* How many axes and keys the name would fit. */
+static int count_name(const ntk_sweep *sweep, const char *name) {
+  const ntk_axis_key *key = NULL;
   int count = 0;
 
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    count += strcmp(last_component(sweep->axis[k].path), name) == 0;
+    count += sweep->axis[k].zipped && strcmp(sweep->axis[k].name, name) == 0;
   }
-  axis->name = name;
-  if (count < 2) return NTK_OK;
-  NTK_TRY(ntk_arena_new(arena, strlen(axis->path) + 1, &copy));
-  memcpy(copy, axis->path, strlen(axis->path) + 1);
+  for (int64_t k = 0; (key = key_at(sweep, k)); ++k) {
+    count += strcmp(last_component(key->path), name) == 0;
+  }
+  return count;
+}
+
+static ntk_status name_key(ntk_arena *arena, const ntk_sweep *sweep, ntk_axis_key *key) {
+  char *copy = NULL;
+
+  key->name = last_component(key->path);
+  if (count_name(sweep, key->name) < 2) return NTK_OK;
+  NTK_TRY(ntk_arena_new(arena, strlen(key->path) + 1, &copy));
+  memcpy(copy, key->path, strlen(key->path) + 1);
   for (char *s = copy; *s; ++s) *s = *s == '.' ? '_' : *s;
-  axis->name = copy;
+  key->name = copy;
   return NTK_OK;
 }
 
-static ntk_status read_axis(ntk_arena *arena, const ntk_node *axes, int64_t k, ntk_axis *axis,
-                            ntk_problems *problems) {
-  axis->path = axes->key[k];
-  axis->mark = axes->key_mark[k];
-  if (!good_path(axis, problems)) return NTK_OK;
-  NTK_TRY(take_values(arena, axes->child[k], axis, problems));
-  return axis->count > 0 ? refuse_repetition(axis, problems) : NTK_OK;
+static ntk_status name_axes(ntk_binder *b, ntk_sweep *sweep) {
+  ntk_axis_key *key = NULL;
+
+  for (int64_t k = 0; (key = key_at(sweep, k)); ++k) NTK_TRY(name_key(b->arena, sweep, key));
+  for (int64_t k = 0; k < sweep->axis_count; ++k) {
+    ntk_axis *axis = &sweep->axis[k];
+
+    if (!axis->zipped && axis->key_count > 0) axis->name = axis->key[0].name;
+    for (int64_t i = 0; axis->zipped && (key = key_at(sweep, i)); ++i) {
+      if (strcmp(key->name, axis->name) != 0) continue;
+      ntk_fault_bare(b, axis->mark, "'%.80s' is what '%.80s' will be called; choose another name",
+                     axis->name, key->path);
+    }
+  }
+  return NTK_OK;
 }
 
-static void count_points(const ntk_node *axes, ntk_sweep *sweep, ntk_problems *problems) {
+static void count_points(ntk_binder *b, ntk_mark mark, ntk_sweep *sweep) {
   char text[NTK_REAL_TEXT];
   double count = 1;
 
   for (int64_t k = 0; k < sweep->axis_count; ++k) count *= (double)sweep->axis[k].count;
   if (count > NTK_MOST_POINTS) {
-    ntk_problem(problems, axes->mark, "a sweep of %s points; at most %d are possible",
-                ntk_real_text(count, text), NTK_MOST_POINTS);
+    ntk_fault_bare(b, mark, "a sweep of %s points; at most %d are possible",
+                   ntk_real_text(count, text), NTK_MOST_POINTS);
     return;
   }
   sweep->point_count = (int64_t)count;
 }
 
-enum { MOST_AXES = 100 };
+/* ---- all of it ---------------------------------------------------------------------------------
+ */
+
+/* Only axes without a fault of their own are taken in. */
+static ntk_status read_axes(ntk_binder *b, const ntk_node *axes, ntk_sweep *sweep) {
+  const ntk_node *zips = ntk_node_find(axes, "zip");
+  const int64_t most = axes->count + (zips ? zips->count : 0);
+
+  NTK_TRY(ntk_arena_new(b->arena, (size_t)most * sizeof(*sweep->axis), &sweep->axis));
+  for (int64_t k = 0; k < axes->count; ++k) {
+    const int64_t before = b->faults;
+
+    if (strcmp(axes->key[k], "skip") == 0) continue;
+    if (strcmp(axes->key[k], "zip") == 0) {
+      NTK_TRY(read_zips(b, axes->child[k], sweep));
+    } else {
+      NTK_TRY(read_axis(b, axes, k, &sweep->axis[sweep->axis_count]));
+      sweep->axis_count += b->faults == before;
+    }
+  }
+  return NTK_OK;
+}
+
+static ntk_status read_sweep(ntk_binder *b, const ntk_node *axes, ntk_sweep *sweep) {
+  const ntk_node *skip = ntk_node_find(axes, "skip");
+
+  NTK_TRY(read_axes(b, axes, sweep));
+  const int64_t before = b->faults;
+
+  refuse_nesting(b, sweep);
+  NTK_TRY(name_axes(b, sweep));
+  count_points(b, axes->mark, sweep);
+  if (b->faults != before) *sweep = (ntk_sweep){.point_count = 1};
+  return b->faults || !skip ? NTK_OK : ntk_skips_read(b, skip, sweep);
+}
 
 ntk_status ntk_sweep_read(ntk_tree *tree, ntk_sweep *sweep, ntk_problems *problems) {
   const ntk_node *axes = ntk_node_find(tree->root, "sweep");
-  const int64_t before = problems->count;
+  ntk_binder b = {"", &tree->arena, problems, 0};
 
   *sweep = (ntk_sweep){.point_count = 1};
   if (!axes) return NTK_OK;
-  if (axes->kind != NTK_NODE_MAPPING || axes->count > MOST_AXES) {
-    ntk_problem(problems, axes->mark,
-                "sweep: needs a mapping of at most %d paths to their values, as in "
-                "`network.width: [64, 128]`",
-                MOST_AXES);
-    return NTK_OK;
+  if (axes->kind == NTK_NODE_MAPPING && axes->count <= MOST_AXES) {
+    NTK_TRY(read_sweep(&b, axes, sweep));
+  } else {
+    ntk_fault_at(&b, &sweep_place, axes->mark,
+                 "needs a mapping of at most %d paths to their values, as in "
+                 "`network.width: [64, 128]`",
+                 MOST_AXES);
   }
-  const size_t bytes = (size_t)axes->count * sizeof(*sweep->axis);
-
-  NTK_TRY(ntk_arena_new(&tree->arena, bytes, &sweep->axis));
-  for (int64_t k = 0; k < axes->count; ++k, ++sweep->axis_count) {
-    NTK_TRY(read_axis(&tree->arena, axes, k, &sweep->axis[k], problems));
-  }
-  refuse_nesting(sweep, problems);
-  for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    NTK_TRY(name_axis(&tree->arena, sweep, &sweep->axis[k]));
-  }
-  if (problems->count == before) count_points(axes, sweep, problems);
-  if (problems->count != before) *sweep = (ntk_sweep){.point_count = 1};
+  if (b.faults) sweep->skip_count = 0;
   return NTK_OK;
 }
 
@@ -288,28 +357,23 @@ static ntk_status copy_without_sweep(ntk_arena *arena, const ntk_node *root, ntk
   return NTK_OK;
 }
 
-ntk_status ntk_sweep_point(const ntk_tree *tree, const ntk_sweep *sweep, int64_t point,
-                           ntk_arena *arena, ntk_node **root, ntk_problems *problems) {
-  NTK_TRY(copy_without_sweep(arena, tree->root, root));
-  for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    const ntk_axis *axis = &sweep->axis[k];
+static ntk_status put_values(const ntk_axis *axis, int64_t k, ntk_arena *arena, ntk_node *root,
+                             ntk_problems *problems) {
+  for (int64_t i = 0; i < axis->key_count; ++i) {
+    const ntk_axis_key *key = &axis->key[i];
     ntk_node *value = NULL;
 
-    NTK_TRY(ntk_node_copy(arena, axis->value[ntk_sweep_index(sweep, point, k)], &value));
-    NTK_TRY(ntk_node_put(arena, *root, axis->path, axis->mark, value, problems));
+    NTK_TRY(ntk_node_copy(arena, key->value[k], &value));
+    NTK_TRY(ntk_node_put(arena, root, key->path, key->mark, value, problems));
   }
   return NTK_OK;
 }
 
-ntk_status ntk_axis_label(const ntk_axis *axis, int64_t k, ntk_text *text) {
-  const ntk_node *node = axis->value[k];
-
-  if (node->kind == NTK_NODE_SCALAR) return ntk_text_add(text, "%s", node->text);
-  return ntk_node_print_flow(node, text);
-}
-
-bool ntk_axis_number(const ntk_axis *axis, int64_t k, double *number) {
-  const ntk_node *node = axis->value[k];
-
-  return node->kind == NTK_NODE_SCALAR && !node->quoted && ntk_scalar_real(node->text, number);
+ntk_status ntk_sweep_point(const ntk_tree *tree, const ntk_sweep *sweep, int64_t point,
+                           ntk_arena *arena, ntk_node **root, ntk_problems *problems) {
+  NTK_TRY(copy_without_sweep(arena, tree->root, root));
+  for (int64_t k = 0; k < sweep->axis_count; ++k) {
+    NTK_TRY(put_values(&sweep->axis[k], ntk_sweep_index(sweep, point, k), arena, *root, problems));
+  }
+  return NTK_OK;
 }

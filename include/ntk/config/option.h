@@ -45,7 +45,10 @@ enum ntk_option_flag {
   NTK_UNHASHED = 8, /* in no stage key */
   NTK_ENDS = 16,    /* NTK_GRID also takes `zero: true`, `infinity: true` and ends that are auto */
   NTK_REQUIRED = 32, /* must be written */
-  NTK_REPEAT = 64    /* NTK_CHOICES: items may have the same label (layers) */
+  NTK_REPEAT = 64,   /* NTK_CHOICES: items may have the same label (layers) */
+  NTK_SILENT = 128,  /* NTK_NONE: `none` is in no stage key, so a section that is new leaves old keys
+                        alone */
+  NTK_DATASET = 256  /* NTK_PATH: only what ends in .npy is a path; else the name of a dataset */
 };
 
 /* First member of every row of every registry (activation, initialiser, layer, data source,
@@ -55,7 +58,8 @@ typedef struct ntk_row {
   const char *doc;  /* one line, shown by `ntkrun reference` */
   const struct ntk_option *options; /* NULL: none; ends with {0} */
   size_t options_size;              /* of the struct that `options` fills */
-  const char *shorthand; /* key that `{name: scalar}` sets, as in `activation: relu`; NULL: none */
+  const char *shorthand; /* key that `{name: scalar}` sets, as in `activation: relu`, and, if it is
+                            an NTK_CHOICE, `{name: {row: {options}}}`; NULL: none */
 } ntk_row;
 
 typedef struct ntk_choice {
@@ -119,7 +123,8 @@ typedef struct ntk_option {
   const ntk_row *const *rows; /* NTK_WORD, NTK_CHOICE, NTK_CHOICES, NTK_VARIANT */
   const ntk_section *section; /* NTK_SECTION */
   size_t present;             /* NTK_SECTION with NTK_NONE: offset of the bool */
-  const char *word;           /* NTK_REAL_OF */
+  const char *word;           /* NTK_REAL_OF; NTK_CHOICE: the row that a mapping of options
+                                 without a name stands for, NULL: there must be a name */
 } ntk_option;
 
 /* Local.  Fills `settings` (zeroed) from a mapping, defaults first.  All problems are reported,
@@ -147,6 +152,9 @@ NTK_CHECKED ntk_status ntk_choice_canonical(const ntk_choice *choice, ntk_text *
  * the text is itself a valid config. */
 NTK_CHECKED ntk_status ntk_option_reference(const ntk_section *section, int indent,
                                             ntk_text *text);
+
+/* Local.  Whether the value of an NTK_DATASET row is the path of a file. */
+bool ntk_dataset_is_path(const char *value);
 
 /* Local.  The row of that name, NULL if there is none. */
 const ntk_row *ntk_row_find(const ntk_row *const *rows, const char *name);

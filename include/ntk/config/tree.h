@@ -112,8 +112,10 @@ NTK_CHECKED ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char
 NTK_CHECKED ntk_status ntk_node_copy(ntk_arena *arena, const ntk_node *node, ntk_node **copy);
 
 /* Local.  Applies one `--set path=value` (value is YAML; "path=value" is passed).  If the path is an
- * axis of `sweep:`, that axis is removed and *removed_axis says so.  "sweep.a.b=[1, 2]" sets the
- * axis a.b.  Refused as problems: no '=', no value, an empty component, a path inside an axis. */
+ * axis of `sweep:`, that axis is removed and *removed_axis says so; a key of a zip leaves its axis.
+ * `skip` then holds as if the axis had that one value.  "sweep.a.b=[1, 2]" sets the axis a.b,
+ * "sweep.zip.x.a.b=[1, 2]" a key of the zipped axis x.  Refused as problems: no '=', no value, an
+ * empty component, a path inside an axis. */
 NTK_CHECKED ntk_status ntk_tree_override(ntk_tree *tree, const char *assignment,
                                          bool *removed_axis, ntk_problems *problems);
 
