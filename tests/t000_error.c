@@ -72,7 +72,7 @@ static void check_faults(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_statuses();
   check_record();
   check_faults();

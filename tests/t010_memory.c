@@ -88,7 +88,7 @@ static ntk_status arena_job(void *context) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_blocks();
   check_refusals();
   check_largest();

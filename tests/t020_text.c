@@ -127,7 +127,7 @@ static void check_files(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(sweep_faults(grow, NULL) >= 2);
   check_failure();
   check_distances();

@@ -112,11 +112,12 @@ static void check_refusals(void) {
 
   EXPECT(sweep_faults(hash_job, key) >= 3);
   EXPECT_REFUSED(ntk_hash_path(in_folder("none"), key), NTK_E_MISSING, "/none: No such file");
+  EXPECT_REFUSED(ntk_hash_path("/dev/zero", key), NTK_E_IO, "/dev/zero is not a regular file");
   EXPECT_REFUSED(ntk_hash_path("/proc/self/mem", key), NTK_E_IO, "/proc/self/mem: cannot read");
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(mkdtemp(folder));
   check_known();
   check_files();

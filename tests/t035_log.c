@@ -34,7 +34,7 @@ static void check_lines(const char *text) {
 int main(int argc, char **argv) {
   char path[] = "/tmp/t035_log.XXXXXX", text[8192] = "";
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   const int handle = mkstemp(path), screen = dup(2);
 
   EXPECT(handle >= 0 && screen >= 0 && unlink(path) == 0);

@@ -9,7 +9,7 @@ int main(int argc, char **argv) {
   const ntk_shape large = {4, {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX}};
   char text[NTK_SHAPE_TEXT];
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(ntk_shape_count(&image) == 784 && ntk_shape_count(&vector) == 784);
   EXPECT(ntk_shape_count(&scalar) == 1);
   EXPECT_TEXT(ntk_shape_text(&image, text), "28 x 28 x 1");

@@ -154,7 +154,7 @@ static void check_refusals(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(ntk_kind_size(NTK_KIND_FLAG) == 1 && ntk_kind_size(NTK_KIND_SINGLE) == 4);
   check_refusals();
   EXPECT(sweep_faults(record_job, NULL) >= 6);

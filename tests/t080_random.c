@@ -279,7 +279,7 @@ static void check_tails(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_golden();
   check_seeds();
   check_windows();

@@ -73,24 +73,32 @@ static void good_images(void) {
   expect_images("{source: idx, inputs: members.gz, labels: y.idx}");
 }
 
-static void reversed(const void *from, int size, int64_t count, unsigned char *to) {
-  for (int64_t i = 0; i < count * size; ++i) {
-    to[i] = ((const unsigned char *)from)[i / size * size + size - 1 - i % size];
+static void reverse(unsigned char *bytes, size_t size, size_t count) {
+  for (size_t k = 0; k < count; ++k) {
+    for (size_t b = 0; b < size / 2; ++b) {
+      unsigned char *low = &bytes[k * size + b], *high = &bytes[k * size + size - 1 - b];
+      const unsigned char byte = *low;
+
+      *low = *high;
+      *high = byte;
+    }
   }
 }
 
 /* Inputs of one sample of three features, little-endian as given and big-endian reversed. */
-static void expect_numbers(const char *type, int size, const void *numbers, const double *wanted) {
+static void expect_numbers(const char *type, size_t size, const void *numbers,
+                           const double *wanted) {
   unsigned char swapped[24];
   char descr[8];
 
-  reversed(numbers, size, 3, swapped);
+  memcpy(swapped, numbers, 3 * size);
+  reverse(swapped, size, 3);
   write_npy("one.npy", "<f8", "(1,)", (double[]){0.5}, 8);
   for (int big = 0; big < 2; ++big) {
     ntk_data data;
 
     (void)snprintf(descr, sizeof(descr), "%c%s", big ? '>' : '<', type);
-    write_npy("n.npy", descr, "(1, 3)", big ? swapped : numbers, (size_t)(3 * size));
+    write_npy("n.npy", descr, "(1, 3)", big ? swapped : numbers, 3 * size);
     load_valid("{source: npy, inputs: n.npy, labels: one.npy}", &data);
     EXPECT(data.shape.rank == 1 && data.features == 3 && data.classes == 0 && data.outputs == 1);
     EXPECT(data.train.label[0] == -1 && data.train.targets[0] == 0.5);
@@ -359,7 +367,7 @@ static void plain_folder(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_create();
   good_images();
   element_types();

@@ -18,6 +18,23 @@ static void write_dataset(const char *name, hid_t type, hid_t memory, int rank,
   EXPECT(H5Dclose(dataset) >= 0 && H5Sclose(space) >= 0);
 }
 
+/* A shape of a terabyte, of which one chunk of one value is stored. */
+static void write_sparse(const char *name) {
+  const hsize_t size[1] = {(hsize_t)1 << 37}, one[1] = {1}, start[1] = {0};
+  const hid_t space = H5Screate_simple(1, size, NULL), part = H5Screate_simple(1, one, NULL);
+  const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+  const double value = 1;
+
+  EXPECT(H5Pset_chunk(layout, 1, one) >= 0);
+  const hid_t dataset = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, layout,
+                                   H5P_DEFAULT);
+
+  EXPECT(dataset > 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, one, NULL) >= 0);
+  EXPECT(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, part, space, H5P_DEFAULT, &value) >= 0);
+  EXPECT(H5Dclose(dataset) >= 0 && H5Sclose(space) >= 0 && H5Sclose(part) >= 0 &&
+         H5Pclose(layout) >= 0);
+}
+
 static const double reals[12] = {0.1, -2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static const int64_t integers[6] = {-3, 1, 0, 1, 0, 2};
 static const uint8_t bytes[6] = {0, 51, 255, 1, 2, 3};
@@ -39,6 +56,7 @@ static void write_all(void) {
   write_dataset("nan", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 1, three, broken);
   write_dataset("wide", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 6, wide, reals);
   write_dataset("unwritten", H5T_IEEE_F64LE, 0, 1, three, NULL);
+  write_sparse("sparse");
   write_dataset("scalar", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 0, NULL, reals);
 
   const hid_t text = H5Tcopy(H5T_C_S1);
@@ -112,7 +130,7 @@ static void truncate_file(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   note_handles();
   folder_create();
   write_all();
@@ -123,6 +141,7 @@ int main(int argc, char **argv) {
   refused("wide", "classes", NTK_E_INPUT, "d.h5:wide: has 6 dimensions");
   refused("scalar", "classes", NTK_E_INPUT, "d.h5:scalar: has 0 dimensions");
   refused("unwritten", "classes", NTK_E_INPUT, "d.h5:unwritten: the dataset was created but");
+  refused("sparse", "classes", NTK_E_INPUT, "d.h5:sparse: claims 1099511627776 bytes, 8 are stored");
   refused("nan", "classes", NTK_E_INPUT, "d.h5:nan: sample 2, value 0 is NaN");
   refused("table", "f8", NTK_E_INPUT, "has 3 samples, but");
   truncate_file();

@@ -303,7 +303,7 @@ static void refused_test_label(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_create();
   write_files();
   prefixes(false, 60);

@@ -193,7 +193,7 @@ static void real_targets(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_create();
   write_files();
   for (const ntk_row *const *center = ntk_center_rules; *center; ++center) {

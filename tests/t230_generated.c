@@ -140,7 +140,7 @@ static void overflow(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   char *file = json_load("tests/cases/golden/article_network.json");
 
   article(file, "float32", "float32_draws", 2e-6);

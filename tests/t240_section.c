@@ -97,7 +97,7 @@ static void no_data(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   (void)snprintf(folder, sizeof(folder), ".");
   for (size_t k = 0; k < sizeof(wrong) / sizeof(wrong[0]); ++k) {
     check_wrong(wrong[k].yaml, wrong[k].part, wrong[k].at);

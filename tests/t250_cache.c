@@ -132,7 +132,7 @@ static void faults(const char *yaml) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   note_handles();
   const int descriptor = dup(0);
 

@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
   ntk_data data;
   bound b;
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   bind_valid("{source: fashion_mnist, train: {count: 1024, balanced: true}, test: {count: 1000},"
              " targets: one_hot_centered, center: feature, scale: sample_rms}", &b);
   EXPECT_OK(ntk_data_load(&b.settings, &cache, &data));

@@ -129,5 +129,7 @@ ntk_status ntk_hash_path(const char *path, ntk_key key) {
   struct stat facts;
 
   NTK_CHECK(stat(path, &facts) == 0, NTK_E_MISSING, "%s: %s", path, strerror(errno));
-  return S_ISDIR(facts.st_mode) ? hash_directory(path, key) : hash_file(path, &facts, key);
+  if (S_ISDIR(facts.st_mode)) return hash_directory(path, key);
+  NTK_CHECK(S_ISREG(facts.st_mode), NTK_E_IO, "%s is not a regular file", path); /* may never end */
+  return hash_file(path, &facts, key);
 }

@@ -117,6 +117,7 @@ ntk_status ntk_new(size_t count, size_t size, void *address) {
   char *start = NULL;
 
   NTK_TRY(ntk_new_unset(count, size, &start));
+  NTK_ASSERT(start);
   memset(start, 0, count * size);
   memcpy(address, &start, sizeof(start));
   return NTK_OK;
@@ -138,6 +139,8 @@ void ntk_free(void *address) {
 long ntk_memory_balance(void) { return balance; }
 
 size_t ntk_memory_largest(void) { return largest; }
+
+size_t ntk_memory_most(void) { return most_live; }
 
 double ntk_memory_peak(void) {
   static const char mark[] = "VmHWM:";

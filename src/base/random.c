@@ -255,11 +255,11 @@ static float outer32(float w) {
   return p;
 }
 
-/* The square is rounded before it is taken from 1, as in XLA: beside |u| = 1 that shows. */
-static void normal64(const ntk_draw *draw, int64_t first, double z[BLOCK]) {
+/* sqrt(2) erfinv(z) in place.  The square is rounded before it is taken from 1, as in XLA: beside
+ * |u| = 1 that shows. */
+static void inverse64(double z[BLOCK]) {
   double w[BLOCK], x[BLOCK], p[BLOCK];
 
-  uniform64(draw, first, nextafter(-1.0, 0.0), 1.0, z);
   for (int k = 0; k < BLOCK; ++k) w[k] = -log(1.0 - z[k] * z[k]);
   for (int k = 0; k < BLOCK; ++k) x[k] = w[k] - 3.125, p[k] = centre64[0];
   for (int i = 1; i < LENGTH(centre64); ++i) {
@@ -271,10 +271,9 @@ static void normal64(const ntk_draw *draw, int64_t first, double z[BLOCK]) {
   for (int k = 0; k < BLOCK; ++k) z[k] = 1.4142135623730951 * (p[k] * z[k]);
 }
 
-static void normal32(const ntk_draw *draw, int64_t first, float z[BLOCK]) {
+static void inverse32(float z[BLOCK]) {
   float w[BLOCK], x[BLOCK], p[BLOCK];
 
-  uniform32(draw, first, nextafterf(-1.0f, 0.0f), 1.0f, z);
   for (int k = 0; k < BLOCK; ++k) w[k] = -logf(1.0f - z[k] * z[k]);
   for (int k = 0; k < BLOCK; ++k) x[k] = w[k] - 2.5f, p[k] = centre32[0];
   for (int i = 1; i < LENGTH(centre32); ++i) {
@@ -286,18 +285,61 @@ static void normal32(const ntk_draw *draw, int64_t first, float z[BLOCK]) {
   for (int k = 0; k < BLOCK; ++k) z[k] = 1.41421356f * (p[k] * z[k]);
 }
 
-void ntk_rng_normal(const ntk_draw *draw, ntk_dtype dtype, int64_t first, int64_t n,
-                    double *values) {
-  double block[BLOCK];
+/* In what interval u is drawn, and what the normals are kept in. */
+typedef struct range {
+  double low, high, least, most;
+} range;
+
+static range all_normals(ntk_dtype dtype) {
+  return (range){dtype == NTK_DOUBLE ? nextafter(-1.0, 0.0) : (double)nextafterf(-1.0f, 0.0f), 1.0,
+                 -INFINITY, INFINITY};
+}
+
+/* In the type's arithmetic, and an open interval. */
+static range between(ntk_dtype dtype, double low, double high) {
+  const float single[] = {(float)low, (float)high};
+
+  if (dtype == NTK_DOUBLE) {
+    return (range){erf(low / 1.4142135623730951), erf(high / 1.4142135623730951),
+                   nextafter(low, INFINITY), nextafter(high, -INFINITY)};
+  }
+  return (range){(double)erff(single[0] / 1.41421356f), (double)erff(single[1] / 1.41421356f),
+                 (double)nextafterf(single[0], INFINITY), (double)nextafterf(single[1], -INFINITY)};
+}
+
+static void draw_block(const ntk_draw *draw, ntk_dtype dtype, const range *r, int64_t first,
+                       double block[BLOCK]) {
   float single[BLOCK];
 
+  if (dtype == NTK_DOUBLE) {
+    uniform64(draw, first, r->low, r->high, block);
+    inverse64(block);
+  } else {
+    uniform32(draw, first, (float)r->low, (float)r->high, single);
+    inverse32(single);
+    widen(single, block);
+  }
+}
+
+void ntk_rng_normal(const ntk_draw *draw, ntk_dtype dtype, int64_t first, int64_t n,
+                    double *values) {
+  const range r = all_normals(dtype);
+  double block[BLOCK];
+
   for (int64_t done = 0; done < n; done += BLOCK) {
-    if (dtype == NTK_DOUBLE) {
-      normal64(draw, first + done, block);
-    } else {
-      normal32(draw, first + done, single);
-      widen(single, block);
-    }
+    draw_block(draw, dtype, &r, first + done, block);
+    memcpy(values + done, block, part(n, done) * sizeof(*block));
+  }
+}
+
+void ntk_rng_truncated_normal(const ntk_draw *draw, ntk_dtype dtype, double low, double high,
+                              int64_t first, int64_t n, double *values) {
+  const range r = between(dtype, low, high);
+  double block[BLOCK];
+
+  for (int64_t done = 0; done < n; done += BLOCK) {
+    draw_block(draw, dtype, &r, first + done, block);
+    for (int k = 0; k < BLOCK; ++k) block[k] = fmin(fmax(block[k], r.least), r.most);
     memcpy(values + done, block, part(n, done) * sizeof(*block));
   }
 }

@@ -4,16 +4,24 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/data/generate.h"
 #include "ntk/data/prepare.h"
 #include "ntk/data/source.h"
 
 const ntk_row *const ntk_data_sources[] = {
     &ntk_source_fashion_mnist.row,
     &ntk_source_idx.row,
+    &ntk_source_cifar10.row,
+    &ntk_source_csv.row,
     &ntk_source_npy.row,
     &ntk_source_hdf5.row,
+    &ntk_source_libsvm.row,
     &ntk_source_grid.row,
     &ntk_source_gaussian.row,
+    &ntk_source_sphere.row,
+    &ntk_source_circle.row,
+    &ntk_source_teacher.row,
+    &ntk_source_tokens.row,
     NULL,
 };
 
@@ -41,7 +49,20 @@ static const ntk_option test_options[] = {
     {0},
 };
 
+static const ntk_option validation_options[] = {
+    {.key = "count",
+     .type = NTK_INT,
+     .offset = offsetof(ntk_data_part, count),
+     .low = 1,
+     .high = 1e12,
+     .flags = NTK_REQUIRED,
+     .doc = "validation samples: behind the training set in the same permutation"},
+    BALANCED_ROW,
+    {0},
+};
+
 static const ntk_section train_section = {.options = train_options};
+static const ntk_section validation_section = {.options = validation_options};
 static const ntk_section test_section = {.options = test_options};
 
 static const ntk_option data_options[] = {
@@ -63,6 +84,14 @@ static const ntk_option data_options[] = {
      .offset = offsetof(ntk_data_settings, train),
      .section = &train_section,
      .doc = "the training set"},
+    {.key = "validation",
+     .type = NTK_SECTION,
+     .offset = offsetof(ntk_data_settings, validation),
+     .fallback = "none",
+     .flags = NTK_NONE | NTK_SILENT,
+     .section = &validation_section,
+     .present = offsetof(ntk_data_settings, validated),
+     .doc = "samples of the training file for choosing ridges, stopping times and the like"},
     {.key = "test",
      .type = NTK_SECTION,
      .offset = offsetof(ntk_data_settings, test),
@@ -117,6 +146,15 @@ static void check_classes(const ntk_data_settings *s, const ntk_node *node,
   }
 }
 
+bool ntk_data_balanced(const ntk_data_settings *s) {
+  return s->train.balanced || (s->validated && s->validation.balanced) || s->test.balanced;
+}
+
+static const char *balanced_key(const ntk_data_settings *s) {
+  if (s->train.balanced) return "train.balanced";
+  return s->test.balanced ? "test.balanced" : "validation.balanced";
+}
+
 static void check_targets(const ntk_data_settings *s, const ntk_node *node,
                           ntk_problems *problems) {
   const ntk_target_rule *rule = (const ntk_target_rule *)s->targets;
@@ -132,8 +170,8 @@ static void check_targets(const ntk_data_settings *s, const ntk_node *node,
     ntk_problem(problems, mark_of(node, "classes"),
                 "classes chooses among classes, but targets is real; leave one of them out");
   }
-  if (s->train.balanced || s->test.balanced) {
-    ntk_problem(problems, mark_of(node, s->train.balanced ? "train.balanced" : "test.balanced"),
+  if (ntk_data_balanced(s)) {
+    ntk_problem(problems, mark_of(node, balanced_key(s)),
                 "balanced needs classes, but targets is real; leave one of them out");
   }
 }
@@ -156,9 +194,24 @@ static void check_generated(const ntk_data_settings *s, const ntk_node *node,
   if (s->classes.count >= 0) {
     ntk_problem(problems, mark_of(node, "classes"), "source %s has no classes", name);
   }
-  if (s->train.balanced || s->test.balanced) {
-    ntk_problem(problems, mark_of(node, s->train.balanced ? "train.balanced" : "test.balanced"),
-                "source %s has no classes to balance", name);
+  if (ntk_data_balanced(s)) {
+    ntk_problem(problems, mark_of(node, balanced_key(s)), "source %s has no classes to balance",
+                name);
+  }
+}
+
+/* Tokens mean themselves. */
+static void check_tokens(const ntk_data_settings *s, const ntk_node *node,
+                         ntk_problems *problems) {
+  const char *name = s->source.row->name;
+
+  if (s->center != ntk_center_rules[0]) {
+    ntk_problem(problems, mark_of(node, "center"), "source %s has integers; write center: none",
+                name);
+  }
+  if (s->scale != ntk_scale_rules[0]) {
+    ntk_problem(problems, mark_of(node, "scale"), "source %s has integers; write scale: none",
+                name);
   }
 }
 
@@ -176,11 +229,19 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
   }
   check_classes(s, node, problems);
   check_targets(s, node, problems);
-  if (source->describe) check_generated(s, node, problems);
+  if (ntk_data_generates(s)) check_generated(s, node, problems);
+  if (source->tokens) check_tokens(s, node, problems);
   if (source->check) source->check(s->source.options, node, problems);
 }
 
 const ntk_section ntk_data_section = {.options = data_options, .check = check};
+
+bool ntk_data_generates(const ntk_data_settings *settings) {
+  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+
+  if (!source->describe) return false;
+  return !source->from_files || !source->from_files(settings->source.options);
+}
 
 void ntk_raw_destroy(ntk_raw *raw) {
   ntk_free(&raw->train_bytes);
@@ -191,6 +252,8 @@ void ntk_raw_destroy(ntk_raw *raw) {
   ntk_free(&raw->test_label);
   ntk_free(&raw->train_target);
   ntk_free(&raw->test_target);
+  ntk_free(&raw->validation_inputs);
+  ntk_free(&raw->validation_target);
   *raw = (ntk_raw){0};
 }
 
@@ -203,11 +266,12 @@ static void samples_destroy(ntk_samples *samples) {
 
 void ntk_data_destroy(ntk_data *data) {
   samples_destroy(&data->train);
+  samples_destroy(&data->validation);
   samples_destroy(&data->test);
   *data = (ntk_data){0};
 }
 
-/* Of the raw source, what one of the two sets is taken from. */
+/* Of the raw source, what one of the sets is taken from. */
 typedef struct origin {
   const unsigned char *bytes;
   const double *inputs, *target;
@@ -241,13 +305,15 @@ static void fill_targets(const ntk_target_rule *rule, const origin *from, const 
 static ntk_status fill_samples(const ntk_data_settings *settings, const ntk_target_rule *rule,
                                const origin *from, const int64_t *position, const ntk_data *data,
                                ntk_samples *to) {
+  const bool classes = rule->fill && from->label;
+
   NTK_TRY(NTK_NEW(to->count * data->features, &to->inputs));
   NTK_TRY(NTK_NEW(to->count * data->outputs, &to->targets));
   NTK_TRY(NTK_NEW(to->count, &to->label));
   NTK_TRY(NTK_NEW(to->count, &to->index));
   for (int64_t i = 0; i < to->count; ++i) {
     to->index[i] = position[i];
-    to->label[i] = rule->fill ? ntk_class_of(settings, from->label[position[i]]) : -1;
+    to->label[i] = classes ? ntk_class_of(settings, from->label[position[i]]) : -1;
   }
   fill_inputs(from, to, data->features);
   fill_targets(rule, from, to, data);
@@ -261,7 +327,9 @@ static void describe(const ntk_target_rule *rule, const ntk_raw *raw, const ntk_
   data->classes = s->classes;
   data->outputs = raw->target_columns > 0 ? raw->target_columns : 1;
   if (rule->fill) data->outputs = rule->wide ? s->classes : 1;
+  data->vocabulary = raw->vocabulary;
   data->train.count = s->train_count;
+  data->validation.count = s->validation_count;
   data->test.count = s->test_count;
 }
 
@@ -270,9 +338,12 @@ static ntk_status fill(const ntk_data_settings *settings, const ntk_raw *raw,
   const ntk_target_rule *rule = ntk_target_rule_of(settings, raw);
   const origin train = {raw->train_bytes, raw->train_inputs, raw->train_target, raw->train_label};
   const origin own = {raw->test_bytes, raw->test_inputs, raw->test_target, raw->test_label};
+  const origin drawn = {.inputs = raw->validation_inputs, .target = raw->validation_target};
   const origin *test = s->test_from_train ? &train : &own;
+  const origin *validation = raw->validation_count > 0 ? &drawn : &train;
 
   NTK_TRY(fill_samples(settings, rule, &train, s->train, data, &data->train));
+  NTK_TRY(fill_samples(settings, rule, validation, s->validation, data, &data->validation));
   NTK_TRY(fill_samples(settings, rule, test, s->test, data, &data->test));
   return ntk_inputs_scale(settings, data);
 }
@@ -340,7 +411,7 @@ static ntk_status load(const ntk_data_settings *settings, ntk_data_cache *cache,
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
 
   NTK_CHECK(source, NTK_E_CONFIG, "data.source is missing: write where the samples come from");
-  if (source->describe) return prepare_generated(settings, full, data);
+  if (ntk_data_generates(settings)) return prepare_generated(settings, full, data);
   NTK_TRY(fill_or_empty(settings, cache));
   return prepare(settings, &cache->raw, full, data);
 }

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "ntk/data/source.h"
+#include "ntk/data/generate.h"
 
 static const double PI = 3.14159265358979323846;
 
@@ -19,11 +19,13 @@ static const ntk_option sine_options[] = {
     {0},
 };
 
-static void fill_sine(const void *options, int64_t n, int64_t features, const double *x,
-                      double *y) {
+static ntk_status fill_sine(const void *options, const ntk_shape *shape, int64_t n,
+                            const double *x, double *y) {
   const sine *o = options;
+  const int64_t features = ntk_shape_count(shape);
 
   for (int64_t i = 0; i < n; ++i) y[i] = sin(2 * PI * o->frequency * x[i * features]);
+  return NTK_OK;
 }
 
 static const ntk_data_function row_sine = {
@@ -49,11 +51,13 @@ static const ntk_option line_options[] = {
     {0},
 };
 
-static void fill_line(const void *options, int64_t n, int64_t features, const double *x,
-                      double *y) {
+static ntk_status fill_line(const void *options, const ntk_shape *shape, int64_t n,
+                            const double *x, double *y) {
   const line *o = options;
+  const int64_t features = ntk_shape_count(shape);
 
   for (int64_t i = 0; i < n; ++i) y[i] = o->slope * x[i * features];
+  return NTK_OK;
 }
 
 static const ntk_data_function row_line = {
@@ -64,4 +68,5 @@ static const ntk_data_function row_line = {
     .value = fill_line,
 };
 
-const ntk_row *const ntk_data_functions[] = {&row_sine.row, &row_line.row, NULL};
+const ntk_row *const ntk_data_functions[] = {&row_sine.row, &row_line.row,
+                                             &ntk_function_teacher.row, NULL};

@@ -1,5 +1,6 @@
+#include "ntk/data/generate.h"
+
 #include "ntk/base/memory.h"
-#include "ntk/data/source.h"
 
 enum { NOISE_BLOCK = 1024 };
 
@@ -7,35 +8,71 @@ ntk_rng_key ntk_data_draw_key(int64_t seed, ntk_data_draw purpose) {
   return ntk_rng_fold_in(ntk_rng_seed(seed, true), (uint32_t)purpose);
 }
 
-void ntk_data_add_noise(ntk_rng_key key, ntk_dtype dtype, double noise_std, int64_t n, double *y) {
-  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE, .key = key, .total = n};
-  double noise[NOISE_BLOCK];
+void ntk_fill_normal(ntk_rng_key key, int64_t count, double *x) {
+  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE, .key = key, .total = count};
 
-  for (int64_t first = 0; noise_std > 0 && first < n; first += NOISE_BLOCK) {
-    const int64_t count = n - first < NOISE_BLOCK ? n - first : NOISE_BLOCK;
-
-    ntk_rng_normal(&draw, dtype, first, count, noise);
-    for (int64_t i = 0; i < count; ++i) y[first + i] += noise_std * noise[i];
-  }
+  ntk_rng_normal(&draw, NTK_DOUBLE, 0, count, x);
 }
 
-ntk_status ntk_raw_describe(const ntk_data_settings *settings, int64_t dimension, ntk_raw *raw) {
-  NTK_CHECK(settings->train.count != NTK_AUTO_INT, NTK_E_CONFIG,
-            "data.train.count: a generated source needs a number");
-  raw->shape = (ntk_shape){.rank = 1, .size = {dimension}};
-  raw->train_count = settings->train.count;
-  raw->test_count = settings->test.count == NTK_AUTO_INT ? 0 : settings->test.count;
-  raw->target_columns = 1;
-  NTK_CHECK(raw->train_count <= INT64_MAX / dimension && raw->test_count <= INT64_MAX / dimension,
-            NTK_E_CONFIG, "data: the number of generated values overflows");
+static const ntk_data_function *function_of(const ntk_generator *g) {
+  return (const ntk_data_function *)g->function->row;
+}
+
+static ntk_status check_size(int64_t count, int64_t values) {
+  NTK_CHECK(count <= INT64_MAX / values, NTK_E_CONFIG,
+            "data: the number of generated values overflows");
   return NTK_OK;
 }
 
-ntk_status ntk_raw_allocate(ntk_raw *raw) {
-  const int64_t features = ntk_shape_count(&raw->shape);
+ntk_status ntk_generator_describe(const ntk_data_settings *settings, const ntk_generator *g,
+                                  ntk_raw *raw) {
+  const ntk_data_function *f = function_of(g);
 
-  NTK_TRY(NTK_NEW(raw->train_count * features, &raw->train_inputs));
-  NTK_TRY(NTK_NEW(raw->train_count * raw->target_columns, &raw->train_target));
-  NTK_TRY(NTK_NEW(raw->test_count * features, &raw->test_inputs));
-  return NTK_NEW(raw->test_count * raw->target_columns, &raw->test_target);
+  NTK_CHECK(settings->train.count != NTK_AUTO_INT, NTK_E_CONFIG,
+            "data.train.count: a generated source needs a number");
+  raw->shape = g->shape;
+  raw->train_count = settings->train.count;
+  raw->validation_count = settings->validated ? settings->validation.count : 0;
+  raw->test_count = settings->test.count == NTK_AUTO_INT ? 0 : settings->test.count;
+  raw->target_columns = f->outputs ? f->outputs(g->function->options) : 1;
+  const int64_t features = ntk_shape_count(&raw->shape);
+  const int64_t values = features > raw->target_columns ? features : raw->target_columns;
+
+  NTK_TRY(check_size(raw->train_count, values));
+  NTK_TRY(check_size(raw->validation_count, values));
+  return check_size(raw->test_count, values);
+}
+
+static void add_noise(const ntk_generator *g, int64_t n, double *y) {
+  const ntk_draw draw = {.layout = NTK_RNG_PARTITIONABLE, .key = g->noise_key, .total = n};
+  double noise[NOISE_BLOCK];
+
+  for (int64_t first = 0; g->noise_std > 0 && first < n; first += NOISE_BLOCK) {
+    const int64_t count = n - first < NOISE_BLOCK ? n - first : NOISE_BLOCK;
+
+    ntk_rng_normal(&draw, g->noise_dtype, first, count, noise);
+    for (int64_t i = 0; i < count; ++i) y[first + i] += g->noise_std * noise[i];
+  }
+}
+
+static ntk_status draw_set(const ntk_data_settings *settings, const ntk_generator *g,
+                           ntk_data_draw purpose, int64_t n, int64_t columns, double **inputs,
+                           double **target) {
+  NTK_TRY(NTK_NEW(n * ntk_shape_count(&g->shape), inputs));
+  NTK_TRY(NTK_NEW(n * columns, target));
+  g->fill(g->options, ntk_data_draw_key(settings->seed, purpose), n, *inputs);
+  return function_of(g)->value(g->function->options, &g->shape, n, *inputs, *target);
+}
+
+ntk_status ntk_generator_draw(const ntk_data_settings *settings, const ntk_generator *g,
+                              ntk_raw *raw) {
+  NTK_TRY(ntk_generator_describe(settings, g, raw));
+  NTK_TRY(draw_set(settings, g, NTK_DRAW_TRAIN_INPUTS, raw->train_count, raw->target_columns,
+                   &raw->train_inputs, &raw->train_target));
+  NTK_TRY(draw_set(settings, g, NTK_DRAW_VALIDATION_INPUTS, raw->validation_count,
+                   raw->target_columns, &raw->validation_inputs, &raw->validation_target));
+  NTK_TRY(draw_set(settings, g, NTK_DRAW_TEST_INPUTS, raw->test_count, raw->target_columns,
+                   &raw->test_inputs, &raw->test_target));
+  add_noise(g, raw->train_count * raw->target_columns, raw->train_target);
+  return NTK_OK;
 }

@@ -120,6 +120,10 @@ static ntk_status take(ntk_gzip *g, void *buffer, size_t length, size_t *got) {
   return g->compressed ? expand(g, buffer, length, got) : copy(g, buffer, length, got);
 }
 
+ntk_status ntk_gzip_read_some(ntk_gzip *g, void *buffer, size_t length, size_t *got) {
+  return take(g, buffer, length, got);
+}
+
 ntk_status ntk_gzip_read(ntk_gzip *g, void *buffer, size_t length) {
   size_t got = 0;
 

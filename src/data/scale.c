@@ -166,6 +166,7 @@ static ntk_status by_training_set(const rule *by, ntk_data *data, moments *m, do
   by->fill(m, data->train.count, *value);
   NTK_TRY(check_finite("statistics of feature", data->features, *value));
   apply(&data->train, data->features, *value);
+  apply(&data->validation, data->features, *value);
   apply(&data->test, data->features, *value);
   return NTK_OK;
 }
@@ -177,6 +178,7 @@ static ntk_status apply_rule(const rule *by, ntk_data *data, change *apply) {
 
   if (by->fill) status = by_training_set(by, data, &m, &value, apply);
   if (by->size) divide_samples(&data->train, data->features, by);
+  if (by->size) divide_samples(&data->validation, data->features, by);
   if (by->size) divide_samples(&data->test, data->features, by);
   moments_destroy(&m);
   ntk_free(&value);
@@ -187,5 +189,7 @@ ntk_status ntk_inputs_scale(const ntk_data_settings *settings, ntk_data *data) {
   NTK_TRY(apply_rule((const rule *)settings->center, data, subtract));
   NTK_TRY(apply_rule((const rule *)settings->scale, data, divide));
   NTK_TRY(check_finite("training value", data->train.count * data->features, data->train.inputs));
+  NTK_TRY(check_finite("validation value", data->validation.count * data->features,
+                       data->validation.inputs));
   return check_finite("test value", data->test.count * data->features, data->test.inputs);
 }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/data/generate.h"
 #include "ntk/data/prepare.h"
-#include "ntk/data/source.h"
 
 enum { LABEL_TEXT = 32 };
 
@@ -32,7 +32,7 @@ int64_t ntk_class_of(const ntk_data_settings *settings, int64_t label) {
   return -1;
 }
 
-/* ---- jax.random.permutation ------------------------------------------------------------------- */
+/* ---- jax.random.permutation ----------------------------------------------------------------- */
 
 typedef struct ticket {
   uint32_t word;
@@ -78,7 +78,7 @@ static ntk_status permute(ntk_rng_key key, int64_t n, int64_t *position) {
   return status;
 }
 
-/* ---- classes ----------------------------------------------------------------------------------- */
+/* ---- classes -------------------------------------------------------------------------------- */
 
 /* Of the training file: without a list of classes they are 0 .. the largest label.  A label of n
  * or more would mean that a class is missing, which check_classes says. */
@@ -100,7 +100,7 @@ static ntk_status check_labels(const ntk_data_settings *settings, const pool *p,
   while (i < n && label[i] >= 0 && label[i] < p->classes) ++i;
   NTK_CHECK(i == n, NTK_E_INPUT,
             "the %s file's label %" PRId64 " is %" PRId64 ", outside 0 .. %" PRId64
-            "; name the labels you want with data.classes: [...]",
+            "; name the labels you want with data.classes: [...], or write targets: real",
             p->name, i, i < n ? label[i] : 0, p->classes - 1);
   return NTK_OK;
 }
@@ -140,7 +140,7 @@ static ntk_status pool_create(const ntk_data_settings *settings, bool ordered, n
   NTK_TRY(NTK_NEW(p->count, &p->position));
   for (int64_t i = 0; i < p->count; ++i) p->position[i] = i;
   if (!ordered) NTK_TRY(permute(key, p->count, p->position));
-  return p->classes > 0 ? keep_classes(settings, label, p) : NTK_OK;
+  return label && p->classes > 0 ? keep_classes(settings, label, p) : NTK_OK;
 }
 
 /* Samples that a set can take, the classes in turn from class `start` on. */
@@ -226,31 +226,59 @@ static ntk_status take(pool *p, const char *key, int64_t count, bool balanced, i
   return status;
 }
 
-/* `auto` is all there are; without a test file a test set that was asked for comes off first. */
-static int64_t train_count(const ntk_data_settings *settings, const pool *p, bool test_file) {
-  const int64_t wanted = settings->test.count, most = capacity(p, settings->train.balanced, 0);
+/* What other sets take from the training file. */
+typedef struct demand {
+  int64_t count;    /* of samples */
+  int64_t balanced; /* of those, in balanced sets */
+} demand;
 
-  if (settings->train.count != NTK_AUTO_INT) return settings->train.count;
-  if (test_file || wanted == NTK_AUTO_INT) return most;
-  if (settings->train.balanced && settings->test.balanced) return most - wanted;
-  return most < p->count - wanted ? most : p->count - wanted;
+static void add_demand(const ntk_data_part *part, demand *d) {
+  if (part->count == NTK_AUTO_INT) return; /* of a test set: none without a test file */
+  d->count += part->count;
+  if (part->balanced) d->balanced += part->count;
 }
 
-static ntk_status select_train(const ntk_data_settings *settings, pool *p, bool test_file,
+/* `auto` is all there are; sets that were asked for and come from the same file come off first. */
+static int64_t train_count(const ntk_data_settings *settings, const pool *p, const demand *other) {
+  const bool balanced = settings->train.balanced;
+  const int64_t most = capacity(p, balanced, 0), left = p->count - other->count;
+
+  if (settings->train.count != NTK_AUTO_INT) return settings->train.count;
+  if (!balanced) return left;
+  return most - other->balanced < left ? most - other->balanced : left;
+}
+
+static ntk_status select_train(const ntk_data_settings *settings, const demand *other, pool *p,
                                ntk_selection *s) {
-  s->train_count = train_count(settings, p, test_file);
+  s->train_count = train_count(settings, p, other);
   NTK_CHECK(s->train_count > 0, NTK_E_INPUT,
-            "data: %" PRId64
-            " samples in all leave none to train "
-            "on after data.test.count: %" PRId64,
-            p->count, settings->test.count);
+            "data: %" PRId64 " samples in all leave none to train on after %" PRId64
+            " for validation and test",
+            p->count, other->count);
   return take(p, "train", s->train_count, settings->train.balanced, 0, &s->train);
+}
+
+/* The class whose turn it is for a balanced set behind `before` samples in balanced ones. */
+static int64_t turn_of(const pool *p, bool goes_on, int64_t before) {
+  return goes_on && p->classes > 0 ? before % p->classes : 0;
+}
+
+static ntk_status select_validation(const ntk_data_settings *settings, bool from_train, pool *p,
+                                    ntk_selection *s) {
+  const ntk_data_part *part = &settings->validation;
+  const bool goes_on = from_train && part->balanced && settings->train.balanced;
+
+  if (!settings->validated) return NTK_OK;
+  s->validation_count = part->count;
+  return take(p, "validation", part->count, part->balanced, turn_of(p, goes_on, s->train_count),
+              &s->validation);
 }
 
 static ntk_status select_test(const ntk_data_settings *settings, pool *p, ntk_selection *s) {
   const bool balanced = settings->test.balanced;
-  const bool goes_on = s->test_from_train && balanced && settings->train.balanced;
-  const int64_t start = goes_on ? s->train_count % p->classes : 0;
+  const bool unbroken = s->validation_count == 0 || settings->validation.balanced;
+  const bool goes_on = s->test_from_train && balanced && settings->train.balanced && unbroken;
+  const int64_t start = turn_of(p, goes_on, s->train_count + s->validation_count);
 
   s->test_count = settings->test.count;
   if (s->test_count == NTK_AUTO_INT) {
@@ -259,16 +287,45 @@ static ntk_status select_test(const ntk_data_settings *settings, pool *p, ntk_se
   return take(p, "test", s->test_count, balanced, start, &s->test);
 }
 
-static ntk_status select_both(const ntk_data_settings *settings, const ntk_raw *raw, bool ordered,
-                              pool *train, pool *test, ntk_selection *s) {
-  NTK_TRY(pool_create(settings, ordered, ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_ORDER),
-                      raw->train_label, train));
-  if (train->classes > 0) NTK_TRY(check_classes(settings, train));
-  NTK_TRY(select_train(settings, train, !s->test_from_train, s));
-  if (s->test_from_train) return select_test(settings, train, s);
-  NTK_TRY(pool_create(settings, ordered, ntk_data_draw_key(settings->seed, NTK_DRAW_TEST_ORDER),
-                      raw->test_label, test));
-  return select_test(settings, test, s);
+/* The sets as they stand in files, or as they were generated. */
+typedef struct pools {
+  pool train, validation, test;
+} pools;
+
+static void pools_destroy(pools *p) {
+  pool_destroy(&p->train);
+  pool_destroy(&p->validation);
+  pool_destroy(&p->test);
+}
+
+static ntk_status select_from_files(const ntk_data_settings *settings, const ntk_raw *raw,
+                                    pools *p, ntk_selection *s) {
+  demand other = {0};
+
+  if (settings->validated) add_demand(&settings->validation, &other);
+  if (s->test_from_train) add_demand(&settings->test, &other);
+  NTK_TRY(pool_create(settings, false, ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_ORDER),
+                      raw->train_label, &p->train));
+  if (s->classes > 0) NTK_TRY(check_classes(settings, &p->train));
+  NTK_TRY(select_train(settings, &other, &p->train, s));
+  NTK_TRY(select_validation(settings, true, &p->train, s));
+  if (s->test_from_train) return select_test(settings, &p->train, s);
+  NTK_TRY(pool_create(settings, false, ntk_data_draw_key(settings->seed, NTK_DRAW_TEST_ORDER),
+                      raw->test_label, &p->test));
+  return select_test(settings, &p->test, s);
+}
+
+/* All that was generated, in its order. */
+static ntk_status select_generated(const ntk_data_settings *settings, pools *p, ntk_selection *s) {
+  const ntk_rng_key unused = {{0}};
+  const demand none = {0};
+
+  NTK_TRY(pool_create(settings, true, unused, NULL, &p->train));
+  NTK_TRY(pool_create(settings, true, unused, NULL, &p->validation));
+  NTK_TRY(pool_create(settings, true, unused, NULL, &p->test));
+  NTK_TRY(select_train(settings, &none, &p->train, s));
+  NTK_TRY(select_validation(settings, false, &p->validation, s));
+  return select_test(settings, &p->test, s);
 }
 
 static ntk_status check_rule(const ntk_data_settings *settings, const ntk_target_rule *rule,
@@ -280,7 +337,7 @@ static ntk_status check_rule(const ntk_data_settings *settings, const ntk_target
             rule->row.name);
   NTK_CHECK(classes || settings->classes.count < 0, NTK_E_CONFIG,
             "data.classes chooses among classes, but the targets are real");
-  NTK_CHECK(classes || (!settings->train.balanced && !settings->test.balanced), NTK_E_CONFIG,
+  NTK_CHECK(classes || !ntk_data_balanced(settings), NTK_E_CONFIG,
             "balanced: true needs classes, but the targets are real");
   return NTK_OK;
 }
@@ -293,39 +350,39 @@ static ntk_status check_class_count(const ntk_target_rule *rule, int64_t classes
   return NTK_OK;
 }
 
-static ntk_status make(const ntk_data_settings *settings, const ntk_raw *raw, pool *train,
-                       pool *test, ntk_selection *s) {
+static ntk_status make(const ntk_data_settings *settings, const ntk_raw *raw, pools *p,
+                       ntk_selection *s) {
   const ntk_target_rule *rule = ntk_target_rule_of(settings, raw);
-  const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
-  const bool ordered = source->describe != NULL;
+  const bool generated = ntk_data_generates(settings);
 
   NTK_TRY(check_rule(settings, rule, raw));
-  *train = (pool){.name = "training", .count = raw->train_count};
-  *test = (pool){.name = "test", .count = raw->test_count};
+  p->train = (pool){.name = "training", .count = raw->train_count};
+  p->validation = (pool){.name = "validation", .count = raw->validation_count};
+  p->test = (pool){.name = "test", .count = raw->test_count};
   if (ntk_target_rule_classes(rule)) {
     s->classes = count_classes(settings, raw->train_count, raw->train_label);
-    train->classes = test->classes = s->classes;
+    p->train.classes = p->test.classes = s->classes;
   }
   NTK_TRY(check_class_count(rule, s->classes));
-  s->test_from_train = raw->test_count == 0 && !ordered;
-  return select_both(settings, raw, ordered, train, test, s);
+  s->test_from_train = raw->test_count == 0 && !generated;
+  return generated ? select_generated(settings, p, s) : select_from_files(settings, raw, p, s);
 }
 
 ntk_status ntk_selection_make(const ntk_data_settings *settings, const ntk_raw *raw,
                               ntk_selection *selection) {
-  pool train = {0}, test = {0};
+  pools p = {0};
 
   *selection = (ntk_selection){0};
-  const ntk_status status = make(settings, raw, &train, &test, selection);
+  const ntk_status status = make(settings, raw, &p, selection);
 
-  pool_destroy(&train);
-  pool_destroy(&test);
+  pools_destroy(&p);
   if (status != NTK_OK) ntk_selection_destroy(selection);
   return status;
 }
 
 void ntk_selection_destroy(ntk_selection *selection) {
   ntk_free(&selection->train);
+  ntk_free(&selection->validation);
   ntk_free(&selection->test);
   *selection = (ntk_selection){0};
 }

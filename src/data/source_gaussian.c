@@ -1,68 +1,98 @@
-/* Inputs with independent N(0, 1) coordinates; sample i does not depend on how many there are. */
+/* Inputs with independent N(0, 1) coordinates, and those on a sphere: sample i does not depend on
+ * how many there are. */
+#include <math.h>
+
+#include "ntk/data/generate.h"
 #include "ntk/data/source.h"
 
 typedef struct gaussian {
   int64_t dimension;
   ntk_choice function;
   double noise_std;
+  double radius; /* of the sphere */
 } gaussian;
 
-static const ntk_option options_rows[] = {
-    {.key = "dimension",
-     .type = NTK_INT,
-     .offset = offsetof(gaussian, dimension),
-     .fallback = "16",
-     .low = 1,
-     .high = 1e9,
-     .doc = "coordinates of a sample"},
-    {.key = "function",
-     .type = NTK_CHOICE,
-     .offset = offsetof(gaussian, function),
-     .fallback = "sin",
-     .rows = ntk_data_functions,
-     .doc = "targets as a function of x_0"},
-    {.key = "noise_std",
-     .type = NTK_REAL,
-     .offset = offsetof(gaussian, noise_std),
-     .fallback = "0",
-     .high = 1e150,
-     .doc = "of normal noise on the training targets; test targets have none"},
+#define DIMENSION_ROW(text)                                                       \
+  {                                                                               \
+    .key = "dimension", .type = NTK_INT, .offset = offsetof(gaussian, dimension), \
+    .fallback = "16", .low = 1, .high = 1e9, .doc = (text)                        \
+  }
+
+static const ntk_option gaussian_options[] = {
+    DIMENSION_ROW("coordinates of a sample"),
+    NTK_FUNCTION_ROW(gaussian, "sin"),
+    NTK_NOISE_ROW(gaussian),
     {0},
 };
 
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const gaussian *o = options;
+static const ntk_option sphere_options[] = {
+    DIMENSION_ROW("coordinates of a sample; the sphere itself has one dimension less"),
+    {.key = "radius",
+     .type = NTK_REAL,
+     .offset = offsetof(gaussian, radius),
+     .fallback = "1",
+     .low = 1e-150,
+     .high = 1e150,
+     .doc = "norm of every sample"},
+    NTK_FUNCTION_ROW(gaussian, "sin"),
+    NTK_NOISE_ROW(gaussian),
+    {0},
+};
 
-  return ntk_raw_describe(settings, o->dimension, raw);
+static void fill_gaussian(const void *options, ntk_rng_key key, int64_t n, double *x) {
+  ntk_fill_normal(key, n * ((const gaussian *)options)->dimension, x);
 }
 
-static void fill_inputs(int64_t seed, ntk_data_draw purpose, int64_t n, double *x) {
-  const ntk_draw draw = {
-      .layout = NTK_RNG_PARTITIONABLE, .key = ntk_data_draw_key(seed, purpose), .total = n};
+static void fill_sphere(const void *options, ntk_rng_key key, int64_t n, double *x) {
+  const gaussian *o = options;
 
-  ntk_rng_normal(&draw, NTK_DOUBLE, 0, n, x);
+  fill_gaussian(options, key, n, x);
+  for (int64_t i = 0; i < n; ++i) {
+    double *row = x + i * o->dimension, squares = 0;
+
+    for (int64_t d = 0; d < o->dimension; ++d) squares += row[d] * row[d];
+    for (int64_t d = 0; d < o->dimension; ++d) row[d] *= o->radius / sqrt(squares);
+  }
+}
+
+/* The sphere's options are those of `gaussian` and the radius, which is 0 for the latter. */
+static ntk_generator generator_of(const ntk_data_settings *settings, const gaussian *o) {
+  return (ntk_generator){
+      .shape = {.rank = 1, .size = {o->dimension}},
+      .options = o,
+      .fill = o->radius > 0 ? fill_sphere : fill_gaussian,
+      .function = &o->function,
+      .noise_std = o->noise_std,
+      .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
+      .noise_dtype = NTK_DOUBLE,
+  };
+}
+
+static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+  const ntk_generator generator = generator_of(settings, options);
+
+  return ntk_generator_describe(settings, &generator, raw);
 }
 
 static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const gaussian *o = options;
-  const ntk_data_function *f = (const ntk_data_function *)o->function.row;
-  const int64_t d = o->dimension, n = settings->train.count;
+  const ntk_generator generator = generator_of(settings, options);
 
-  NTK_TRY(describe(settings, options, raw));
-  NTK_TRY(ntk_raw_allocate(raw));
-  fill_inputs(settings->seed, NTK_DRAW_TRAIN_INPUTS, n * d, raw->train_inputs);
-  fill_inputs(settings->seed, NTK_DRAW_TEST_INPUTS, raw->test_count * d, raw->test_inputs);
-  f->value(o->function.options, n, d, raw->train_inputs, raw->train_target);
-  f->value(o->function.options, raw->test_count, d, raw->test_inputs, raw->test_target);
-  ntk_data_add_noise(ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE), NTK_DOUBLE,
-                     o->noise_std, n, raw->train_target);
-  return NTK_OK;
+  return ntk_generator_draw(settings, &generator, raw);
 }
 
 const ntk_data_source ntk_source_gaussian = {
     .row = {.name = "gaussian",
             .doc = "independent N(0, 1) inputs",
-            .options = options_rows,
+            .options = gaussian_options,
+            .options_size = sizeof(gaussian)},
+    .read = draw,
+    .describe = describe,
+};
+
+const ntk_data_source ntk_source_sphere = {
+    .row = {.name = "sphere",
+            .doc = "inputs uniform on a sphere",
+            .options = sphere_options,
             .options_size = sizeof(gaussian)},
     .read = draw,
     .describe = describe,

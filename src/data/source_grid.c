@@ -1,6 +1,7 @@
 /* Equidistant points of an interval: the setting of the article. */
 #include <math.h>
 
+#include "ntk/data/generate.h"
 #include "ntk/data/source.h"
 
 typedef struct dtype_row {
@@ -52,19 +53,9 @@ static const ntk_option options_rows[] = {
      .fallback = "[-1, 1]",
      .low = -1e150,
      .high = 1e150,
-     .doc = "[a, b]: train.count points from a to b, both included; test.count likewise"},
-    {.key = "function",
-     .type = NTK_CHOICE,
-     .offset = offsetof(grid, function),
-     .fallback = "sin",
-     .rows = ntk_data_functions,
-     .doc = "targets as a function of x"},
-    {.key = "noise_std",
-     .type = NTK_REAL,
-     .offset = offsetof(grid, noise_std),
-     .fallback = "0",
-     .high = 1e150,
-     .doc = "of normal noise on the training targets; test targets have none"},
+     .doc = "[a, b]: train.count points from a to b, both included; other sets likewise"},
+    NTK_FUNCTION_ROW(grid, "sin"),
+    NTK_NOISE_ROW(grid),
     {.key = "noise_rng",
      .type = NTK_SECTION,
      .offset = offsetof(grid, noise_rng),
@@ -86,38 +77,50 @@ static void check(const void *options, const ntk_node *node, ntk_problems *probl
               "interval is not [a, b] with two numbers, a < b");
 }
 
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const grid *o = options;
-
-  NTK_CHECK(valid_interval(&o->interval), NTK_E_CONFIG,
-            "data.interval is not [a, b] with two numbers, a < b");
-  return ntk_raw_describe(settings, 1, raw);
-}
-
 /* As numpy.linspace: the last point is b itself; a single point is a. */
-static void fill_points(const double *interval, int64_t n, double *x) {
+static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
+  const double *interval = ((const grid *)options)->interval.item;
   const double step = n > 1 ? (interval[1] - interval[0]) / (double)(n - 1) : 0;
 
+  (void)key;
   for (int64_t i = 0; i < n; ++i) x[i] = interval[0] + (double)i * step;
   if (n > 1) x[n - 1] = interval[1];
 }
 
-static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const grid *o = options;
-  const ntk_data_function *f = (const ntk_data_function *)o->function.row;
+static ntk_generator generator_of(const ntk_data_settings *settings, const grid *o) {
   const ntk_dtype dtype = ((const dtype_row *)o->noise_rng.dtype)->dtype;
-  const ntk_rng_key key = o->noise_rng.key == NTK_AUTO_INT
-                              ? ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE)
-                              : ntk_rng_seed(o->noise_rng.key, dtype == NTK_DOUBLE);
 
-  NTK_TRY(describe(settings, options, raw));
-  NTK_TRY(ntk_raw_allocate(raw));
-  fill_points(o->interval.item, raw->train_count, raw->train_inputs);
-  fill_points(o->interval.item, raw->test_count, raw->test_inputs);
-  f->value(o->function.options, raw->train_count, 1, raw->train_inputs, raw->train_target);
-  f->value(o->function.options, raw->test_count, 1, raw->test_inputs, raw->test_target);
-  ntk_data_add_noise(key, dtype, o->noise_std, raw->train_count, raw->train_target);
+  return (ntk_generator){
+      .shape = {.rank = 1, .size = {1}},
+      .options = o,
+      .fill = fill,
+      .function = &o->function,
+      .noise_std = o->noise_std,
+      .noise_key = o->noise_rng.key == NTK_AUTO_INT
+                       ? ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE)
+                       : ntk_rng_seed(o->noise_rng.key, dtype == NTK_DOUBLE),
+      .noise_dtype = dtype,
+  };
+}
+
+static ntk_status check_interval(const grid *o) {
+  NTK_CHECK(valid_interval(&o->interval), NTK_E_CONFIG,
+            "data.interval is not [a, b] with two numbers, a < b");
   return NTK_OK;
+}
+
+static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+  const ntk_generator generator = generator_of(settings, options);
+
+  NTK_TRY(check_interval(options));
+  return ntk_generator_describe(settings, &generator, raw);
+}
+
+static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+  const ntk_generator generator = generator_of(settings, options);
+
+  NTK_TRY(check_interval(options));
+  return ntk_generator_draw(settings, &generator, raw);
 }
 
 const ntk_data_source ntk_source_grid = {

@@ -5,6 +5,8 @@
 
 #include "ntk/data/source.h"
 
+enum { DEFLATE_RATIO = 1032 }; /* no compressed array is larger */
+
 typedef struct names {
   const char *path, *inputs, *labels, *test_inputs, *test_labels;
 } names;
@@ -90,6 +92,25 @@ static ntk_status open_dataset(const char *path, const char *name, const ntk_tab
   return NTK_OK;
 }
 
+/* A shape is only a claim: it is believed as far as what is stored can expand to it. */
+static ntk_status check_storage(const handles *h, const ntk_table *table) {
+  const hid_t layout = H5Dget_create_plist(h->dataset);
+  const bool chunked = layout > 0 && H5Pget_layout(layout) == H5D_CHUNKED;
+  const double stored = (double)H5Dget_storage_size(h->dataset);
+  double claimed = (double)H5Tget_size(h->type);
+  hsize_t file_size = 0;
+
+  if (layout > 0) (void)H5Pclose(layout);
+  for (int k = 0; k < table->rank; ++k) claimed *= (double)table->size[k];
+  NTK_CHECK(stored > 0, NTK_E_INPUT, "%s: the dataset was created but never written",
+            table->place);
+  NTK_CHECK(H5Fget_filesize(h->file, &file_size) >= 0 && stored <= (double)file_size &&
+                claimed <= stored * (chunked ? DEFLATE_RATIO : 1),
+            NTK_E_INPUT, "%s: claims %.0f bytes, %.0f are stored in a file of %.0f", table->place,
+            claimed, stored, (double)file_size);
+  return NTK_OK;
+}
+
 static ntk_status read_dataset(const char *path, const char *name, ntk_table *table, handles *h) {
   hid_t memory = 0;
   int64_t bytes = 0;
@@ -98,8 +119,7 @@ static ntk_status read_dataset(const char *path, const char *name, ntk_table *ta
   NTK_TRY(choose_element(h, table, &memory));
   NTK_TRY(get_sizes(h, table));
   NTK_TRY(ntk_table_bytes(table, &bytes));
-  NTK_CHECK(H5Dget_storage_size(h->dataset) > 0, NTK_E_INPUT,
-            "%s: the dataset was created but never written", table->place);
+  NTK_TRY(check_storage(h, table));
   NTK_TRY(NTK_NEW(bytes, &table->bytes));
   NTK_CHECK(H5Dread(h->dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, table->bytes) >= 0,
             NTK_E_INPUT, "%s: HDF5 cannot read it; damaged, or packed by a filter that is not here",

@@ -57,57 +57,76 @@ static ntk_status parse_shape(const char *path, const char *shape, ntk_table *ta
   return NTK_OK;
 }
 
-static ntk_status parse_header(const char *path, const char *header, ntk_table *table) {
+static ntk_status parse_header(const char *path, const char *header, ntk_table *table,
+                               bool *fortran) {
   const char *order = value_of(header, "'fortran_order'");
 
   NTK_CHECK(header[0] == '{' && order, NTK_E_INPUT, "%s: not a numpy header: %.40s", path, header);
   NTK_TRY(parse_element(path, value_of(header, "'descr'"), &table->element));
   NTK_TRY(parse_shape(path, value_of(header, "'shape'"), table));
-  NTK_CHECK(strncmp(order, "False", 5) == 0 || table->rank == 1, NTK_E_INPUT,
-            "%s: the array is in Fortran order; save numpy.ascontiguousarray(array)", path);
+  *fortran = strncmp(order, "False", 5) != 0 && table->rank > 1;
   return NTK_OK;
 }
 
-static ntk_status read_length(const char *path, ntk_gzip *gzip, size_t *length) {
+/* Bytes of the dictionary, and those before it. */
+static ntk_status read_length(const char *path, ntk_gzip *gzip, size_t *length, size_t *before) {
   unsigned char start[8] = {0}, word[4] = {0};
 
   NTK_TRY(ntk_gzip_read(gzip, start, sizeof(start)));
   NTK_CHECK(memcmp(start, "\x93NUMPY", 6) == 0, NTK_E_INPUT, "%s: not a .npy file", path);
   NTK_CHECK(start[6] >= 1 && start[6] <= 3, NTK_E_INPUT, "%s: .npy version %d is unknown", path,
             start[6]);
-  NTK_TRY(ntk_gzip_read(gzip, word, start[6] == 1 ? 2 : 4));
+  *before = start[6] == 1 ? 10 : 12;
+  NTK_TRY(ntk_gzip_read(gzip, word, *before - sizeof(start)));
   *length = (size_t)word[0] | (size_t)word[1] << 8 | (size_t)word[2] << 16 | (size_t)word[3] << 24;
   NTK_CHECK(*length >= 2 && *length < HEADER_LIMIT, NTK_E_INPUT,
             "%s: a header of %zu bytes is not a numpy header", path, *length);
   return NTK_OK;
 }
 
-static ntk_status read_content(const char *path, ntk_gzip *gzip, char *header, ntk_table *table) {
-  size_t length = 0;
+static ntk_status read_dictionary(const char *path, ntk_gzip *gzip, char *header, ntk_table *table,
+                                  ntk_npy_layout *layout) {
+  size_t length = 0, before = 0;
 
-  NTK_TRY(read_length(path, gzip, &length));
+  NTK_TRY(read_length(path, gzip, &length, &before));
   NTK_TRY(ntk_gzip_read(gzip, header, length));
-  NTK_TRY(parse_header(path, header, table));
+  layout->start = (int64_t)(before + length);
+  return parse_header(path, header, table, &layout->fortran);
+}
+
+ntk_status ntk_npy_header(const char *path, ntk_gzip *gzip, ntk_table *table,
+                          ntk_npy_layout *layout) {
+  char *header = NULL;
+
+  NTK_TRY(NTK_NEW(HEADER_LIMIT, &header));
+  const ntk_status status = read_dictionary(path, gzip, header, table, layout);
+
+  ntk_free(&header);
+  return status;
+}
+
+static ntk_status read_content(const char *path, ntk_gzip *gzip, ntk_table *table) {
+  ntk_npy_layout layout = {0};
+
+  NTK_TRY(ntk_npy_header(path, gzip, table, &layout));
+  NTK_CHECK(!layout.fortran, NTK_E_INPUT,
+            "%s: the array is in Fortran order; save numpy.ascontiguousarray(array)", path);
   return ntk_table_read(path, gzip, table);
 }
 
-static ntk_status read_npy(const char *path, const char *name, ntk_table *table) {
+ntk_status ntk_table_read_npy(const char *path, const char *name, ntk_table *table) {
   ntk_gzip *gzip = NULL;
-  char *header = NULL;
-  ntk_status status = NTK_OK;
 
   ntk_table_place(table, path, name);
-  status = ntk_gzip_open(path, &gzip);
-  if (status == NTK_OK) status = NTK_NEW(HEADER_LIMIT, &header);
-  if (status == NTK_OK) status = read_content(path, gzip, header, table);
-  ntk_free(&header);
+  ntk_status status = ntk_gzip_open(path, &gzip);
+  if (status == NTK_OK) status = read_content(path, gzip, table);
   ntk_gzip_close(&gzip);
   return status;
 }
 
 static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
   (void)settings;
-  return ntk_paired_read(read_npy, options, raw);
+  return ntk_paired_read(ntk_table_read_npy, options, raw);
 }
 
 const ntk_data_source ntk_source_npy = {

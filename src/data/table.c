@@ -89,14 +89,23 @@ static ntk_status take_reals(ntk_table *table, int64_t columns, double **values)
   return check_finite(table, columns, *values);
 }
 
-static ntk_status take_inputs(ntk_table *table, const ntk_shape *shape, unsigned char **bytes,
-                              double **inputs) {
-  if (table->element.kind == 'u' && table->element.size == 1) {
-    *bytes = table->bytes;
+/* Where one of the two sets goes. */
+typedef struct side {
+  int64_t *count, **label;
+  unsigned char **bytes;
+  double **inputs, **target;
+  bool tokens;
+} side;
+
+static ntk_status take_inputs(ntk_table *table, const ntk_shape *shape, const side *to) {
+  NTK_CHECK(!to->tokens || table->element.kind != 'f', NTK_E_INPUT,
+            "%s: tokens are integers, but these are floating point", table->place);
+  if (table->element.kind == 'u' && table->element.size == 1 && !to->tokens) {
+    *to->bytes = table->bytes;
     table->bytes = NULL;
     return NTK_OK;
   }
-  return take_reals(table, ntk_shape_count(shape), inputs);
+  return take_reals(table, ntk_shape_count(shape), to->inputs);
 }
 
 static ntk_status take_classes(const ntk_table *table, int64_t **label) {
@@ -126,20 +135,13 @@ static ntk_status take_labels(ntk_table *table, int64_t *columns, int64_t **labe
   return take_classes(table, label);
 }
 
-/* Where one of the two sets goes. */
-typedef struct side {
-  int64_t *count, **label;
-  unsigned char **bytes;
-  double **inputs, **target;
-} side;
-
 static ntk_status take_set(ntk_table *inputs, ntk_table *labels, const side *to, ntk_shape *shape,
                            int64_t *columns) {
   NTK_CHECK(inputs->size[0] == labels->size[0], NTK_E_INPUT,
             "%s has %" PRId64 " samples, but %s has %" PRId64 " labels", inputs->place,
             inputs->size[0], labels->place, labels->size[0]);
   *shape = shape_of(inputs);
-  NTK_TRY(take_inputs(inputs, shape, to->bytes, to->inputs));
+  NTK_TRY(take_inputs(inputs, shape, to));
   NTK_TRY(take_labels(labels, columns, to->label, to->target));
   *to->count = inputs->size[0];
   return NTK_OK;
@@ -179,9 +181,9 @@ static ntk_status check_alike(const ntk_raw_files *files, const ntk_raw *raw,
 
 ntk_status ntk_raw_read(const ntk_raw_files *files, ntk_raw *raw) {
   const side train = {&raw->train_count, &raw->train_label, &raw->train_bytes, &raw->train_inputs,
-                      &raw->train_target};
+                      &raw->train_target, files->tokens};
   const side test = {&raw->test_count, &raw->test_label, &raw->test_bytes, &raw->test_inputs,
-                     &raw->test_target};
+                     &raw->test_target, files->tokens};
   ntk_shape shape = {0};
   int64_t columns = 0;
 

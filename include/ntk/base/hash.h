@@ -14,7 +14,7 @@ void ntk_hash_bytes(const void *bytes, size_t length, ntk_key key);
 
 /* Local.  Hash of a file's content, or of the names and contents of the files in a directory (not
  * of its subdirectories).  A file that has not changed (size, time) since it was hashed by this
- * process is not read again.  Fails with NTK_E_MISSING, NTK_E_IO. */
+ * process is not read again.  Fails with NTK_E_MISSING; NTK_E_IO, also for devices and pipes. */
 NTK_CHECKED ntk_status ntk_hash_path(const char *path, ntk_key key);
 
 #endif

@@ -30,6 +30,9 @@ long ntk_memory_balance(void);
 /* Local.  Bytes of the largest single allocation since the start of this process. */
 size_t ntk_memory_largest(void);
 
+/* Local.  Bytes that were allocated at most at one time since the start of this process. */
+size_t ntk_memory_most(void);
+
 /* Local.  Largest resident size that this process ever had, in bytes, libraries included; 0 where
  * the system does not tell. */
 double ntk_memory_peak(void);

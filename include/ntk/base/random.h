@@ -43,4 +43,9 @@ void ntk_rng_uniform(const ntk_draw *draw, ntk_dtype dtype, double low, double h
 void ntk_rng_normal(const ntk_draw *draw, ntk_dtype dtype, int64_t first, int64_t n,
                     double *values);
 
+/* Local.  Standard normals on the condition that they lie in (low, high):
+ * jax.random.truncated_normal. */
+void ntk_rng_truncated_normal(const ntk_draw *draw, ntk_dtype dtype, double low, double high,
+                              int64_t first, int64_t n, double *values);
+
 #endif

@@ -1,4 +1,4 @@
-/* data.h -- training and test samples: read or generated, selected, scaled, with targets.
+/* data.h -- training, validation and test samples: read or generated, selected, scaled, with targets.
  *
  * Local: no MPI here.  One rank prepares the data of a point; run hands samples to the others. */
 #ifndef NTK_DATA_DATA_H
@@ -22,7 +22,8 @@ typedef struct ntk_data {
   int64_t features; /* its product */
   int64_t outputs;  /* columns of the targets */
   int64_t classes;  /* 0: regression */
-  ntk_samples train, test; /* test.count may be 0 */
+  int64_t vocabulary; /* inputs are tokens 0 .. vocabulary - 1; 0: they are numbers */
+  ntk_samples train, validation, test; /* the latter two may have count 0 */
 } ntk_data;
 
 /* A source as it was read, before any selection; kept for a whole job, so that a sweep reads its
@@ -35,11 +36,14 @@ typedef struct ntk_raw {
   int64_t *train_label, *test_label;       /* [count] or NULL */
   int64_t target_columns;                  /* of real targets, 0: none */
   double *train_target, *test_target;      /* [count][target_columns] or NULL */
+  int64_t vocabulary;                      /* as in ntk_data */
+  int64_t validation_count;                /* generated sources; else it comes from the file */
+  double *validation_inputs, *validation_target;
 } ntk_raw;
 
 void ntk_raw_destroy(ntk_raw *raw);
 
-/* One of the two sets; auto: all there are; of the test set the whole test file, none without. */
+/* One of the sets; auto: all there are; of the test set the whole test file, none without. */
 typedef struct ntk_data_part {
   int64_t count;
   bool balanced;
@@ -48,7 +52,8 @@ typedef struct ntk_data_part {
 typedef struct ntk_data_settings {
   ntk_choice source;      /* variant: a row of ntk_data_sources */
   ntk_ints classes;       /* count -1: all */
-  ntk_data_part train, test;
+  ntk_data_part train, validation, test;
+  bool validated; /* there is a validation set; false: validation is not set */
   int64_t seed;
   const ntk_row *targets, *center, *scale;
 } ntk_data_settings;
@@ -69,6 +74,9 @@ typedef struct ntk_data_source {
   /* Local.  A generator's shape, counts and target columns without its samples.
    * NULL: a source of files, which is kept between points; a generator is drawn for each. */
   ntk_status (*describe)(const ntk_data_settings *settings, const void *options, ntk_raw *raw);
+  /* Local.  Whether a source that can do both reads files; NULL: see describe. */
+  bool (*from_files)(const void *options);
+  bool tokens; /* inputs are integers that mean themselves, neither centered nor scaled */
   /* Local.  Fails with NTK_E_MISSING and the way out if its files are not there; NULL: the path
    * alone says enough. */
   ntk_status (*present)(const void *options);
@@ -76,6 +84,9 @@ typedef struct ntk_data_source {
 } ntk_data_source;
 
 extern const ntk_row *const ntk_data_sources[]; /* rows of ntk_data_source; ends with NULL */
+
+/* Local.  Whether the source of the settings draws its samples, in order and without end. */
+bool ntk_data_generates(const ntk_data_settings *settings);
 
 /* The latest source of files that a job has read, by the hash of its settings and of the files'
  * contents.  Zero-initialise; destroy. */

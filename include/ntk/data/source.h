@@ -1,5 +1,5 @@
 /* source.h -- what the data sources share: reading byte streams and arrays of numbers, turning
- * them into a raw source, target functions, and the keys that data.seed gives.
+ * them into a raw source.
  *
  * Local, all of it.  Only src/data includes this header. */
 #ifndef NTK_DATA_SOURCE_H
@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ntk/base/random.h"
 #include "ntk/data/data.h"
 
 /* A regular file read from front to back; what is gzip by its content is expanded. */
@@ -25,11 +24,74 @@ int64_t ntk_gzip_limit(const ntk_gzip *gzip);
  * compressed data are damaged; NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_gzip_read(ntk_gzip *gzip, void *buffer, size_t length);
 
+/* Local.  At most `length` bytes; *got is less only at the end of the file. */
+NTK_CHECKED ntk_status ntk_gzip_read_some(ntk_gzip *gzip, void *buffer, size_t length,
+                                          size_t *got);
+
 /* Local.  Fails with NTK_E_INPUT if anything stands behind the bytes that were read. */
 NTK_CHECKED ntk_status ntk_gzip_end(ntk_gzip *gzip);
 
 /* Local.  Idempotent. */
 void ntk_gzip_close(ntk_gzip **gzip);
+
+/* Local.  Room for `more` elements of `size` bytes behind `count`; what is there stays.
+ *   room     elements there is room for
+ *   address  of the pointer, as in ntk_new; elements are not cleared
+ * Fails with NTK_E_MEMORY; the array is then unchanged. */
+NTK_CHECKED ntk_status ntk_data_grow(size_t size, int64_t count, int64_t more, int64_t *room,
+                                     void *address);
+
+/* A text file read line by line, plain or gzip; LF or CR LF; a byte order mark is passed over. */
+typedef struct ntk_lines {
+  const char *path; /* borrowed */
+  char *text;       /* the line, without its end, NUL-terminated; may be changed until the next */
+  int64_t length;
+  int64_t number;   /* of the line, from 1 */
+  ntk_gzip *gzip;
+  char *buffer;     /* [room]; [start, held) comes after the line */
+  int64_t room, start, held;
+  bool ended;
+} ntk_lines;
+
+/* Local.  As ntk_gzip_open; needs a close also on failure. */
+NTK_CHECKED ntk_status ntk_lines_open(const char *path, ntk_lines *lines);
+
+/* Local.  The next line; *more false: there is none.  Fails with NTK_E_INPUT if it is longer than
+ * 16 MiB or holds a NUL byte, as ntk_gzip_read_some, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_lines_next(ntk_lines *lines, bool *more);
+
+void ntk_lines_close(ntk_lines *lines);
+
+typedef struct ntk_number {
+  double value;
+  bool whole; /* written as an integer that a double holds exactly */
+} ntk_number;
+
+/* Local.  A decimal number of `length` characters, behind which stands none of "0-9+-.eE"; false
+ * for anything else, NaN, infinity and what overflows. */
+bool ntk_number_parse(const char *text, int64_t length, ntk_number *number);
+
+enum { NTK_EXCERPT_TEXT = 44 };
+
+/* Local.  The beginning of a text for a message, unprintable characters as '?'. */
+const char *ntk_excerpt(const char *text, int64_t length, char excerpt[NTK_EXCERPT_TEXT]);
+
+/* Samples that arrive one by one, from a text file.  Zero-initialise, set features and columns,
+ * append; destroy. */
+typedef struct ntk_gathered {
+  int64_t samples, features, columns; /* of inputs, of targets */
+  double *inputs, *targets;           /* [samples][features], [samples][columns], owned */
+  int64_t input_room, target_room;    /* elements */
+  bool real;                          /* some target is not written as an integer */
+} ntk_gathered;
+
+void ntk_gathered_destroy(ntk_gathered *gathered);
+
+/* Local.  Moves the samples into `raw`.  One column of targets that are all written as integers,
+ * in both sets, is labels; others are real targets.
+ *   test  without samples if there is no test file; of the same features and columns
+ * Fails with NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_raw_gather(ntk_gathered *train, ntk_gathered *test, ntk_raw *raw);
 
 /* Type of the numbers in a file. */
 typedef struct ntk_element {
@@ -71,6 +133,16 @@ NTK_CHECKED ntk_status ntk_table_bytes(const ntk_table *table, int64_t *bytes);
  * Fails with NTK_E_INPUT if the file is shorter or longer, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_table_read(const char *path, ntk_gzip *gzip, ntk_table *table);
 
+/* How the array of a .npy file lies in it. */
+typedef struct ntk_npy_layout {
+  int64_t start; /* byte at which it begins */
+  bool fortran;  /* the first index runs fastest */
+} ntk_npy_layout;
+
+/* Local.  Reads the header from the front of the file: element, rank and sizes of the table. */
+NTK_CHECKED ntk_status ntk_npy_header(const char *path, ntk_gzip *gzip, ntk_table *table,
+                                      ntk_npy_layout *layout);
+
 /* Local.  Sets `place`. */
 void ntk_table_place(ntk_table *table, const char *path, const char *name);
 
@@ -82,7 +154,11 @@ void ntk_table_destroy(ntk_table *table);
 typedef struct ntk_raw_files {
   ntk_table_reader *read;
   const char *path[4], *name[4];
+  bool tokens; /* inputs are integers that mean themselves: bytes are not divided by 255 */
 } ntk_raw_files;
+
+/* Local.  A .npy file. */
+ntk_table_reader ntk_table_read_npy;
 
 /* Local.  Reads the arrays into `raw`: bytes stay bytes, other numbers become doubles; labels of
  * integers become classes, labels of reals become targets.
@@ -107,40 +183,9 @@ NTK_CHECKED ntk_status ntk_paired_read(ntk_table_reader *read, const ntk_paired_
 void ntk_test_pair_check(const char *test_inputs, const char *test_labels, const ntk_node *node,
                          ntk_problems *problems);
 
-/* A function of the inputs that generated sources use for their targets: f(x) depends on the
- * first coordinate.  To add one: a row in src/data/function.c. */
-typedef struct ntk_data_function {
-  ntk_row row;
-  /* Local.  y [n] from x [n][features]. */
-  void (*value)(const void *options, int64_t n, int64_t features, const double *x, double *y);
-} ntk_data_function;
-
-extern const ntk_row *const ntk_data_functions[]; /* rows of ntk_data_function; ends with NULL */
-
-/* What data.seed is for: purpose p uses the key fold_in(PRNGKey(data.seed), p), partitionable
- * layout.  The numbers are part of the results: never change one. */
-typedef enum ntk_data_draw {
-  NTK_DRAW_TRAIN_ORDER,  /* 0: permutation of the training file */
-  NTK_DRAW_TEST_ORDER,   /* 1: permutation of the test file */
-  NTK_DRAW_TRAIN_INPUTS, /* 2: generated inputs of the training set */
-  NTK_DRAW_TEST_INPUTS,  /* 3: generated inputs of the test set */
-  NTK_DRAW_TRAIN_NOISE   /* 4: noise of the generated training targets */
-} ntk_data_draw;
-
-ntk_rng_key ntk_data_draw_key(int64_t seed, ntk_data_draw purpose);
-
-/* Local.  y += noise_std * N(0, 1), element i of the draw to y[i]; drawn in `dtype`. */
-void ntk_data_add_noise(ntk_rng_key key, ntk_dtype dtype, double noise_std, int64_t n, double *y);
-
-/* Local.  Shape, counts and target columns of a generated source.
- * Fails with NTK_E_CONFIG if data.train.count is auto. */
-NTK_CHECKED ntk_status ntk_raw_describe(const ntk_data_settings *settings, int64_t dimension,
-                                        ntk_raw *raw);
-
-/* Local.  Allocates inputs and targets of a described source. */
-NTK_CHECKED ntk_status ntk_raw_allocate(ntk_raw *raw);
 
 extern const ntk_data_source ntk_source_fashion_mnist, ntk_source_idx, ntk_source_npy,
-    ntk_source_hdf5, ntk_source_grid, ntk_source_gaussian;
+    ntk_source_hdf5, ntk_source_csv, ntk_source_libsvm, ntk_source_cifar10, ntk_source_grid,
+    ntk_source_gaussian, ntk_source_sphere, ntk_source_circle, ntk_source_tokens;
 
 #endif
