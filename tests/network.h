@@ -143,18 +143,35 @@ static inline bool is_dense(const char *layer) {
   return strcmp(json_text(json_find(layer, "type"), sizeof(type), type), "dense") == 0;
 }
 
-static inline void oracle_yaml(const char *layers, char *yaml, size_t size) {
-  size_t used = (size_t)snprintf(yaml, size, "layers:\n");
+/* "relu", "{leaky: {alpha: 0.1}}" */
+static inline void oracle_activation(const char *layer, char *spelling, size_t size) {
+  const char *alpha = json_look(layer, "alpha");
   char name[32];
+
+  (void)json_text(json_find(layer, "name"), sizeof(name), name);
+  if (alpha) {
+    (void)snprintf(spelling, size, "{%s: {alpha: %.17g}}", name, json_real(alpha));
+  } else {
+    (void)snprintf(spelling, size, "%s", name);
+  }
+}
+
+/* The layers whose bit is set in `frozen` (the first dense layer is bit 0) are not trainable. */
+static inline void oracle_yaml(const char *layers, unsigned frozen, char *yaml, size_t size) {
+  size_t used = (size_t)snprintf(yaml, size, "layers:\n");
+  char spelling[80];
 
   for (const char *at = json_first(layers); at; at = json_next(at)) {
     if (is_dense(at)) {
-      used += (size_t)snprintf(yaml + used, size - used, "  - dense: {features: %d, bias: %s}\n",
+      used += (size_t)snprintf(yaml + used, size - used,
+                               "  - dense: {features: %d%s%s}\n",
                                (int)json_count(json_first(json_find(at, "W"))),
-                               json_look(at, "b") ? "true" : "false");
+                               json_look(at, "b") ? "" : ", bias: none",
+                               frozen & 1U ? ", trainable: false" : "");
+      frozen >>= 1U;
     } else {
-      used += (size_t)snprintf(yaml + used, size - used, "  - activation: %s\n",
-                               json_text(json_find(at, "name"), sizeof(name), name));
+      oracle_activation(at, spelling, sizeof(spelling));
+      used += (size_t)snprintf(yaml + used, size - used, "  - activation: %s\n", spelling);
     }
     EXPECT(used < size);
   }
@@ -189,14 +206,22 @@ static inline double *oracle_inputs(const oracle *o, const char *name, int64_t *
   return copy;
 }
 
-static inline void oracle_load(const char *path, ntk_dtype dtype, oracle *o) {
+/* How a case is turned into a network. */
+typedef struct oracle_form {
+  const char *layers;   /* path of the list */
+  const char *settings; /* further lines under `network:`, or "" */
+  unsigned frozen;      /* as for oracle_yaml */
+  ntk_dtype dtype;
+} oracle_form;
+
+static inline void oracle_load_as(const char *path, const oracle_form *form, oracle *o) {
   char yaml[4096];
   ntk_record weights = {0};
   int dense = 0;
 
   *o = (oracle){.file = json_load(path), .values = malloc(ORACLE_ENTRIES * sizeof(double))};
   EXPECT(o->values);
-  const char *layers = json_find(o->file, "inputs/layers"), *last = NULL;
+  const char *layers = json_find(o->file, form->layers), *last = NULL;
 
   o->x = oracle_inputs(o, "inputs/X", &o->n);
   o->x2 = oracle_inputs(o, "inputs/X2", &o->m);
@@ -210,10 +235,17 @@ static inline void oracle_load(const char *path, ntk_dtype dtype, oracle *o) {
   o->outputs = json_count(json_first(json_find(last, "W")));
   const ntk_shape input = {.rank = 1, .size = {o->features}};
 
-  oracle_yaml(layers, yaml, sizeof(yaml));
-  create_network(yaml, &input, o->outputs, dtype, &o->net);
+  oracle_yaml(layers, form->frozen, yaml, sizeof(yaml) - 256);
+  (void)snprintf(yaml + strlen(yaml), 256, "%s", form->settings);
+  create_network(yaml, &input, o->outputs, form->dtype, &o->net);
   EXPECT_OK(ntk_network_bind(&o->net.network, &weights));
   ntk_record_destroy(&weights);
+}
+
+static inline void oracle_load(const char *path, ntk_dtype dtype, oracle *o) {
+  const oracle_form form = {.layers = "inputs/layers", .settings = "", .dtype = dtype};
+
+  oracle_load_as(path, &form, o);
 }
 
 static inline void oracle_destroy(oracle *o) {

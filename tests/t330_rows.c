@@ -170,7 +170,7 @@ static void check_loops(ntk_dtype dtype) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   for (int single = 0; single < 2; ++single) {
     const ntk_dtype dtype = single ? NTK_SINGLE : NTK_DOUBLE;
 

@@ -28,12 +28,22 @@ static const example examples[] = {
     {"{depth: 1, width: 2, bias: none}", &image, 1,
      "flatten0:24 dense0:2 activation0:2 readout:1", "dense0/W:48 readout/W:2", 50},
     {"{width: 4, layers: [flatten, {dense: {features: 3*width, name: stem}}, {activation: erf},"
-     " {dense: {features: 2, bias: false}}, {activation: {kind: gelu, name: act}},"
+     " {dense: {features: 2, bias: none}}, {activation: {kind: gelu, name: act}},"
      " {dense: {features: outputs}}]}",
      &image, 2, "flatten0:24 stem:12 activation0:12 dense1:2 act:2 dense2:2",
      "stem/W:288 stem/b:12 dense1/W:24 dense2/W:4 dense2/b:2", 330},
     {"{layers: [{dense: {features: 2*outputs}}, {dense: {features: width}}], width: 3}", &flat, 3,
      "dense0:6 dense1:3", "dense0/W:36 dense0/b:6 dense1/W:18 dense1/b:3", 63},
+    {"{activation: {leaky: {alpha: 0.25}}, depth: 1, width: 2, output: {scaled: 3}}", &flat, 1,
+     "dense0:2 activation0:2 readout:1", "dense0/W:12 dense0/b:2 readout/W:2 readout/b:1", 17},
+    {"{weight_init: {law: uniform, variance: 1.5}, layers: ["
+     "{dense: {features: 5, weight_init: orthogonal, bias: {scale: 0.5}}},"
+     " {activation: {sin: {b: 2}}},"
+     " {dense: {name: fixed, features: 4, trainable: false, bias: none}}, {activation: {leaky: 0.1}},"
+     " {dense: {features: 4, weight_init: {law: truncated, fan: average}}},"
+     " {activation: {kind: {leaky: {alpha: 0.2}}, name: last}}, {dense: {features: outputs}}]}",
+     &flat, 2, "dense0:5 activation0:5 fixed:4 activation1:4 dense2:4 last:4 dense3:2",
+     "dense0/W:30 dense0/b:5 fixed/W:20 dense2/W:16 dense2/b:4 dense3/W:8 dense3/b:2", 65},
 };
 
 static void check_texts(const ntk_network *network, const example *e) {
@@ -100,15 +110,68 @@ static void check_multipliers(void) {
   create_network("{depth: 1, width: 8, weight_init: he_normal, bias: {scale: 0.3, std: 2}}", &flat,
                  1, NTK_DOUBLE, &t);
   EXPECT_NEAR(t.network.tensor[0].multiplier, sqrt(2.0 / 6), 1e-15);
-  EXPECT(t.network.tensor[0].law.std == 1);
+  EXPECT(t.network.tensor[0].law.variance == 1);
   EXPECT(t.network.tensor[1].multiplier == 0.3 && t.network.tensor[1].law.std == 2);
-  EXPECT(!t.network.tensor[1].law.initializer && !t.network.centered);
+  EXPECT(!t.network.tensor[1].law.law && !t.network.centered);
+  EXPECT(t.network.scale == 1 && t.network.rate_scale == 1);
   destroy_network(&t);
   create_network("{depth: 1, parameterization: standard, weight_init: lecun_uniform, "
                  "output: centered}", &flat, 1, NTK_DOUBLE, &t);
   EXPECT(t.network.tensor[0].multiplier == 1 && t.network.centered);
   EXPECT_NEAR(t.network.tensor[0].law.variance, 1.0 / 6, 1e-15);
   destroy_network(&t);
+}
+
+/* A layer's own initialiser, bias and trainability count before the network's. */
+static void check_overrides(void) {
+  test_network t;
+
+  create_network("{parameterization: standard, weight_init: lecun_uniform, bias: {scale: 0.3,"
+                 " std: 2}, layers: [{dense: {features: 4, weight_init: {law: truncated,"
+                 " variance: 3, fan: out}, bias: {std: 0.5}}},"
+                 " {dense: {features: 4, trainable: false}},"
+                 " {dense: {features: 1, bias: {scale: 7}}}]}",
+                 &flat, 1, NTK_DOUBLE, &t);
+  const ntk_tensor *tensor = t.network.tensor;
+
+  EXPECT_TEXT(tensor[0].law.law->row.name, "truncated");
+  EXPECT(tensor[0].law.variance == 3.0 / 4);
+  EXPECT(tensor[1].multiplier == 0.3 && tensor[1].law.std == 0.5);
+  EXPECT_TEXT(tensor[2].law.law->row.name, "uniform");
+  EXPECT(tensor[2].law.variance == 1.0 / 4);
+  EXPECT(tensor[3].multiplier == 0.3 && tensor[3].law.std == 2);
+  EXPECT(tensor[5].multiplier == 7 && tensor[5].law.std == 2);
+  for (int k = 0; k < 6; ++k) EXPECT(tensor[k].trainable == (k / 2 != 1));
+  EXPECT(t.network.parameters == 4 * 6 + 4 + 4 + 1);
+  destroy_network(&t);
+  create_network("{bias: none, layers: [{dense: {features: 4, bias: {scale: 1, std: 0}}},"
+                 " {dense: {features: 4}}, {dense: {features: 1, bias: none}}]}",
+                 &flat, 1, NTK_DOUBLE, &t);
+  EXPECT(t.network.tensor_count == 4 && t.network.tensor[1].rank == 1);
+  EXPECT(t.network.tensor[1].multiplier == 1 && t.network.tensor[1].law.std == 0);
+  destroy_network(&t);
+}
+
+/* Of the output: what is subtracted, and by what it is multiplied. */
+static void check_output_modes(void) {
+  static const struct {
+    const char *output;
+    bool centered;
+    double scale;
+  } modes[] = {{"as_is", false, 1},
+               {"centered", true, 1},
+               {"{scaled: 4}", true, 4},
+               {"{scaled: {alpha: 0.5, centered: false}}", false, 0.5}};
+
+  for (size_t k = 0; k < sizeof(modes) / sizeof(modes[0]); ++k) {
+    char yaml[80];
+    test_network t;
+
+    (void)snprintf(yaml, sizeof(yaml), "{depth: 1, width: 2, output: %s}", modes[k].output);
+    create_network(yaml, &flat, 1, NTK_DOUBLE, &t);
+    EXPECT(t.network.centered == modes[k].centered && t.network.scale == modes[k].scale);
+    destroy_network(&t);
+  }
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
@@ -136,7 +199,25 @@ static const refusal in_section[] = {
     {"{layers: [{dense: {}}]}", "features"},
     {"{layers: [dense]}", "features"},
     {"{layers: [{dense: {features: 0}}]}", "features"},
-    {"{layers: [{dense: {features: 3, trainable: true}}]}", "trainable"},
+    {"{layers: [{dense: {features: 3, trainable: 2}}]}", "neither true nor false"},
+    {"{layers: [{dense: {features: 3, bias: false}}]}", "needs a mapping or none"},
+    {"{layers: [{dense: {features: 3, bias: {scale: -1}}}]}", "too small"},
+    {"{layers: [{dense: {features: 3, weight_init: he}}]}", "he_normal"},
+    {"{weight_init: {law: normal, variance: 0}}", "network.weight_init.variance"},
+    {"{weight_init: {lwa: normal, variance: 2}}", "did you mean 'law'"},
+    {"{weight_init: {law: nrmal}}", "normal"},
+    {"{weight_init: {law: normal, fan: sideways}}", "in, out"},
+    {"{weight_init: {he_normal: {variance: 2}}}", "the keys here are none"},
+    {"{activation: {leaky: {alpha: 11}}}", "too large"},
+    {"{activation: {leaky: {slope: 0.1}}}", "unknown key 'network.activation.leaky.slope'"},
+    {"{activation: {relu: {alpha: 0.1}}}", "unknown key"},
+    {"{layers: [{activation: {leky: {alpha: 0.1}}}]}", "unknown key"},
+    {"{layers: [{activation: {leaky: {alpha: x}}}]}", "alpha"},
+    {"{parameterization: mupp}", "did you mean 'mup'"},
+    {"{output: scaled}", "alpha"},
+    {"{output: {scaled: 0}}", "too small"},
+    {"{output: {scaled: {alpha: 2, centered: false, initial: w.h5}}}", "drop it"},
+    {"{output: {scaled: {alpha: 2, beta: 1}}}", "unknown key"},
     {"{layers: [activation]}", "kind"},
     {"{layers: [{activation: rleu}]}", "relu"},
     {"{layers: [{flaten: {}}]}", "flatten"},
@@ -183,6 +264,16 @@ static const refusal in_network[] = {
     {"layers: [flatten, {activation: {kind: relu, name: dense0}}, {dense: {features: 3}}]",
      "layer 1 has this name already"},
     {"layers: [flatten, {dense: {features: 3, label: x}}]", "write 'name: x'"},
+    {"layers: [flatten, {dense: {features: 3, trainable: false}}]",
+     "no trainable parameters, so no kernel; drop 'trainable: false'"},
+    {"{bias: none, layers: [flatten, {dense: {features: 3, bias: {std: 1}}}]}",
+     "layer 'dense0' (dense): network.bias is none, so this layer's bias needs scale and std"},
+    {"{rng: {keys: article}, bias: {std: 0},"
+     " layers: [flatten, {dense: {features: 3, bias: {std: 1}}}]}",
+     "layer 'dense0' (dense): rng.keys: article draws no biases; set this layer's bias.std to 0"},
+    {"{kind: mlp, depth: 2, parameterization: mean_field}",
+     "mean_field is for networks of 2 weight layers, this one has 3; its counterpart for any depth "
+     "is mup"},
 };
 
 static void check_network_refusal(const refusal *r) {
@@ -225,9 +316,11 @@ static void check_table(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   for (size_t k = 0; k < sizeof(examples) / sizeof(examples[0]); ++k) check_example(&examples[k]);
   check_multipliers();
+  check_overrides();
+  check_output_modes();
   for (size_t k = 0; k < sizeof(in_section) / sizeof(in_section[0]); ++k) {
     check_section_refusal(&in_section[k]);
   }

@@ -1,5 +1,6 @@
 /* Weights drawn from a seed are those of JAX's per-tensor keys, of the article's program and of
- * neural-tangents; rounding to single is the last step; a seed's high word counts only with x64.
+ * neural-tangents; rounding to single is the last step; a seed's high word counts only with x64;
+ * a layer's own settings change no other tensor.
  *
  * Method: stored numbers of those programs (tests/cases/golden). */
 //TEST ranks=1
@@ -140,6 +141,31 @@ static double first_weight(const char *yaml) {
   return value;
 }
 
+/* A frozen layer, and one with a law of its own, are drawn from the keys that they would have
+ * anyway; a tensor without entries to draw takes its place in the count. */
+static void check_overrides(const char *keys) {
+  static const char layers[] =
+      "layers: [{dense: {features: 4, trainable: %s}}, {activation: tanh},"
+      " {dense: {features: 5, weight_init: %s, bias: %s}}, {dense: {features: outputs}}]}";
+  char yaml[512];
+  test_network plain, other;
+
+  (void)snprintf(yaml, sizeof(yaml), "{rng: {keys: %s}, bias: {std: 0}, ", keys);
+  const size_t used = strlen(yaml);
+
+  (void)snprintf(yaml + used, sizeof(yaml) - used, layers, "true", "he_normal", "{}");
+  draw_network(yaml, 3, 2, NTK_DOUBLE, &plain);
+  (void)snprintf(yaml + used, sizeof(yaml) - used, layers, "false", "orthogonal", "{scale: 2}");
+  draw_network(yaml, 3, 2, NTK_DOUBLE, &other);
+  for (int t = 0; t < 6; ++t) {
+    const ntk_tensor *a = &plain.network.tensor[t], *b = &other.network.tensor[t];
+
+    EXPECT(same_bits(a->data, b->data, (size_t)a->count * sizeof(double)) == (t != 2));
+  }
+  destroy_network(&plain);
+  destroy_network(&other);
+}
+
 static void check_seeds(void) {
   const double a = first_weight("{depth: 0, seed: 5}");
 
@@ -169,7 +195,7 @@ static void check_scale(const char *init, const char *form, double variance) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_per_tensor();
   check_article("float32", "float32_draws", 2e-6);
   check_article("float64", "float64_draws", 1e-13);
@@ -188,6 +214,13 @@ int main(int argc, char **argv) {
   check_scale("he_uniform", "ntk", 2.0 / 300);
   check_scale("glorot_normal", "ntk", 2.0 / 500);
   check_scale("lecun_uniform", "standard", 1.0 / 300);
+  check_scale("glorot_truncated", "ntk", 2.0 / 500);
+  check_scale("orthogonal", "ntk", 1.0 / 300);
+  check_scale("{law: orthogonal, variance: 3, fan: out}", "standard", 3.0 / 200);
+  check_scale("{law: truncated, variance: 3, fan: average}", "mup", 3.0 / 250);
+  check_overrides("per_tensor");
+  check_overrides("article");
+  check_overrides("stax");
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();
   return 0;

@@ -10,7 +10,9 @@ static const char *const cases[] = {
     "oracles/mlp_tanh_std_2_3_1",  "oracles/mlp_relu_article_style", "oracles/mlp_erf_ntkparam",
     "oracles/mlp_gelu_O3",         "oracles/output_modes_O3",        "oracles/centred_output",
     "golden/nt_mlp_erf_std",       "golden/nt_mlp_relu_ntk",
-    "golden/nt_mlp_gelu_ntk_nobias",
+    "golden/nt_mlp_gelu_ntk_nobias", "oracles/mlp_act_gelu_tanh",    "oracles/mlp_act_leaky",
+    "oracles/mlp_act_sigmoid",     "oracles/mlp_act_silu",           "oracles/mlp_act_sin",
+    "oracles/mlp_act_softplus",
 };
 
 static double tolerance_of(const oracle *o) {
@@ -91,7 +93,7 @@ static void check_output(const oracle *o, const char *path) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); ++k) {
     for (int single = 0; single < 2; ++single) {
       char path[128];

@@ -189,7 +189,7 @@ static void check_overflow(void) {
 int main(int argc, char **argv) {
   double *x = malloc((size_t)(SAMPLES * FEATURES) * sizeof(*x));
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(x);
   for (int k = 0; k < SAMPLES * FEATURES; ++k) x[k] = test_value(1, (uint64_t)k);
   memcpy(x + 200 * FEATURES, x + 10 * FEATURES, (size_t)FEATURES * sizeof(*x));

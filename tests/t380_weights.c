@@ -53,6 +53,31 @@ static void check_layers(void) {
   destroy_network(&to);
 }
 
+/* How a layer was drawn, and whether it is trained, is no part of what the weights are for; what it
+ * computes is.  The list in the file keeps all of it. */
+static void check_described(void) {
+  static const char drawn[] =
+      "layers: [{dense: {features: 3, weight_init: orthogonal, bias: {std: 0}, trainable: false}},"
+      " {activation: {leaky: {alpha: 0.5}}}, {dense: {features: outputs}}]";
+  test_network from, to;
+  ntk_record weights = {0};
+
+  draw_network(drawn, 4, 2, NTK_DOUBLE, &from);
+  EXPECT_OK(ntk_network_export(&from.network, &weights));
+  EXPECT(strstr(ntk_record_find_attribute(&weights, "layers")->text, "trainable: false"));
+  draw_network("layers: [{dense: {features: 3}}, {activation: {leaky: {alpha: 0.5}}},"
+               " {dense: {features: outputs}}]", 4, 2, NTK_DOUBLE, &to);
+  EXPECT_OK(ntk_network_bind(&to.network, &weights));
+  EXPECT(to.network.tensor[0].trainable && !from.network.tensor[0].trainable);
+  destroy_network(&to);
+  draw_network("layers: [{dense: {features: 3}}, {activation: leaky}, {dense: {features: outputs}}]",
+               4, 2, NTK_DOUBLE, &to);
+  EXPECT_REFUSED(ntk_network_bind(&to.network, &weights), NTK_E_INPUT, "for other layers");
+  destroy_network(&to);
+  destroy_network(&from);
+  ntk_record_destroy(&weights);
+}
+
 /* Single into double and back, without a multiplier: as foreign weights come. */
 static void check_foreign(void) {
   static const ntk_field w = {"layers/readout/W", "in out", "1", "", "", NTK_KIND_SINGLE};
@@ -196,13 +221,14 @@ static void check_overflow(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   check_round_trip(net_yaml, NTK_DOUBLE);
   check_round_trip(net_yaml, NTK_SINGLE);
   check_round_trip("{depth: 1, width: 2, bias: none, parameterization: standard}", NTK_DOUBLE);
-  check_round_trip("layers: [{dense: {features: 3, bias: false}}, {activation: erf},"
+  check_round_trip("layers: [{dense: {features: 3, bias: none}}, {activation: erf},"
                    " {dense: {features: outputs}}]", NTK_SINGLE);
   check_layers();
+  check_described();
   check_foreign();
   for (size_t k = 0; k < sizeof(refusals) / sizeof(refusals[0]); ++k) check_refusal(&refusals[k]);
   check_overflow();

@@ -69,9 +69,13 @@ int main(int argc, char **argv) {
       {"{depth: 2, width: 20}", NTK_OUT_FULL, NTK_SINGLE},
       {"{layers: [{dense: {features: 4}}, {activation: tanh}, {activation: erf},"
        " {dense: {features: 4}}, {dense: {features: outputs}}]}", NTK_OUT_SINGLE, NTK_DOUBLE},
+      {"{parameterization: mup, output: {scaled: 2}, layers: [{dense: {features: 4, weight_init:"
+       " orthogonal}}, {activation: {leaky: {alpha: 0.1}}}, {dense: {features: 6, trainable: false,"
+       " weight_init: {law: orthogonal}}}, {activation: softplus}, {dense: {features: outputs,"
+       " bias: none, weight_init: he_truncated}}]}", NTK_OUT_TRACE, NTK_SINGLE},
   };
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   for (size_t k = 0; k < sizeof(lives) / sizeof(lives[0]); ++k) {
     EXPECT(sweep_faults(live, &lives[k]) > 20);
   }

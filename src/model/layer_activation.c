@@ -5,7 +5,7 @@ enum { PIECE = 32 * NTK_SAMPLE_PAD };
 
 static const ntk_option options[] = {
     {.key = "kind",
-     .type = NTK_WORD,
+     .type = NTK_CHOICE,
      .offset = offsetof(ntk_activation_options, kind),
      .rows = ntk_activations,
      .flags = NTK_REQUIRED,
@@ -20,13 +20,15 @@ static ntk_status shape(ntk_node_layer *node) {
 }
 
 /* Slope and value of a piece that stays in the cache, then the next. */
-static void apply(const ntk_activation *phi, ntk_dtype dtype, int64_t count, void *h, void *slope) {
+static void apply(const ntk_choice *kind, ntk_dtype dtype, int64_t count, void *h, void *slope) {
+  const ntk_activation *phi = (const ntk_activation *)kind->row;
+
   for (int64_t k = 0; k < count; k += PIECE) {
     const int64_t n = count - k < PIECE ? count - k : PIECE;
     void *piece = ntk_array_at(dtype, h, k);
 
-    phi->slope(dtype, n, piece, ntk_array_at(dtype, slope, k));
-    phi->value(dtype, n, piece, piece);
+    phi->slope(kind->options, dtype, n, piece, ntk_array_at(dtype, slope, k));
+    phi->value(kind->options, dtype, n, piece, piece);
   }
 }
 
@@ -36,7 +38,7 @@ static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
   const int64_t count = ntk_pad(tape->count) * ntk_shape_count(&node->out);
 
   NTK_TRY(ntk_array_new_unset(dtype, count, &tape->aux[l]));
-  apply((const ntk_activation *)o->kind, dtype, count, tape->value[l], tape->aux[l]);
+  apply(&o->kind, dtype, count, tape->value[l], tape->aux[l]);
   tape->value[l + 1] = tape->value[l];
   tape->value[l] = NULL;
   return NTK_OK;

@@ -1,9 +1,27 @@
 /* dense: h = s_w a W + s_b b (MATH B4, B5). */
 #include <limits.h>
+#include <math.h>
 
 #include "ntk/model/layer.h"
 #include "ntk/model/rows.h"
 #include "layers.h"
+
+static const ntk_option bias_options[] = {
+    {.key = "scale",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_dense_options, bias.scale) - offsetof(ntk_dense_options, bias),
+     .low = 0,
+     .high = 1e150,
+     .doc = "multiplier s_b; default: network.bias.scale"},
+    {.key = "std",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_dense_options, bias.std) - offsetof(ntk_dense_options, bias),
+     .low = 0,
+     .high = 1e150,
+     .doc = "standard deviation of b at initialisation; default: network.bias.std"},
+    {0},
+};
+static const ntk_section bias_section = {.options = bias_options};
 
 static const ntk_option options[] = {
     {.key = "features",
@@ -14,11 +32,24 @@ static const ntk_option options[] = {
      .flags = NTK_REQUIRED,
      .doc = "units: an integer, width, outputs, or k*width"},
     NTK_LAYER_NAME,
+    {.key = "weight_init",
+     .type = NTK_CHOICE,
+     .offset = offsetof(ntk_dense_options, weight_init),
+     .rows = ntk_initializers,
+     .word = "variance_scaling",
+     .doc = "law of this layer's weights; default: network.weight_init"},
     {.key = "bias",
-     .type = NTK_BOOL,
+     .type = NTK_SECTION,
+     .flags = NTK_NONE,
      .offset = offsetof(ntk_dense_options, bias),
+     .present = offsetof(ntk_dense_options, biased),
+     .section = &bias_section,
+     .doc = "this layer's bias; default: as network.bias says"},
+    {.key = "trainable",
+     .type = NTK_BOOL,
+     .offset = offsetof(ntk_dense_options, trainable),
      .fallback = "true",
-     .doc = "false: this layer has no bias, whatever network.bias says"},
+     .doc = "false: W and b are constants, the kernel has no part for them"},
     {0},
 };
 
@@ -38,21 +69,56 @@ static ntk_status shape(ntk_node_layer *node) {
   return NTK_OK;
 }
 
+static double given_or(double given, double otherwise) { return isnan(given) ? otherwise : given; }
+
+/* What the layer says of its bias counts before what the network says. */
+static ntk_status settle_bias(const ntk_network_settings *settings, const ntk_node_layer *node,
+                              double *scale, double *std) {
+  ntk_dense_options *o = node->options;
+  const bool silent = isnan(o->bias.scale) && isnan(o->bias.std);
+
+  *scale = given_or(o->bias.scale, settings->bias.scale);
+  *std = given_or(o->bias.std, settings->bias.std);
+  if (!o->biased || settings->biased) return NTK_OK;
+  o->biased = !silent;
+  if (silent || (!isnan(o->bias.scale) && !isnan(o->bias.std))) return NTK_OK;
+  return ntk_layer_refuse(node, "network.bias is none, so this layer's bias needs scale and std");
+}
+
 static ntk_status tensors(const ntk_network_settings *settings, ntk_network *network,
                           ntk_node_layer *node) {
-  const ntk_initializer *init = (const ntk_initializer *)settings->weight_init;
   const ntk_parameterization *form = (const ntk_parameterization *)settings->parameterization;
-  ntk_dense_options *o = node->options;
-  const double variance = init->variance(node->fan_in, node->fan_out);
-  const ntk_scaling s = form->scaling(variance, settings->bias.scale, settings->bias.std);
-  const ntk_tensor_law weight = {init, s.w_variance, s.w_std};
-  const ntk_tensor_law bias = {NULL, s.b_std * s.b_std, s.b_std};
+  const ntk_dense_options *o = node->options;
+  const ntk_choice *init = o->weight_init.row ? &o->weight_init : &settings->weight_init;
+  const ntk_site site = {node->role, node->fan_in, node->fan_out};
+  double variance = 0, scale = 0, std = 0;
 
-  NTK_TRY(ntk_network_add_tensor(network, node, "W", 2, (int64_t[]){node->fan_in, node->fan_out},
-                                 s.s_w, &weight));
-  o->bias = o->bias && settings->biased;
-  if (!o->bias) return NTK_OK;
-  return ntk_network_add_tensor(network, node, "b", 1, &node->fan_out, s.s_b, &bias);
+  NTK_TRY(settle_bias(settings, node, &scale, &std));
+  const ntk_law *law = ntk_initializer_law(init, node->fan_in, node->fan_out, &variance);
+  const ntk_scaling s = form->scaling(&site, variance, scale, std);
+  const ntk_tensor w = {.rank = 2,
+                        .size = {node->fan_in, node->fan_out},
+                        .multiplier = s.s_w,
+                        .law = {law, s.w_variance, sqrt(s.w_variance)},
+                        .trainable = o->trainable};
+  const ntk_tensor b = {.rank = 1,
+                        .size = {node->fan_out},
+                        .multiplier = s.s_b,
+                        .law = {NULL, s.b_std * s.b_std, s.b_std},
+                        .trainable = o->trainable};
+
+  network->rate_scale = s.rate;
+  NTK_TRY(ntk_network_add_tensor(network, node, "W", &w));
+  return o->biased ? ntk_network_add_tensor(network, node, "b", &b) : NTK_OK;
+}
+
+static void forget(void *given) {
+  ntk_dense_options *o = given;
+
+  o->weight_init = (ntk_choice){0};
+  o->bias.scale = NAN;
+  o->bias.std = NAN;
+  o->trainable = true;
 }
 
 static const ntk_tensor *weight_of(const ntk_network *network, const ntk_node_layer *node) {
@@ -121,4 +187,5 @@ const ntk_layer ntk_layer_dense = {
     .backward = backward,
     .factor = factor,
     .cost = cost,
+    .forget = forget,
 };

@@ -7,12 +7,16 @@
 typedef struct ntk_dense_options {
   ntk_layer_options layer;
   ntk_size features;
-  bool bias;
+  ntk_choice weight_init; /* row NULL: the network's */
+  bool biased, trainable;
+  struct {
+    double scale, std; /* NaN: the network's */
+  } bias;
 } ntk_dense_options;
 
 typedef struct ntk_activation_options {
   ntk_layer_options layer;
-  const ntk_row *kind; /* of ntk_activations */
+  ntk_choice kind; /* a row of ntk_activations */
 } ntk_activation_options;
 
 extern const ntk_layer ntk_layer_dense, ntk_layer_activation, ntk_layer_flatten;

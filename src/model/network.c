@@ -15,6 +15,7 @@ typedef struct plan {
   const ntk_network_settings *settings;
   ntk_network *network;
   ntk_choices list; /* as written, or what the short form stands for */
+  int maps, map;    /* layers with linear maps: how many, and how many there were so far */
 } plan;
 
 ntk_status ntk_layer_refuse(const ntk_node_layer *node, const char *format, ...) {
@@ -47,11 +48,13 @@ static ntk_status add_item(ntk_network *network, ntk_choices *list, const ntk_la
 static ntk_status expand_mlp(const ntk_network_settings *s, ntk_network *network,
                              ntk_choices *list) {
   const ntk_layer_options nameless = {0};
-  const ntk_dense_options hidden = {.features = {s->width, NULL}, .bias = true};
   const ntk_activation_options activation = {.kind = s->activation};
-  const ntk_dense_options readout = {
-      .layer = {"readout"}, .features = {network->outputs, NULL}, .bias = true};
+  ntk_dense_options hidden = {.features = {s->width, NULL}, .biased = true}, readout;
 
+  ntk_layer_dense.forget(&hidden); /* it is as the network's settings say */
+  readout = hidden;
+  readout.layer.name = "readout";
+  readout.features.factor = network->outputs;
   NTK_TRY(ntk_arena_new(&network->arena, (size_t)(2 * s->depth + 2) * sizeof(*list->item),
                         &list->item));
   if (network->input.rank > 1) NTK_TRY(add_item(network, list, &ntk_layer_flatten, &nameless));
@@ -111,6 +114,33 @@ static ntk_status resolve_size(const plan *p, const ntk_node_layer *node, const 
   return NTK_OK;
 }
 
+static bool is_number(const ntk_option *o) {
+  return o->type == NTK_REAL || o->type == NTK_INT || o->type == NTK_BOOL || o->type == NTK_WORD;
+}
+
+/* Options of an activation or initialiser: numbers and words. */
+static ntk_status keep_choice(ntk_network *network, ntk_choice *choice) {
+  const ntk_row *row = choice->row;
+  void *options = NULL;
+
+  choice->label = row ? row->name : NULL;
+  if (!row || !row->options) return NTK_OK;
+  for (const ntk_option *o = row->options; o->key; ++o) NTK_ASSERT(is_number(o));
+  NTK_TRY(ntk_arena_new(&network->arena, row->options_size, &options));
+  memcpy(options, choice->options, row->options_size);
+  choice->options = options;
+  return NTK_OK;
+}
+
+static ntk_status keep_option(const plan *p, ntk_node_layer *node, const ntk_option *o,
+                              void *field) {
+  if (o->type == NTK_SIZE) return resolve_size(p, node, o, field);
+  if (o->type == NTK_CHOICE) return keep_choice(p->network, field);
+  NTK_ASSERT(is_number(o) || o->type == NTK_SECTION ||
+             (o->type == NTK_STRING && o->offset == offsetof(ntk_layer_options, name)));
+  return NTK_OK;
+}
+
 /* The network's own copy of the options: the settings may go before it. */
 static ntk_status keep_options(const plan *p, ntk_node_layer *node, const ntk_choice *item) {
   const ntk_row *row = item->row;
@@ -120,16 +150,41 @@ static ntk_status keep_options(const plan *p, ntk_node_layer *node, const ntk_ch
   memcpy(options, item->options, row->options_size);
   ((ntk_layer_options *)options)->name = node->name;
   for (const ntk_option *o = row->options; o->key; ++o) {
-    NTK_ASSERT(o->type == NTK_SIZE || o->type == NTK_BOOL || o->type == NTK_WORD ||
-               (o->type == NTK_STRING && o->offset == offsetof(ntk_layer_options, name)));
-    if (o->type != NTK_SIZE) continue;
-    NTK_TRY(resolve_size(p, node, o, (ntk_size *)((char *)options + o->offset)));
+    NTK_TRY(keep_option(p, node, o, (char *)options + o->offset));
   }
   node->options = options;
   return NTK_OK;
 }
 
-static ntk_status add_layer(const plan *p, int l) {
+static ntk_role role_of(int map, int maps) {
+  if (maps == 1) return NTK_ROLE_ONLY;
+  if (map == 0) return NTK_ROLE_INPUT;
+  return map == maps - 1 ? NTK_ROLE_READOUT : NTK_ROLE_HIDDEN;
+}
+
+/* The short form's biases are checked with the settings; these are those of the list's layers. */
+static ntk_status check_keys(const plan *p, const ntk_node_layer *node) {
+  const ntk_network_settings *s = p->settings;
+  const ntk_keys_row *keys = (const ntk_keys_row *)s->rng.keys;
+
+  for (int t = node->first_tensor; t < p->network->tensor_count; ++t) {
+    const ntk_tensor_law *law = &p->network->tensor[t].law;
+
+    if (keys->draws_bias || law->law || law->std == 0 || s->weights) continue;
+    return ntk_layer_refuse(node, "rng.keys: %s draws no biases; set this layer's bias.std to 0",
+                            keys->row.name);
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_tensors(plan *p, ntk_node_layer *node) {
+  if (node->layer->factors > 0) node->role = role_of(p->map++, p->maps);
+  if (!node->layer->tensors) return NTK_OK;
+  NTK_TRY(node->layer->tensors(p->settings, p->network, node));
+  return check_keys(p, node);
+}
+
+static ntk_status add_layer(plan *p, int l) {
   const ntk_choice *item = &p->list.item[l];
   ntk_node_layer *node = &p->network->layer[l];
 
@@ -143,7 +198,7 @@ static ntk_status add_layer(const plan *p, int l) {
   }
   NTK_TRY(keep_options(p, node, item));
   NTK_TRY(node->layer->shape(node));
-  return node->layer->tensors ? node->layer->tensors(p->settings, p->network, node) : NTK_OK;
+  return add_tensors(p, node);
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
@@ -159,7 +214,9 @@ static ntk_status check_output(const ntk_network *network) {
                             ntk_shape_text(&last->out, out), network->outputs,
                             network->outputs == 1 ? "" : "s");
   }
-  NTK_CHECK(network->parameters > 0, NTK_E_CONFIG, "the network has no trainable parameters");
+  NTK_CHECK(network->parameters > 0, NTK_E_CONFIG,
+            "the network has no trainable parameters, so no kernel; drop 'trainable: false' from a "
+            "layer with weights, or add one");
   return NTK_OK;
 }
 
@@ -167,15 +224,33 @@ static bool is_mlp(const ntk_network_settings *s) {
   return s->kind ? s->kind == &ntk_network_mlp : s->layers.count == 0;
 }
 
-static ntk_status build(plan *p) {
-  ntk_network *network = p->network;
+static ntk_status count_maps(plan *p) {
+  const ntk_parameterization *form = (const ntk_parameterization *)p->settings->parameterization;
 
+  for (int64_t l = 0; l < p->list.count; ++l) {
+    p->maps += ((const ntk_layer *)p->list.item[l].row)->factors > 0;
+  }
+  NTK_CHECK(form->maps == 0 || form->maps == p->maps, NTK_E_CONFIG,
+            "parameterization: %s is for networks of %d weight layers, this one has %d; its "
+            "counterpart for any depth is mup",
+            form->row.name, form->maps, p->maps);
+  return NTK_OK;
+}
+
+static ntk_status list_layers(plan *p) {
   p->list = p->settings->layers;
   if (is_mlp(p->settings)) {
     p->list = (ntk_choices){0};
-    NTK_TRY(expand_mlp(p->settings, network, &p->list));
+    NTK_TRY(expand_mlp(p->settings, p->network, &p->list));
   }
   NTK_CHECK(p->list.count > 0, NTK_E_CONFIG, "the network has no layers");
+  return count_maps(p);
+}
+
+static ntk_status build(plan *p) {
+  ntk_network *network = p->network;
+
+  NTK_TRY(list_layers(p));
   NTK_TRY(ntk_arena_new(&network->arena, (size_t)p->list.count * sizeof(*network->layer),
                         &network->layer));
   for (int l = 0; l < (int)p->list.count; ++l) {
@@ -187,6 +262,19 @@ static ntk_status build(plan *p) {
   return NTK_OK;
 }
 
+static bool is_centered(const ntk_choice *output) {
+  const ntk_network_centering *centering = output->options;
+
+  return output->row == &ntk_network_centered ||
+         (output->row == &ntk_network_scaled && centering->centered);
+}
+
+static double scale_of(const ntk_choice *output) {
+  const ntk_network_centering *centering = output->options;
+
+  return output->row == &ntk_network_scaled ? centering->alpha : 1;
+}
+
 ntk_status ntk_network_create(const ntk_network_settings *settings, const ntk_shape *input,
                               int64_t outputs, ntk_dtype dtype, ntk_network *network) {
   plan p = {.settings = settings, .network = network};
@@ -194,7 +282,9 @@ ntk_status ntk_network_create(const ntk_network_settings *settings, const ntk_sh
   *network = (ntk_network){.dtype = dtype,
                            .input = *input,
                            .outputs = outputs,
-                           .centered = settings->output.row == &ntk_network_centered};
+                           .centered = is_centered(&settings->output),
+                           .scale = scale_of(&settings->output),
+                           .rate_scale = 1};
   const ntk_status status = build(&p);
 
   if (status != NTK_OK) ntk_network_destroy(network);
@@ -224,22 +314,21 @@ static ntk_status grow_tensors(ntk_network *network) {
 }
 
 ntk_status ntk_network_add_tensor(ntk_network *network, ntk_node_layer *node, const char *name,
-                                  int rank, const int64_t *size, double multiplier,
-                                  const ntk_tensor_law *law) {
-  ntk_tensor tensor = {
-      .rank = rank, .count = 1, .multiplier = multiplier, .law = *law, .trainable = true};
+                                  const ntk_tensor *like) {
+  ntk_tensor tensor = *like;
 
-  for (int k = 0; k < rank; ++k) {
-    if (size[k] > (INT64_C(1) << MOST_ENTRIES_LOG2) / tensor.count) {
+  tensor.count = 1;
+  tensor.data = NULL;
+  for (int k = 0; k < tensor.rank; ++k) {
+    if (tensor.size[k] > (INT64_C(1) << MOST_ENTRIES_LOG2) / tensor.count) {
       return ntk_layer_refuse(node, "%s has more than 2^%d entries", name, (int)MOST_ENTRIES_LOG2);
     }
-    tensor.size[k] = size[k];
-    tensor.count *= size[k];
+    tensor.count *= tensor.size[k];
   }
   (void)snprintf(tensor.name, sizeof(tensor.name), "%.*s/%s", (int)MOST_NAME, node->name, name);
   NTK_TRY(grow_tensors(network));
   network->tensor[network->tensor_count++] = tensor;
-  network->parameters += tensor.count;
+  if (tensor.trainable) network->parameters += tensor.count;
   ++node->tensors;
   return NTK_OK;
 }

@@ -64,7 +64,7 @@ ntk_network_cost ntk_network_cost_of(const ntk_network *network,
   for (int l = network->layer_count - 1; l >= 0; --l) {
     const ntk_node_layer *node = &network->layer[l];
 
-    walk.counted = l >= lowest;
+    walk.counted = ntk_layer_trainable(network, node);
     walk.needed = l > lowest;
     if (node->layer->cost) node->layer->cost(node, &walk);
   }

@@ -61,30 +61,28 @@ static void draw_normal(const ntk_draw *draw, ntk_dtype dtype, double std, int64
   }
 }
 
-static void draw_values(const ntk_tensor *tensor, const ntk_draw *draw, ntk_dtype dtype,
-                        double *values) {
+static ntk_status draw_values(const ntk_tensor *tensor, const ntk_draw *draw, ntk_dtype dtype,
+                              double *values) {
   const ntk_tensor_law *law = &tensor->law;
 
-  if (law->initializer) {
-    law->initializer->draw(draw, dtype, law->variance, 0, tensor->count, values);
-  } else if (law->std != 0) {
-    draw_normal(draw, dtype, law->std, tensor->count, values);
+  if (law->law) {
+    return law->law->draw(draw, dtype, tensor->size[tensor->rank - 1], law->variance, values);
   }
+  if (law->std != 0) draw_normal(draw, dtype, law->std, tensor->count, values);
+  return NTK_OK;
 }
 
 static ntk_status draw_tensor(const ntk_network *network, ntk_tensor *tensor, const ntk_draw *draw,
                               ntk_dtype dtype) {
   double *values = NULL;
 
-  if (network->dtype == NTK_DOUBLE) {
-    draw_values(tensor, draw, dtype, tensor->data);
-    return NTK_OK;
-  }
+  if (network->dtype == NTK_DOUBLE) return draw_values(tensor, draw, dtype, tensor->data);
   NTK_TRY(NTK_NEW(tensor->count, &values));
-  draw_values(tensor, draw, dtype, values);
+  const ntk_status status = draw_values(tensor, draw, dtype, values);
+
   ntk_array_convert(NTK_DOUBLE, values, network->dtype, tensor->data, tensor->count);
   ntk_free(&values);
-  return NTK_OK;
+  return status;
 }
 
 static ntk_status draw_layer(const ntk_network_settings *settings, const ntk_drawing *d,

@@ -7,8 +7,8 @@
 extern const ntk_row *const ntk_network_kinds[]; /* mlp, layers */
 extern const ntk_row ntk_network_mlp;
 
-extern const ntk_row *const ntk_network_outputs[]; /* as_is, centered */
-extern const ntk_row ntk_network_centered;
+extern const ntk_row *const ntk_network_outputs[]; /* as_is, centered, scaled */
+extern const ntk_row ntk_network_centered, ntk_network_scaled;
 
 typedef struct ntk_layout_row {
   ntk_row row;

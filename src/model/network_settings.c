@@ -25,7 +25,35 @@ const ntk_row ntk_network_centered = {.name = "centered",
                                       .doc = "f - f0: zero at initialisation, same kernel",
                                       .options = centered_options,
                                       .options_size = sizeof(ntk_network_centering)};
-const ntk_row *const ntk_network_outputs[] = {&as_is, &ntk_network_centered, NULL};
+
+static const ntk_option scaled_options[] = {
+    {.key = "alpha",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_network_centering, alpha),
+     .low = 1e-10,
+     .high = 1e10,
+     .flags = NTK_REQUIRED,
+     .doc = "factor of the output; its square is that of the kernel"},
+    {.key = "centered",
+     .type = NTK_BOOL,
+     .offset = offsetof(ntk_network_centering, centered),
+     .fallback = "true",
+     .doc = "alpha (f - f0), which trains lazily for large alpha; false: alpha f"},
+    {.key = "initial",
+     .type = NTK_PATH,
+     .offset = offsetof(ntk_network_centering, initial),
+     .doc = "as that of centered"},
+    {0},
+};
+
+const ntk_row ntk_network_scaled = {
+    .name = "scaled",
+    .doc = "alpha (f - f0), or alpha f: kernel times alpha^2",
+    .options = scaled_options,
+    .options_size = sizeof(ntk_network_centering),
+    .shorthand = "alpha"};
+const ntk_row *const ntk_network_outputs[] = {&as_is, &ntk_network_centered, &ntk_network_scaled,
+                                              NULL};
 
 static const ntk_option bias_options[] = {
     {.key = "scale",
@@ -85,14 +113,16 @@ static const ntk_option options[] = {
      .doc = "hidden layers of an mlp"},
     {FIELD(width), .type = NTK_INT, .fallback = "512", .low = 1, .high = INT_MAX,
      .doc = "units of a hidden layer; `width` in sizes of layers"},
-    {FIELD(activation), .type = NTK_WORD, .fallback = default_activation, .rows = ntk_activations,
+    {FIELD(activation), .type = NTK_CHOICE, .fallback = default_activation,
+     .rows = ntk_activations,
      .doc = "of the hidden layers of an mlp"},
     {FIELD(layers), .type = NTK_CHOICES, .flags = NTK_REPEAT, .rows = ntk_layers,
      .doc = "the layers from input to output"},
     {FIELD(parameterization), .type = NTK_WORD, .fallback = "ntk", .rows = ntk_parameterizations,
      .doc = "how weights are multiplier times entries"},
-    {FIELD(weight_init), .type = NTK_WORD, .fallback = "he_normal", .rows = ntk_initializers,
-     .doc = "law of the weights, in its standard form"},
+    {FIELD(weight_init), .type = NTK_CHOICE, .fallback = "he_normal", .rows = ntk_initializers,
+     .word = "variance_scaling",
+     .doc = "law of the weights, in its standard form; also {law: L, variance: V, fan: F}"},
     {FIELD(bias), .type = NTK_SECTION, .flags = NTK_NONE, .section = &bias_section,
      .present = offsetof(ntk_network_settings, biased), .doc = "h = s_w a W + scale b"},
     {FIELD(output), .type = NTK_CHOICE, .fallback = "as_is", .rows = ntk_network_outputs,
@@ -120,7 +150,7 @@ static void check_unused(const ntk_network_settings *s, const ntk_node *node,
   if (s->depth != DEFAULT_DEPTH) {
     ntk_problem(problems, mark_of(node, "depth"), "network.depth belongs to kind: mlp; %s", why);
   }
-  if (strcmp(s->activation->name, default_activation) != 0) {
+  if (strcmp(s->activation.row->name, default_activation) != 0) {
     ntk_problem(problems, mark_of(node, "activation"),
                 "network.activation belongs to kind: mlp; %s", why);
   }
@@ -130,6 +160,7 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
   const ntk_network_settings *s = settings;
   const bool mlp = s->kind == &ntk_network_mlp;
   const ntk_keys_row *keys = (const ntk_keys_row *)s->rng.keys;
+  const ntk_network_centering *centering = s->output.options;
 
   if (s->layers.item && s->layers.count == 0) {
     ntk_problem(problems, mark_of(node, "layers"), "network.layers is empty");
@@ -141,6 +172,11 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
   if (!mlp && (s->layers.count > 0 || s->weights)) check_unused(s, node, problems);
   if (s->kind && !mlp && !s->layers.item && !s->weights) {
     ntk_problem(problems, mark_of(node, "kind"), "network.kind: layers needs network.layers");
+  }
+  if (s->output.row == &ntk_network_scaled && centering->initial && !centering->centered) {
+    ntk_problem(problems, mark_of(node, "output"),
+                "network.output.scaled: 'initial' is for centered outputs; drop it, or "
+                "'centered: false'");
   }
   if (!keys->draws_bias && s->biased && s->bias.std != 0 && !s->weights) {
     ntk_problem(problems, mark_of(node, "rng"),

@@ -149,11 +149,35 @@ static ntk_status create_described(const ntk_network *network, const char *layer
   return status;
 }
 
+static ntk_status print_list(const ntk_choices *list, int indent, ntk_text *text);
+
+/* The layer list without what weights do not depend on. */
+static ntk_status print_structure(const ntk_network *network, ntk_text *text) {
+  ntk_choices list = {.count = network->layer_count};
+  ntk_arena arena = {0};
+  ntk_status status = NTK_NEW(list.count, &list.item);
+
+  for (int l = 0; status == NTK_OK && l < network->layer_count; ++l) {
+    const ntk_node_layer *node = &network->layer[l];
+    const ntk_row *row = &node->layer->row;
+
+    list.item[l] = (ntk_choice){.row = row, .label = row->name};
+    status = ntk_arena_new(&arena, row->options_size, &list.item[l].options);
+    if (status != NTK_OK) break;
+    memcpy(list.item[l].options, node->options, row->options_size);
+    if (node->layer->forget) node->layer->forget(list.item[l].options);
+  }
+  if (status == NTK_OK) status = print_list(&list, 0, text);
+  ntk_free(&list.item);
+  ntk_arena_destroy(&arena);
+  return status;
+}
+
 static ntk_status compare(const ntk_network *network, const ntk_network *described) {
   ntk_text wanted = {0}, found = {0};
-  ntk_status status = ntk_network_print(network, 0, &wanted);
+  ntk_status status = print_structure(network, &wanted);
 
-  if (status == NTK_OK) status = ntk_network_print(described, 0, &found);
+  if (status == NTK_OK) status = print_structure(described, &found);
   if (status == NTK_OK && strcmp(ntk_text_string(&wanted), ntk_text_string(&found)) != 0) {
     status = NTK_RAISE(NTK_E_INPUT,
                        "weights: the file is for other layers than the network's; it says\n%.400s"
@@ -263,20 +287,25 @@ static const ntk_option list_options[] = {
     {0},
 };
 
-ntk_status ntk_network_print(const ntk_network *network, int indent, ntk_text *text) {
+static ntk_status print_list(const ntk_choices *list, int indent, ntk_text *text) {
   static const ntk_section section = {.options = list_options};
-  ntk_network_settings settings = {.layers = {.count = network->layer_count}};
+  const ntk_network_settings settings = {.layers = *list};
 
-  NTK_TRY(NTK_NEW(network->layer_count, &settings.layers.item));
+  return ntk_option_print(&section, &settings, indent, text);
+}
+
+ntk_status ntk_network_print(const ntk_network *network, int indent, ntk_text *text) {
+  ntk_choices list = {.count = network->layer_count};
+
+  NTK_TRY(NTK_NEW(list.count, &list.item));
   for (int l = 0; l < network->layer_count; ++l) {
     const ntk_node_layer *node = &network->layer[l];
     const ntk_row *row = &node->layer->row;
 
-    settings.layers.item[l] =
-        (ntk_choice){.row = row, .options = node->options, .label = row->name};
+    list.item[l] = (ntk_choice){.row = row, .options = node->options, .label = row->name};
   }
-  const ntk_status status = ntk_option_print(&section, &settings, indent, text);
+  const ntk_status status = print_list(&list, indent, text);
 
-  ntk_free(&settings.layers.item);
+  ntk_free(&list.item);
   return status;
 }

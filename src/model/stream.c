@@ -39,21 +39,22 @@ int64_t ntk_cotangent_rows(const ntk_cotangents *cotangents, int64_t outputs) {
   return cotangents->outputs == NTK_OUT_FULL ? outputs : 1;
 }
 
-/* The combinations of outputs that are differentiated, as rows. */
+/* The combinations of outputs that are differentiated, as rows.  With the network's scale they are
+ * those of the last layer. */
 static void fill_cotangents(ntk_stream *stream, int64_t outputs) {
   const ntk_dtype dtype = dtype_of(stream);
-  const double equal = 1 / sqrt((double)outputs);
+  const double scale = stream->tape->network->scale, equal = scale / sqrt((double)outputs);
 
   if (stream->cotangents.outputs == NTK_OUT_SINGLE) {
-    set(dtype, stream->common, stream->cotangents.single, 1);
+    set(dtype, stream->common, stream->cotangents.single, scale);
   } else if (stream->cotangents.outputs == NTK_OUT_PSEUDO) {
     for (int64_t o = 0; o < outputs; ++o) set(dtype, stream->common, o, equal);
   } else {
-    for (int64_t o = 0; o < outputs; ++o) set(dtype, stream->common, o * outputs + o, 1);
+    for (int64_t o = 0; o < outputs; ++o) set(dtype, stream->common, o * outputs + o, scale);
   }
 }
 
-static bool has_trainable(const ntk_network *network, const ntk_node_layer *node) {
+bool ntk_layer_trainable(const ntk_network *network, const ntk_node_layer *node) {
   for (int t = node->first_tensor; t < node->first_tensor + node->tensors; ++t) {
     if (network->tensor[t].trainable) return true;
   }
@@ -63,7 +64,7 @@ static bool has_trainable(const ntk_network *network, const ntk_node_layer *node
 int ntk_network_lowest(const ntk_network *network) {
   int l = 0;
 
-  while (l < network->layer_count && !has_trainable(network, &network->layer[l])) ++l;
+  while (l < network->layer_count && !ntk_layer_trainable(network, &network->layer[l])) ++l;
   return l;
 }
 
@@ -76,8 +77,11 @@ int64_t ntk_cotangent_vectors(const ntk_cotangents *cotangents, int64_t outputs)
 }
 
 static void enter(ntk_stream *stream, int l) {
+  const ntk_network *network = stream->tape->network;
+  const bool counts = l >= 0 && ntk_layer_trainable(network, &network->layer[l]);
+
   stream->layer = l;
-  stream->factors = l < 0 ? 0 : stream->tape->network->layer[l].layer->factors;
+  stream->factors = counts ? network->layer[l].layer->factors : 0;
 }
 
 ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangents,
@@ -214,11 +218,12 @@ ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight, int
 }
 
 double ntk_stream_weight(const ntk_stream *stream, const ntk_tensor *tensor) {
+  const ntk_network *network = stream->tape->network;
   const bool mean = stream->cotangents.outputs == NTK_OUT_MEAN;
 
   if (!tensor || !tensor->trainable) return 0;
-  return tensor->multiplier * tensor->multiplier /
-         (mean ? (double)stream->tape->network->outputs : 1);
+  return network->rate_scale * tensor->multiplier * tensor->multiplier /
+         (mean ? (double)network->outputs : 1);
 }
 
 /* delta = mask times c, and only sum_r <delta_r, delta'_r> is asked for: as if there were one row

@@ -52,8 +52,11 @@ ntk_status ntk_forward(const ntk_network *network, int64_t count, const double *
 }
 
 void ntk_tape_output(const ntk_tape *tape, double *outputs) {
-  ntk_array_convert(tape->network->dtype, tape->value[tape->network->layer_count], NTK_DOUBLE,
-                    outputs, tape->count * tape->network->outputs);
+  const ntk_network *network = tape->network;
+  const int64_t count = tape->count * network->outputs;
+
+  ntk_array_convert(network->dtype, tape->value[network->layer_count], NTK_DOUBLE, outputs, count);
+  for (int64_t k = 0; k < count; ++k) outputs[k] *= network->scale;
 }
 
 void ntk_tape_destroy(ntk_tape *tape) {

@@ -1,34 +1,50 @@
-/* initializer.h -- the table of weight initialisers (MATH A7) and of parameterisations (A1, A2). */
+/* initializer.h -- the tables of laws and of weight initialisers (MATH A7).
+ *
+ * An initialiser is a law and the variance that fan-in and fan-out give its entries.  To add a law
+ * or a named initialiser: a row in src/model/initializer.c. */
 #ifndef NTK_MODEL_INITIALIZER_H
 #define NTK_MODEL_INITIALIZER_H
 
 #include "ntk/base/random.h"
 #include "ntk/config/option.h"
 
-/* A law of mean 0 and the variance that fan-in and fan-out give it. */
+/* A law of mean 0 for the entries of a weight tensor. */
+typedef struct ntk_law {
+  ntk_row row;
+  /* Local.  All draw->total entries, of the given variance, as [total / columns][columns], in
+   * `dtype` arithmetic as JAX has it, then widened.  Fails with NTK_E_MEMORY. */
+  ntk_status (*draw)(const ntk_draw *draw, ntk_dtype dtype, int64_t columns, double variance,
+                     double *values);
+} ntk_law;
+
+extern const ntk_row *const ntk_laws[]; /* rows of ntk_law */
+
+/* What a variance is divided by. */
+typedef struct ntk_fan {
+  ntk_row row;
+  double (*size)(int64_t fan_in, int64_t fan_out);
+} ntk_fan;
+
+extern const ntk_row *const ntk_fans[]; /* rows of ntk_fan */
+
+/* The variance of an entry is variance / fan.  Options of `{law, variance, fan}`. */
+typedef struct ntk_variance_scaling {
+  const ntk_row *law; /* of ntk_laws */
+  double variance;
+  const ntk_row *fan; /* of ntk_fans */
+} ntk_variance_scaling;
+
 typedef struct ntk_initializer {
   ntk_row row;
-  double (*variance)(int64_t fan_in, int64_t fan_out); /* of an entry in standard form */
-  /* Local.  Entries [first, first + n) of a tensor of draw->total entries of the given variance,
-   * in `dtype` arithmetic as JAX has it (a uniform law is sqrt(3 variance) times U(-1, 1)), then
-   * widened. */
-  void (*draw)(const ntk_draw *draw, ntk_dtype dtype, double variance, int64_t first, int64_t n,
-               double *values);
+  ntk_variance_scaling rule; /* law NULL: the options of the choice */
 } ntk_initializer;
 
-/* How a tensor is written as multiplier times entries: h = s_w a W + s_b b. */
-typedef struct ntk_scaling {
-  double s_w, w_variance, w_std; /* of W: multiplier; variance of its entries, and its root */
-  double s_b, b_std;             /* of b: multiplier; standard deviation of its entries */
-} ntk_scaling;
+/* Rows of ntk_initializer; `variance_scaling` is what a mapping without a name stands for. */
+extern const ntk_row *const ntk_initializers[];
 
-typedef struct ntk_parameterization {
-  ntk_row row;
-  /* Local.  `variance` is the initialiser's; bias scale and std as in `bias: {scale, std}`. */
-  ntk_scaling (*scaling)(double variance, double bias_scale, double bias_std);
-} ntk_parameterization;
-
-extern const ntk_row *const ntk_initializers[];      /* rows of ntk_initializer */
-extern const ntk_row *const ntk_parameterizations[]; /* rows of ntk_parameterization */
+/* Local.  The law that a row of ntk_initializers with its options stands for, and the variance of
+ * an entry in standard form. */
+const ntk_law *ntk_initializer_law(const ntk_choice *initializer, int64_t fan_in, int64_t fan_out,
+                                   double *variance);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct ntk_cost_walk {
   const ntk_cotangents *cotangents;
   int64_t rows;        /* cotangents per sample */
   ntk_delta_form form; /* of delta at this place */
-  bool counted;        /* this layer or one below has trainable tensors: there is a delta here */
+  bool counted;        /* this layer has trainable tensors, so it gives factors */
   bool needed;         /* a layer below has: delta goes on */
   int64_t full_room, spare_room, product_room, folded_room; /* of a stream, elements of a sample */
   ntk_network_cost cost;
@@ -52,15 +52,21 @@ typedef struct ntk_layer {
                        ntk_factor *factor);
   /* Adds what this layer costs, and moves walk->form on. */
   void (*cost)(const ntk_node_layer *node, ntk_cost_walk *walk);
+  /* Clears the options that say how tensors are drawn or trained, not what they are; NULL: none.
+   * Weights files are for all networks that differ only in these. */
+  void (*forget)(void *options);
 } ntk_layer;
 
 extern const ntk_row *const ntk_layers[]; /* rows of ntk_layer; ends with NULL */
 
 /* Local.  Adds a tensor "<layer>/<name>" without data to the layer that is being declared.
+ *   like  rank, size, multiplier, law and trainable count
  * Fails with NTK_E_MEMORY, NTK_E_CONFIG if it has more than 2^40 entries. */
 NTK_CHECKED ntk_status ntk_network_add_tensor(ntk_network *network, ntk_node_layer *node,
-                                              const char *name, int rank, const int64_t *size,
-                                              double multiplier, const ntk_tensor_law *law);
+                                              const char *name, const ntk_tensor *like);
+
+/* Local.  Whether any tensor of the layer is trainable. */
+bool ntk_layer_trainable(const ntk_network *network, const ntk_node_layer *node);
 
 /* Local.  The lowest layer with trainable tensors; no delta is needed below it. */
 int ntk_network_lowest(const ntk_network *network);

@@ -12,18 +12,20 @@
 #include "ntk/config/option.h"
 #include "ntk/model/activation.h"
 #include "ntk/model/initializer.h"
+#include "ntk/model/parameterization.h"
 
 typedef struct ntk_network_settings {
   const ntk_row *kind;        /* mlp | layers; NULL (auto): layers if there are any, else mlp */
   int64_t depth, width;
-  const ntk_row *activation;
+  ntk_choice activation;
   ntk_choices layers;         /* rows of ntk_layers */
-  const ntk_row *parameterization, *weight_init;
+  const ntk_row *parameterization;
+  ntk_choice weight_init;     /* a row of ntk_initializers */
   bool biased;                /* false: `bias: none` */
   struct {
     double scale, std;
   } bias;
-  ntk_choice output;          /* as_is | centered */
+  ntk_choice output;          /* as_is | centered | scaled */
   int64_t seed;
   struct {
     const ntk_row *layout, *dtype, *keys;
@@ -31,16 +33,18 @@ typedef struct ntk_network_settings {
   const char *weights;        /* file, NULL: drawn */
 } ntk_network_settings;
 
-/* Options of `output: centered`. */
+/* Options of `output: centered` and `output: scaled`. */
 typedef struct ntk_network_centering {
   const char *initial; /* weights file of theta_0; NULL: theta_0 is theta, so f - f0 = 0 */
+  double alpha;        /* scaled: alpha (f - f0), MATH G7 */
+  bool centered;       /* scaled: false for alpha f */
 } ntk_network_centering;
 
 extern const ntk_section ntk_network_section;
 
 /* How the entries of a tensor are drawn. */
 typedef struct ntk_tensor_law {
-  const ntk_initializer *initializer; /* NULL: normal, std times standard normals */
+  const ntk_law *law; /* with `variance`; NULL: std times standard normals */
   double variance, std;
 } ntk_tensor_law;
 
@@ -64,6 +68,7 @@ typedef struct ntk_node_layer {
   ntk_mark mark;                /* where it was written; valid while the network is created */
   ntk_shape in, out;            /* of one sample */
   int64_t fan_in, fan_out;      /* 0 for layers without weights */
+  ntk_role role;                /* of layers with linear maps */
   int first_tensor, tensors;    /* its tensors are tensor[first_tensor ...] */
 } ntk_node_layer;
 
@@ -78,12 +83,14 @@ typedef struct ntk_network {
   ntk_tensor *tensor; /* in the order of the layers, W before b */
   int64_t parameters; /* trainable entries */
   bool centered;      /* f - f0: the caller subtracts the output at initialisation */
+  double scale;       /* of the output: f is this times what the layers give; 1 unless scaled */
+  double rate_scale;  /* of the learning rate, so of the kernel (MATH A3); 1 but for mean_field */
 } ntk_network;
 
 /* Local.  The network that the settings describe, layers expanded and shapes inferred; tensors
  * without data.  Nothing of the settings is referred to afterwards.
  *   network  overwritten; owned by the caller; empty on failure
- * Fails with NTK_E_CONFIG naming layer and both shapes, NTK_E_MEMORY. */
+ * Fails with NTK_E_CONFIG naming layer and both shapes, or if nothing is trainable; NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_network_create(const ntk_network_settings *settings,
                                           const ntk_shape *input, int64_t outputs,
                                           ntk_dtype dtype, ntk_network *network);
@@ -160,8 +167,8 @@ typedef struct ntk_cotangents {
  *
  *   sum_{s,s'} ( w_weight <a_i,s, a_j,s'> + b_weight ) <delta_i,c,s, delta_j,c',s'>
  *
- * w_weight = s_w^2 or 0 if W is not trainable; b_weight likewise; for the mean over outputs both
- * carry the 1/O.  For mean and trace the cotangents are features: (c, out) is one axis, and where
+ * w_weight = rate_scale s_w^2 or 0 if W is not trainable; b_weight likewise; for the mean over
+ * outputs both carry the 1/O.  For mean and trace the cotangents are features: (c, out) is one axis, and where
  * delta = phi' o (a vector per output) they are folded into one (PERFORMANCE: q columns, not Oq).
  * All arrays are [sample][...], in the network's dtype, with ntk_pad(count) samples. */
 typedef struct ntk_factor {
@@ -183,8 +190,8 @@ typedef enum ntk_delta_form {
   NTK_DELTA_FULL       /* [sample][rows][width] */
 } ntk_delta_form;
 
-/* The backward pass as a stream: one factor per weight tensor, last layer first, the same sequence
- * on every rank, also with count 0.  Zero-initialise; begin; next until !*more; destroy. */
+/* The backward pass as a stream: one factor per weight tensor, last layer first, none for layers of
+ * which nothing is trainable; the same sequence on every rank, also with count 0.  Zero-initialise; begin; next until !*more; destroy. */
 typedef struct ntk_stream {
   const ntk_tape *tape; /* borrowed */
   ntk_cotangents cotangents;

@@ -1,0 +1,8 @@
+#include "activations.h"
+
+NTK_MAP_EXACT(value, void, x < 0 ? 0 : x)
+NTK_MAP_EXACT(slope, void, x > 0 ? 1 : x <= 0 ? 0 : x)
+NTK_MAP_EXACT(curvature, void, x == x ? 0 : x)
+
+const ntk_activation ntk_activation_relu = {
+    {.name = "relu", .doc = "max(x, 0)"}, value, slope, curvature, false};
