@@ -39,8 +39,9 @@ endfunction()
 #   CONFIG, TARGETS  name of a CMake package and of its targets, the first that exists is taken
 #   WITH     targets that it needs besides
 #   DEBIAN   package to name if it is not found
+#   OPTIONAL it may be missing
 function(ntk_find name)
-  cmake_parse_arguments(PARSE_ARGV 1 X "" "SOURCE;HEADER;CONFIG;DEBIAN"
+  cmake_parse_arguments(PARSE_ARGV 1 X "OPTIONAL" "SOURCE;HEADER;CONFIG;DEBIAN"
                         "TARGETS;LIBRARIES;SUFFIXES;MODULES;BESIDE;WITH")
   set(place "")
   macro(offer where includes libraries)
@@ -115,6 +116,8 @@ function(ntk_find name)
   endif()
   if(place)
     message(STATUS "${name}: ${place}")
+  elseif(X_OPTIONAL AND NOT root AND NOT ${name}_LIBRARIES AND NOT ${name}_INCLUDE_DIRS)
+    message(STATUS "${name}: none (${X_DEBIAN}, or -D${name}_ROOT=<prefix>)")
   else()
     ntk_missing(${name} ${X_DEBIAN} ${name}_ROOT)
     set(missing "${missing}" PARENT_SCOPE)
@@ -166,6 +169,18 @@ if(MPI_C_FOUND)
                           "-DSCALAPACK_LIBRARIES='<libraries>' (its LAPACK included)\n")
   endif()
 endif()
+option(NTK_ELPA "solvers elpa1 and elpa2, where ELPA is found" ON)
+if(NTK_ELPA AND ScaLAPACK_FOUND)
+  # Its headers are in include/elpa-<version>/elpa; packages are named by version and threading.
+  file(GLOB folders ${ELPA_ROOT}/include/elpa* $ENV{ELPA_ROOT}/include/elpa*)
+  list(TRANSFORM folders REPLACE ".*/" "")
+  ntk_find(ELPA OPTIONAL SOURCE "#include <elpa/elpa.h>
+    int main(void) { int error = elpa_init(20200417); double a = 1; elpa_t e = elpa_allocate(&error);
+                     elpa_eigenvectors(e, &a, &a, &a, &error); elpa_deallocate(e, &error);
+                     return elpa_strerr(error)[0]; }"
+    HEADER elpa/elpa.h LIBRARIES elpa elpa_openmp SUFFIXES ${folders} elpa
+    MODULES elpa elpa_openmp WITH ScaLAPACK::ScaLAPACK DEBIAN libelpa-dev)
+endif()
 if(missing)
   message(FATAL_ERROR "These libraries are missing or do not work with ${CMAKE_C_COMPILER}:\n"
     "${missing}Package names are Debian's and Ubuntu's; all of them: ${PROJECT_SOURCE_DIR}/tools/packages.txt")
@@ -175,6 +190,10 @@ add_library(ntk_dependencies INTERFACE)
 # BLAS comes before ScaLAPACK, which may bring a slower one of its own.
 target_link_libraries(ntk_dependencies INTERFACE ntk::BLAS ntk::HDF5 ntk::YAML ntk::XXHASH ntk::ZLIB
                       ntk::RANDOM123 ScaLAPACK::ScaLAPACK MPI::MPI_C m)
+if(TARGET ntk::ELPA)
+  target_link_libraries(ntk_dependencies INTERFACE ntk::ELPA)
+  target_compile_definitions(ntk_dependencies INTERFACE NTK_HAVE_ELPA)
+endif()
 get_target_property(blas_includes ntk_BLAS INTERFACE_INCLUDE_DIRECTORIES)
 get_target_property(blas_libraries ntk_BLAS INTERFACE_LINK_LIBRARIES)
 ntk_try(openblas "char *openblas_get_corename(void);

@@ -36,12 +36,13 @@ static ntk_status call(const ntk_matrix *a, double *w, ntk_matrix *z, const scra
   return NTK_OK;
 }
 
-static ntk_status solve(ntk_matrix *a, double *w, ntk_matrix *z) {
+static ntk_status solve(ntk_matrix *a, ntk_spectrum *spectrum) {
+  ntk_matrix *z = &spectrum->vectors;
   scratch s = {0};
 
   NTK_ASSERT(a->local_rows == a->rows && a->local_cols == a->rows && a->ld == z->ld);
   ntk_status status = ntk_agree(a->grid->comm, allocate(a->rows, &s));
-  if (status == NTK_OK) status = ntk_agree(a->grid->comm, call(a, w, z, &s));
+  if (status == NTK_OK) status = ntk_agree(a->grid->comm, call(a, spectrum->eigenvalue, z, &s));
   ntk_free(&s.real);
   ntk_free(&s.integer);
   return status;

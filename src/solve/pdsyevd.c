@@ -64,11 +64,11 @@ static ntk_status call(ntk_matrix *a, double *w, ntk_matrix *z, const scratch *s
   return NTK_OK;
 }
 
-static ntk_status solve(ntk_matrix *a, double *w, ntk_matrix *z) {
+static ntk_status solve(ntk_matrix *a, ntk_spectrum *spectrum) {
   scratch s = {0};
 
   ntk_status status = ntk_agree(a->grid->comm, allocate(a, &s));
-  if (status == NTK_OK) status = ntk_agree(a->grid->comm, call(a, w, z, &s));
+  if (status == NTK_OK) status = ntk_agree(a->grid->comm, call(a, spectrum->eigenvalue, &spectrum->vectors, &s));
   ntk_free(&s.real);
   ntk_free(&s.integer);
   return status;

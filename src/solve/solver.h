@@ -4,6 +4,6 @@
 
 #include "ntk/solve/spectrum.h"
 
-extern const ntk_solver ntk_pdsyevd, ntk_lapack;
+extern const ntk_solver ntk_pdsyevd, ntk_elpa1, ntk_elpa2, ntk_lapack;
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
@@ -14,7 +15,8 @@ static const double worst_residual = 1e-10, worst_orthogonality = 1e-10;
 static const ntk_solver none = {
     .row = {.name = "none", .doc = "no spectrum: analyses that need one are refused"}};
 
-const ntk_row *const ntk_solvers[] = {&none.row, &ntk_pdsyevd.row, &ntk_lapack.row, NULL};
+const ntk_row *const ntk_solvers[] = {&none.row, &ntk_pdsyevd.row, &ntk_elpa1.row, &ntk_elpa2.row,
+                                     &ntk_lapack.row, NULL};
 
 static const ntk_option options[] = {
     {"solver", NTK_WORD, offsetof(ntk_spectrum_settings, solver), "pdsyevd", 0, 0,
@@ -29,7 +31,18 @@ static const ntk_option options[] = {
     {0},
 };
 
-const ntk_section ntk_spectrum_section = {.options = options};
+static void check(const void *bound, const ntk_node *node, ntk_problems *problems) {
+  const ntk_spectrum_settings *settings = bound;
+  const ntk_solver *solver = (const ntk_solver *)settings->solver;
+  const ntk_node *written = ntk_node_find(node, "solver");
+
+  if (!solver || !solver->missing) return;
+  ntk_problem(problems, written ? written->mark : node->mark,
+              "this build lacks the solver '%s'; choose another, or %s", solver->row.name,
+              solver->missing);
+}
+
+const ntk_section ntk_spectrum_section = {.options = options, .check = check};
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -85,7 +98,7 @@ static void set_diagonal(ntk_matrix *m, const double *diagonal) {
 static ntk_status decompose(const ntk_solver *solver, ntk_matrix *gram, const double *diagonal,
                             ntk_spectrum *spectrum) {
   negate_lower(gram);
-  ntk_status solved = solver->solve(gram, spectrum->eigenvalue, &spectrum->vectors);
+  ntk_status solved = solver->solve(gram, spectrum);
   set_diagonal(gram, diagonal);
   NTK_TRY(ntk_matrix_mirror_upper(gram));
   NTK_TRY(solved);
@@ -228,6 +241,7 @@ static ntk_status compute(const ntk_spectrum_settings *settings, ntk_matrix *gra
   NTK_AGREE(comm, NTK_NEW(spectrum->n, &spectrum->eigenvalue));
   NTK_TRY(ntk_matrix_create(gram->grid, gram->rows, gram->rows, gram->block, &spectrum->vectors));
   NTK_TRY(solve(solver, gram, spectrum));
+  if (*spectrum->kernel) ntk_log("%s: kernel %s", spectrum->solver, spectrum->kernel);
   NTK_TRY(verify(gram, spectrum));
   NTK_AGREE(comm, settle(settings, single, spectrum));
   return NTK_OK;
@@ -240,7 +254,7 @@ ntk_status ntk_spectrum_compute(const ntk_spectrum_settings *settings, ntk_matri
   NTK_ASSERT(settings->solver && ((const ntk_solver *)settings->solver)->solve);
   NTK_ASSERT(gram->rows == gram->cols && gram->rows > 0);
   *spectrum = (ntk_spectrum){
-      .n = gram->rows, .block = gram->block, .solver = settings->solver->name};
+      .n = gram->rows, .block = gram->block, .solver = settings->solver->name, .kernel = ""};
   ntk_status status = compute(settings, gram, single, spectrum);
   spectrum->seconds = ntk_now() - start;
   if (status != NTK_OK) ntk_spectrum_destroy(spectrum);
@@ -261,4 +275,20 @@ ntk_status ntk_spectrum_project(const ntk_spectrum *spectrum, int64_t k, const d
 ntk_status ntk_spectrum_combine(const ntk_spectrum *spectrum, int64_t k,
                                 const double *coefficient, double *x) {
   return ntk_matrix_apply(&spectrum->vectors, false, k, coefficient, x);
+}
+
+static ntk_status adopt(const ntk_spectrum_settings *settings, const double *eigenvalue,
+                        bool single, ntk_spectrum *spectrum) {
+  NTK_TRY(NTK_NEW(spectrum->n, &spectrum->eigenvalue));
+  memcpy(spectrum->eigenvalue, eigenvalue, (size_t)spectrum->n * sizeof(double));
+  return settle(settings, single, spectrum);
+}
+
+ntk_status ntk_spectrum_adopt(const ntk_spectrum_settings *settings, int64_t n,
+                              const double *eigenvalue, bool single, ntk_spectrum *spectrum) {
+  *spectrum = (ntk_spectrum){.n = n, .solver = "file", .kernel = ""};
+  const ntk_status status = adopt(settings, eigenvalue, single, spectrum);
+
+  if (status != NTK_OK) ntk_spectrum_destroy(spectrum);
+  return status;
 }

@@ -25,7 +25,8 @@ typedef struct ntk_spectrum {
   int64_t negative_count;
   double residual;       /* largest |Theta v - lambda v| of the sampled modes / lambda_max */
   double orthogonality;  /* largest |V_S^T V - I| entry, S the sampled modes */
-  const char *solver;
+  const char *solver;    /* that did the work: a matrix too small for one goes to another */
+  const char *kernel;    /* of the solver, where there is a choice; "" else */
   int64_t block;
   double seconds;
 } ntk_spectrum;
@@ -35,17 +36,19 @@ void ntk_spectrum_destroy(ntk_spectrum *spectrum);
 /* An eigensolver.  To add one: src/solve/<name>.c and a line in the table of spectrum.c. */
 typedef struct ntk_solver {
   ntk_row row;
-  int max_ranks; /* 0: any */
+  const char *missing; /* NULL, or how to get it: this build has no `solve` then */
+  int max_ranks;       /* 0: any */
   /* Collective.  Eigenpairs of the symmetric matrix whose lower triangle is in `a`, ascending.
-   *   a  lower triangle and diagonal destroyed, strict upper triangle left alone
-   *   w  [n] eigenvalues on every rank;  z  eigenvectors, created by the caller like `a`
+   *   a         lower triangle and diagonal destroyed, strict upper triangle left alone
+   *   spectrum  eigenvalue [n], on every rank, and vectors, created by the caller like `a`, are
+   *             overwritten; `solver` and `kernel` where they are not what the caller assumes
    * Fails with NTK_E_NUMERIC (info), NTK_E_MEMORY, NTK_E_SIZE. */
-  ntk_status (*solve)(ntk_matrix *a, double *w, ntk_matrix *z);
+  ntk_status (*solve)(ntk_matrix *a, ntk_spectrum *spectrum);
   /* Bytes of workspace per rank beside a and z, for plan. */
   double (*workspace)(int64_t n, int64_t block, int grid_rows, int grid_cols);
 } ntk_solver;
 
-extern const ntk_row *const ntk_solvers[]; /* rows of ntk_solver; first row `none` has no solve */
+extern const ntk_row *const ntk_solvers[]; /* rows of ntk_solver; `none` has no solve */
 
 /* Local.  The block edge for a matrix of n rows on a grid. */
 int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int rows, int cols);
@@ -61,6 +64,13 @@ int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int
 NTK_CHECKED ntk_status ntk_spectrum_compute(const ntk_spectrum_settings *settings,
                                             ntk_matrix *gram, bool single,
                                             ntk_spectrum *spectrum);
+
+/* Local.  A spectrum whose eigenvalues, descending, are known and whose vectors are not.
+ *   spectrum  overwritten; on failure left empty
+ * Fails with NTK_E_NUMERIC as ntk_spectrum_compute, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_spectrum_adopt(const ntk_spectrum_settings *settings, int64_t n,
+                                          const double *eigenvalue, bool single,
+                                          ntk_spectrum *spectrum);
 
 /* Collective.  coefficient = V^T x and x = V coefficient, thin blocks [n][k] replicated. */
 NTK_CHECKED ntk_status ntk_spectrum_project(const ntk_spectrum *spectrum, int64_t k,
