@@ -234,7 +234,7 @@ static void test_grid(const ntk_grid *grid, int64_t rows, int64_t cols, int64_t 
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   EXPECT(argc == 4);
 

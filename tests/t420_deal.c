@@ -123,7 +123,7 @@ static void test_empty(const ntk_grid *grid) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   EXPECT(argc == 4);
 

@@ -201,10 +201,11 @@ static void test_keys(void) {
   ntk_record keys = {0};
 
   EXPECT_OK(ntk_file_keys(folder_path(folder, "round.h5"), &keys));
-  EXPECT(keys.attribute_count == 3);
+  EXPECT(keys.attribute_count == 6);
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "")->text, "key of the root");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "curves")->text, "0123456789abcdef0123456789abcdef");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "some")->text, "");
+  EXPECT_TEXT(ntk_record_find_attribute(&keys, "some/words/inner")->text, "");
   ntk_record_destroy(&keys);
   EXPECT_OK(ntk_file_keys(folder_path(folder, "absent.h5"), &keys));
   EXPECT(keys.attribute_count == 0);
@@ -399,7 +400,7 @@ static void test_faults(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_make(folder);
   test_round_trip();
   test_order();

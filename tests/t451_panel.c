@@ -216,7 +216,7 @@ int main(int argc, char **argv) {
       {0, 5, 8, false, 4},    {2100, 4100, 64, false, 2}, /* several panels */
   };
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   comm = ntk_comm_of(MPI_COMM_WORLD);
   if (comm.rank == 0) folder_make(folder);
   MPI_Bcast(folder, sizeof(folder), MPI_BYTE, 0, comm.mpi);

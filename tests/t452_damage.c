@@ -174,6 +174,10 @@ static void test_claims(void) {
   make_claims(path);
   EXPECT_REFUSED(ntk_file_read_variable(path, "huge", &packed), NTK_E_INPUT, "never written");
   EXPECT_REFUSED(ntk_file_read_variable(path, "sparse", &packed), NTK_E_INPUT, "claims");
+  EXPECT_REFUSED(ntk_file_check_variable(path, "huge"), NTK_E_INPUT, "never written");
+  EXPECT_REFUSED(ntk_file_check_variable(path, "sparse"), NTK_E_INPUT, "claims");
+  EXPECT_REFUSED(ntk_file_check_variable(path, "none"), NTK_E_INPUT, "no variable 'none'");
+  EXPECT_OK(ntk_file_check_variable(path, "packed"));
   EXPECT_REFUSED(ntk_file_read_variable(path, "pairs", &packed), NTK_E_INPUT, "neither numbers");
   EXPECT_REFUSED(ntk_file_read_variable(path, "dangling", &packed), NTK_E_INPUT, "dangling");
   EXPECT_REFUSED(ntk_file_read(path, "", false, &record), NTK_E_INPUT, path);
@@ -188,7 +192,7 @@ static void test_claims(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_make(folder);
   make_sound_file();
   const long open = ntk_handles_open();

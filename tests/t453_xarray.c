@@ -122,7 +122,7 @@ int main(int argc, char **argv) {
   ntk_comm comm;
   ntk_grid grid;
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   comm = ntk_comm_of(MPI_COMM_WORLD);
   if (comm.rank == 0) folder_make(folder);
   MPI_Bcast(folder, sizeof(folder), MPI_BYTE, 0, comm.mpi);

@@ -65,7 +65,7 @@ static void check_faults(void) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   comm = ntk_comm_of(MPI_COMM_WORLD);
   check_content();
   check_faults();

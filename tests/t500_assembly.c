@@ -225,7 +225,7 @@ static void test_choice(void) {
 int main(int argc, char **argv) {
   static const int64_t blocks[] = {1, 8, 64, 100};
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
 
   test_choice();

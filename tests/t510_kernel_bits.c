@@ -1,5 +1,5 @@
-/* The empirical kernel has the same bits on any number of ranks, any grid and for any block: Gram,
- * test block, test diagonal and outputs; in single precision too, where the BLAS allows it.
+/* The empirical kernels have the same bits on any number of ranks, any grid and for any block:
+ * Gram, test blocks, test diagonal and outputs; in single precision too, where the BLAS allows it.
  *
  * Method: every rank computes the whole kernel alone and compares its part of the distributed one
  * with that.  The first argument picks the numbers of samples: small, or 1000. */
@@ -11,13 +11,19 @@ static const struct {
   const char *network, *kernel;
   int64_t features, outputs, most; /* samples */
 } cases[] = {
-    {"{depth: 2, width: 17, activation: tanh}", "{outputs: mean}", 3, 3, 1000},
+    {"{depth: 2, width: 17, activation: tanh}", "{outputs: mean, test_test: full}", 3, 3, 1000},
     {"{depth: 3, width: 64, activation: relu, parameterization: ntk}", "{outputs: trace}", 784, 10,
      129},
     {"{depth: 1, width: 100, activation: gelu}", "{outputs: full}", 5, 3, 129},
     {"{depth: 2, width: 33, activation: erf, bias: none}", "{outputs: pseudo}", 17, 10, 1000},
     {"{depth: 2, width: 3, activation: relu}", "{outputs: {single: {output: 1}}}", 1, 2, 1000},
     {"{depth: 1, width: 1, activation: tanh}", "{outputs: mean, test_test: none}", 1, 1, 1000},
+    {"{depth: 2, width: 33, activation: tanh}", "{quantity: conjugate, test_test: full}", 7, 3,
+     1000},
+    {"{depth: 1, width: 65, activation: relu, bias: {scale: 0.1, std: 1}}",
+     "{quantity: nngp, outputs: full, test_test: full}", 5, 3, 129},
+    {"{depth: 2, width: 300, activation: tanh}", "{quantity: conjugate, precision: single}", 64, 1,
+     200},
     {"{depth: 2, width: 300, activation: tanh}", "{outputs: mean, precision: single}", 64, 1, 1000},
     {"{depth: 1, width: 20, activation: relu}", "{outputs: full, precision: single}", 7, 10, 64},
     {"{layers: [dense: {features: outputs}]}", "{outputs: full}", 12, 2, 1000},
@@ -49,6 +55,10 @@ static void compare(const ntk_kernel *k, const ntk_kernel *alone) {
   EXPECT(exact || k->single);
   compare_matrix("Gram", exact, &k->gram, &alone->gram);
   compare_matrix("test block", exact, &k->test_train, &alone->test_train);
+  EXPECT(k->test_test.rows == alone->test_test.rows);
+  if (k->test_test.rows > 0) {
+    compare_matrix("test-test block", exact, &k->test_test, &alone->test_test);
+  }
   EXPECT(!k->test_diagonal == !alone->test_diagonal);
   if (!exact) return;
   EXPECT(same(k->f0, alone->f0, k->n * k->outputs));
@@ -97,7 +107,7 @@ static void test_case(const ntk_comm *comm, const ntk_grid *self, size_t c, int6
 int main(int argc, char **argv) {
   static const int64_t small[][2] = {{1, 1}, {7, 0}, {20, 3}, {50, 65}, {64, 2}, {129, 70}};
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD), one = ntk_comm_of(MPI_COMM_SELF);
   ntk_grid self = {0};
 

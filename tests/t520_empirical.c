@@ -1,7 +1,8 @@
-/* The empirical kernel is J J^T, for every way to combine outputs; test block, test diagonal, the
- * parts of single tensors and the outputs likewise.
+/* The empirical kernel is J J^T, for every way to combine outputs; test blocks, test diagonal, the
+ * parts of single tensors and the outputs likewise.  Conjugate kernel and NNGP are what C19 says.
  *
- * Method: J by central differences through the whole network, one parameter at a time. */
+ * Method: J by central differences through the whole network, one parameter at a time; the
+ * readout's features by sums over the layers' own numbers. */
 //TEST ranks=1,2,4,6
 #include "kernel.h"
 
@@ -12,23 +13,24 @@ static const struct {
   int64_t outputs;
   const char *frozen; /* tensors whose names begin so are not trained */
 } cases[] = {
-    {"{depth: 2, width: 5, activation: tanh}", "{outputs: full}", 3, "-"},
-    {"{depth: 2, width: 5, activation: tanh}", "{outputs: mean}", 3, "-"},
-    {"{depth: 2, width: 6, activation: erf, parameterization: ntk}", "{outputs: trace}", 3, "-"},
-    {"{depth: 1, width: 4, activation: gelu}", "{outputs: pseudo}", 2, "-"},
-    {"{depth: 3, width: 4, activation: tanh, bias: none}", "{outputs: {single: {output: 1}}}", 2,
-     "-"},
+    {"{depth: 2, width: 5, activation: tanh}", "{outputs: full, test_test: full}", 3, "-"},
+    {"{depth: 2, width: 5, activation: tanh}", "{outputs: mean, test_test: full}", 3, "-"},
+    {"{depth: 2, width: 6, activation: erf, parameterization: ntk}",
+     "{outputs: trace, test_test: full}", 3, "-"},
+    {"{depth: 1, width: 4, activation: gelu}", "{outputs: pseudo, test_test: full}", 2, "-"},
+    {"{depth: 3, width: 4, activation: tanh, bias: none}",
+     "{outputs: {single: {output: 1}}, test_test: full}", 2, "-"},
     {"{depth: 2, width: 5, activation: tanh, bias: {scale: 0.3, std: 1}, output: centered}",
-     "{outputs: mean}", 1, "-"},
-    {"{layers: [dense: {features: outputs}]}", "{outputs: full}", 2, "-"},
+     "{outputs: mean, test_test: full}", 1, "-"},
+    {"{layers: [dense: {features: outputs}]}", "{outputs: full, test_test: full}", 2, "-"},
     {"{layers: [dense: {name: a, features: 4}, activation: tanh, dense: {name: b, features: 5},"
      " activation: gelu, dense: {name: c, features: outputs}]}",
-     "{outputs: full}", 2, "a/"},
+     "{outputs: full, test_test: full}", 2, "a/"},
     {"{layers: [dense: {name: a, features: 4}, activation: tanh, dense: {name: b, features: 5},"
      " activation: gelu, dense: {name: c, features: outputs}]}",
-     "{outputs: mean}", 2, "b/W"},
+     "{outputs: mean, test_test: full}", 2, "b/W"},
     {"{layers: [dense: {name: a, features: 4}, activation: tanh, dense: {name: b, features: 3}]}",
-     "{outputs: trace}", 3, "b/b"},
+     "{outputs: trace, test_test: full}", 3, "b/b"},
 };
 
 /* f of all training, then test samples, [N + M][O]. */
@@ -122,27 +124,50 @@ static void check_part(const ntk_kernel *kernel, const char *name, const truth *
   EXPECT_NEAR(kernel->tensor_norm[k], sqrt(square), 1e-7 * (1 + sqrt(square)));
 }
 
+/* The block of the truth that begins at (row, col). */
+static void check_block(const ntk_matrix *m, const double *all, int64_t rows, int64_t row,
+                        int64_t col) {
+  for (int64_t lj = 0; lj < m->local_cols; ++lj) {
+    for (int64_t li = 0; li < m->local_rows; ++li) {
+      const double want = all[(row + ntk_matrix_row(m, li)) * rows + col + ntk_matrix_col(m, lj)];
+      EXPECT_NEAR(m->data[li + lj * m->ld], want, 1e-7 * (1 + fabs(want)));
+    }
+  }
+}
+
 static void check_matrices(const ntk_kernel *kernel, const truth *t) {
   const int64_t train = N * kernel->rows_per_sample;
-  const ntk_matrix *m = &kernel->gram;
 
-  for (int64_t lj = 0; lj < m->local_cols; ++lj) {
-    for (int64_t li = 0; li < m->local_rows; ++li) {
-      const double want = t->all[ntk_matrix_row(m, li) * t->rows + ntk_matrix_col(m, lj)];
-      EXPECT_NEAR(m->data[li + lj * m->ld], want, 1e-7 * (1 + fabs(want)));
-    }
-  }
-  m = &kernel->test_train;
-  for (int64_t lj = 0; lj < m->local_cols; ++lj) {
-    for (int64_t li = 0; li < m->local_rows; ++li) {
-      const double want = t->all[(train + ntk_matrix_row(m, li)) * t->rows + ntk_matrix_col(m, lj)];
-      EXPECT_NEAR(m->data[li + lj * m->ld], want, 1e-7 * (1 + fabs(want)));
-    }
-  }
+  check_block(&kernel->gram, t->all, t->rows, 0, 0);
+  check_block(&kernel->test_train, t->all, t->rows, train, 0);
+  EXPECT(kernel->test_test.rows == M * kernel->rows_per_sample);
+  check_block(&kernel->test_test, t->all, t->rows, train, train);
   for (int64_t i = 0; i < M * kernel->rows_per_sample; ++i) {
     const double want = t->all[(train + i) * (t->rows + 1)];
     EXPECT_NEAR(kernel->test_diagonal[i], want, 1e-7 * (1 + fabs(want)));
   }
+}
+
+static ntk_kernel_input input_of(problem *p, const ntk_grid *grid) {
+  return (ntk_kernel_input){.grid = grid,
+                            .block = 2,
+                            .settings = &p->kernel_settings,
+                            .network = &p->network,
+                            .data = &p->data};
+}
+
+/* The matrix of one tensor's part, which comes in the order of the kernel's list. */
+static void check_part_matrix(problem *p, const ntk_grid *grid, const ntk_kernel *kernel,
+                              const char *name, const truth *t) {
+  const ntk_kernel_input input = input_of(p, grid);
+  ntk_parts *parts = NULL;
+
+  EXPECT_OK(ntk_parts_open(&input, &parts));
+  EXPECT(ntk_parts_matrix(parts)->rows == N * kernel->rows_per_sample);
+  for (int k = 0; k <= find_tensor(kernel, name); ++k) EXPECT_OK(ntk_parts_next(parts));
+  check_block(ntk_parts_matrix(parts), t->part, t->rows, 0, 0);
+  ntk_parts_close(&parts);
+  EXPECT(!parts);
 }
 
 static void check_outputs(const problem *p, const ntk_kernel *kernel) {
@@ -181,6 +206,7 @@ static void test_case(const ntk_grid *grid, size_t c) {
     if (!p.network.tensor[k].trainable) continue;
     add_tensor(&p, &p.network.tensor[k], &t);
     check_part(&kernel, p.network.tensor[k].name, &t);
+    check_part_matrix(&p, grid, &kernel, p.network.tensor[k].name, &t);
     ++trainable;
   }
   EXPECT(kernel.tensor_count == trainable);
@@ -190,6 +216,119 @@ static void test_case(const ntk_grid *grid, size_t c) {
   ntk_free(&t.part);
   ntk_kernel_destroy(&kernel);
   destroy_problem(&p);
+}
+
+/* ---- conjugate kernel and NNGP ---- */
+
+enum { WIDTH = 4, OUTPUTS = 3 };
+
+/* tanh(s_w x W + s_b b) of all samples by plain sums, [N + M][WIDTH]. */
+static void features_of(const problem *p, double *features) {
+  const ntk_tensor *w = &p->network.tensor[0], *b = &p->network.tensor[1];
+
+  for (int64_t i = 0; i < N + M; ++i) {
+    for (int64_t u = 0; u < WIDTH; ++u) {
+      double h = b->multiplier * ((const double *)b->data)[u];
+
+      for (int64_t k = 0; k < FEATURES; ++k) {
+        h += w->multiplier * input_value(i, k) * ((const double *)w->data)[k * WIDTH + u];
+      }
+      features[i * WIDTH + u] = tanh(h);
+    }
+  }
+}
+
+/* K (x) I_O, or K itself, or O K. */
+static void make_truth(const problem *p, const char *quantity, int64_t per_sample, double scale,
+                       double *all) {
+  const ntk_tensor *w = &p->network.tensor[2], *b = &p->network.tensor[3];
+  const bool nngp = strcmp(quantity, "nngp") == 0;
+  const bool standard = strcmp(p->network_settings.parameterization->name, "standard") == 0;
+  const double variance = standard ? 2.0 / WIDTH : 1;
+  const int64_t rows = (N + M) * per_sample;
+  double features[(N + M) * WIDTH];
+
+  features_of(p, features);
+  for (int64_t r = 0; r < rows * rows; ++r) {
+    const int64_t i = r / rows, j = r % rows;
+    double sum = 0;
+
+    for (int64_t u = 0; u < WIDTH; ++u) {
+      sum += features[i / per_sample * WIDTH + u] * features[j / per_sample * WIDTH + u];
+    }
+    sum *= w->multiplier * w->multiplier;
+    if (nngp) sum = sum * variance + b->multiplier * b->multiplier * 0.49;
+    all[r] = i % per_sample == j % per_sample ? scale * sum : 0;
+  }
+}
+
+/* Alone, and after the ntk and in its stead from the features that were kept. */
+static void check_quantity(problem *p, const ntk_grid *grid, int64_t which, ntk_features *features,
+                           const double *all) {
+  ntk_kernel_input input = input_of(p, grid);
+  ntk_kernel kernel = {0};
+
+  input.which = which;
+  input.features = features;
+  EXPECT_OK(ntk_kernel_compute(&input, &kernel));
+  const int64_t rows = (N + M) * kernel.rows_per_sample, train = N * kernel.rows_per_sample;
+
+  EXPECT_TEXT(kernel.quantity->row.name, p->kernel_settings.quantity.item[which].row->name);
+  if (all) {
+    check_block(&kernel.gram, all, rows, 0, 0);
+    check_block(&kernel.test_train, all, rows, train, 0);
+    check_block(&kernel.test_test, all, rows, train, train);
+    for (int64_t i = 0; i < M * kernel.rows_per_sample; ++i) {
+      EXPECT_NEAR(kernel.test_diagonal[i], all[(train + i) * (rows + 1)], 1e-12);
+    }
+    EXPECT(kernel.tensor_count == 0 && kernel.flops > 0);
+  }
+  check_outputs(p, &kernel);
+  ntk_kernel_destroy(&kernel);
+}
+
+static void test_quantities(const ntk_grid *grid) {
+  static const struct {
+    const char *outputs;
+    int64_t per_sample;
+    double scale;
+  } modes[] = {{"full", OUTPUTS, 1},
+               {"mean", 1, 1},
+               {"trace", 1, OUTPUTS},
+               {"pseudo", 1, 1},
+               {"{single: {output: 2}}", 1, 1}};
+  double *all = NULL;
+
+  EXPECT_OK(NTK_NEW((N + M) * OUTPUTS * (N + M) * OUTPUTS, &all));
+  for (size_t k = 0; k < sizeof(modes) / sizeof(*modes); ++k) {
+    ntk_features features = {0};
+    char yaml[160];
+    problem p;
+
+    (void)snprintf(yaml, sizeof(yaml),
+                   "{outputs: %s, quantity: [ntk, conjugate, nngp], test_test: full, "
+                   "per_layer: %s}",
+                   modes[k].outputs, k % 2 ? "false" : "true");
+    create_problem(k % 2 ? "{depth: 1, width: 4, activation: tanh, bias: {scale: 0.3, std: 0.7}, "
+                           "parameterization: standard}"
+                         : "{depth: 1, width: 4, activation: tanh, bias: {scale: 0.3, std: 0.7}, "
+                           "parameterization: ntk}",
+                   yaml, N, M, FEATURES, OUTPUTS, grid->comm->rank == 0, &p);
+    check_quantity(&p, grid, 0, &features, NULL);
+    EXPECT(features.kept);
+    for (int64_t which = 1; which < 3; ++which) {
+      make_truth(&p, p.kernel_settings.quantity.item[which].row->name, modes[k].per_sample,
+                 modes[k].scale, all);
+      check_quantity(&p, grid, which, NULL, all);
+      check_quantity(&p, grid, which, &features, all);
+    }
+    ntk_features_destroy(&features);
+    check_quantity(&p, grid, 2, &features, all); /* keeps them itself */
+    EXPECT(features.kept);
+    ntk_features_destroy(&features);
+    destroy_problem(&p);
+  }
+  ntk_free(&all);
 }
 
 static void set_weights(problem *p, const char *name, double value) {
@@ -258,15 +397,27 @@ static void test_refusals(const ntk_grid *grid) {
   EXPECT_STATUS(compute_kernel(&p, grid, 4, &kernel), NTK_E_CONFIG);
   EXPECT(strstr(ntk_last_error()->text, "0..2"));
   destroy_problem(&p);
+
+  create_problem("{depth: 1, width: 5}", "{outputs: {single: {output: 3}}, quantity: conjugate}", N,
+                 M, FEATURES, 3, grid->comm->rank == 0, &p);
+  EXPECT_REFUSED(compute_kernel(&p, grid, 4, &kernel), NTK_E_CONFIG, "0..2");
+  destroy_problem(&p);
+
+  create_problem("{layers: [dense: {features: outputs}, activation: tanh]}", "{quantity: nngp}", N,
+                 M, FEATURES, 3, grid->comm->rank == 0, &p);
+  EXPECT_REFUSED(compute_kernel(&p, grid, 4, &kernel), NTK_E_CONFIG,
+                 "nngp needs a dense layer at the end of the network; 'activation0' is none");
+  destroy_problem(&p);
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   ntk_grid grid = {0};
 
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
+  test_quantities(&grid);
   test_zero(&grid);
   test_duplicates(&grid);
   test_refusals(&grid);

@@ -23,6 +23,44 @@ static ntk_status on_grid(const ntk_comm *comm, problem *p) {
 
 static ntk_status empirical(const ntk_comm *comm, void *context) { return on_grid(comm, context); }
 
+/* All quantities, one after the other, upon the features that the first has kept; then the parts of
+ * the tensors. */
+static ntk_status compute_all(const ntk_grid *grid, problem *p, ntk_features *features,
+                              ntk_parts **parts) {
+  ntk_kernel_input input = {.grid = grid,
+                            .block = 2,
+                            .settings = &p->kernel_settings,
+                            .features = features,
+                            .network = &p->network,
+                            .data = &p->data};
+
+  for (input.which = 0; input.which < p->kernel_settings.quantity.count; ++input.which) {
+    ntk_kernel kernel = {0};
+    const ntk_status status = ntk_kernel_compute(&input, &kernel);
+
+    ntk_kernel_destroy(&kernel);
+    NTK_TRY(status);
+  }
+  input.which = 0;
+  NTK_TRY(ntk_parts_open(&input, parts));
+  NTK_TRY(ntk_parts_next(*parts));
+  return ntk_parts_next(*parts);
+}
+
+static ntk_status quantities(const ntk_comm *comm, void *context) {
+  ntk_grid grid = {0};
+  ntk_features features = {0};
+  ntk_parts *parts = NULL;
+
+  NTK_TRY(ntk_grid_create(comm, 0, 0, &grid));
+  const ntk_status status = compute_all(&grid, context, &features, &parts);
+
+  ntk_parts_close(&parts);
+  ntk_features_destroy(&features);
+  ntk_grid_destroy(&grid);
+  return status;
+}
+
 /* The kernel fills in the data; so they are part of the job. */
 static ntk_status from_file(const ntk_comm *comm, void *context) {
   problem *p = context;
@@ -90,28 +128,68 @@ static void write_zeros(const char *path) {
   ntk_record_destroy(&record);
 }
 
+/* The same zeros as .npy: header of 128 bytes, then numbers. */
+static void write_zero_array(const char *path, int rows, int cols) {
+  char header[128] = "\x93NUMPY\x01";
+  FILE *file = fopen(path, "wb");
+
+  EXPECT(file);
+  header[8] = 118;
+  (void)snprintf(header + 10, sizeof(header) - 10,
+                 "{'descr': '<f8', 'fortran_order': True, 'shape': (%d, %d), }", rows, cols);
+  for (size_t k = 0; k < sizeof(header); ++k) {
+    if (k >= 10 && !header[k]) header[k] = k == 127 ? '\n' : ' ';
+  }
+  EXPECT(fwrite(header, 1, sizeof(header), file) == sizeof(header));
+  for (int k = 0; k < rows * cols; ++k) EXPECT(fwrite(&(double){0}, 8, 1, file) == 1);
+  EXPECT(fclose(file) == 0);
+}
+
+static void test_from(const ntk_comm *comm, const char *yaml) {
+  problem p;
+
+  create_problem("{layers: [dense: {features: outputs}]}", yaml, 1, 0, 1, 1, false, &p);
+  EXPECT(sweep_faults_everywhere(comm, from_file, &p) > 10);
+  destroy_problem(&p);
+}
+
+static void test_arrays(const ntk_comm *comm, const char *folder) {
+  char yaml[16384];
+
+  (void)snprintf(yaml, sizeof(yaml),
+                 "{type: file, path: %s, gram: %s, test_train: Ks, test_gram: %s, targets: %s,"
+                 " test_test: full}",
+                 folder_path(folder, "k.h5"), folder_path(folder, "K.npy"),
+                 folder_path(folder, "Kss.npy"), folder_path(folder, "y.npy"));
+  test_from(comm, yaml);
+  (void)snprintf(yaml, sizeof(yaml), "{type: file, path: %s, eigenvalues: f, target_power: %s}",
+                 folder_path(folder, "k.h5"), folder_path(folder, "y.npy"));
+  test_from(comm, yaml);
+}
+
 static void test_file(const ntk_comm *comm) {
   char folder[4096], yaml[8192];
-  problem p;
 
   if (comm->rank == 0) {
     folder_make(folder);
     write_zeros(folder_path(folder, "k.h5"));
+    write_zero_array(folder_path(folder, "K.npy"), N, N);
+    write_zero_array(folder_path(folder, "Kss.npy"), M, M);
+    write_zero_array(folder_path(folder, "y.npy"), N, 1);
   }
   ntk_comm_broadcast(comm, 0, folder, sizeof(folder));
   (void)snprintf(yaml, sizeof(yaml),
                  "{type: file, path: %s, gram: K, test_train: Ks, test_diagonal: Kd, targets: y,"
                  " initial_output: f}",
                  folder_path(folder, "k.h5"));
-  create_problem("{layers: [dense: {features: outputs}]}", yaml, 1, 0, 1, 1, false, &p);
-  EXPECT(sweep_faults_everywhere(comm, from_file, &p) > 10);
-  destroy_problem(&p);
+  test_from(comm, yaml);
+  if (comm->size <= 2) test_arrays(comm, folder); /* only rank 0 reads */
   MPI_Barrier(comm->mpi);
   if (comm->rank == 0) folder_remove(folder);
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   problem p;
 
@@ -119,6 +197,13 @@ int main(int argc, char **argv) {
   create_problem("{depth: 2, width: 5, activation: tanh}", "{outputs: full}", N, M, 3, 2,
                  comm.rank == 0, &p);
   EXPECT(sweep_faults_everywhere(&comm, empirical, &p) > 10);
+  destroy_problem(&p);
+  create_problem("{depth: 1, width: 3, activation: tanh, bias: {scale: 1, std: 1}}",
+                 "{quantity: [ntk, nngp], test_test: full}", 4, 2, 2, 1, comm.rank == 0,
+                 &p);
+  if (comm.size != 2) { /* 1 and 4 ranks say enough */
+    EXPECT(sweep_faults_everywhere(&comm, quantities, &p) > 10);
+  }
   destroy_problem(&p);
   test_file(&comm);
   EXPECT(ntk_memory_balance() == 0);

@@ -14,7 +14,8 @@ static const struct {
     {"{depth: 2, width: 512, activation: relu}", "{outputs: mean}", 1},
     {"{depth: 2, width: 512, activation: relu}", "{outputs: mean, precision: single}", 3},
     {"{depth: 1, width: 700, activation: relu}", "{outputs: {single: {output: 2}}}", 3},
-    {"{depth: 2, width: 600, activation: relu}", "{outputs: trace}", 2},
+    {"{depth: 2, width: 600, activation: relu}", "{outputs: trace, test_test: full}", 2},
+    {"{depth: 1, width: 600, activation: relu}", "{quantity: conjugate, test_test: full}", 2},
 };
 
 #if defined(__has_feature)
@@ -63,14 +64,18 @@ static void test_case(const ntk_grid *grid, size_t c) {
                  grid->comm->rank == 0, &p);
   const double before = ntk_memory_peak();
   const ntk_kernel_cost cost =
-      ntk_kernel_cost_of(&p.network, &p.kernel_settings, N, M, 64, grid->rows, grid->cols);
+      ntk_kernel_cost_of(&p.network, &p.kernel_settings, ntk_kernel_quantity(&p.kernel_settings, 0),
+                         N, M, 64, grid->rows, grid->cols);
   EXPECT_OK(compute_kernel(&p, grid, 64, &kernel));
   const double grown = ntk_memory_peak() - before;
 
   EXPECT(kernel.flops >= cost.assembly_flops && kernel.flops <= 1.15 * cost.assembly_flops);
   EXPECT(cost.flops > cost.assembly_flops && cost.bytes > cost.matrix_bytes);
   if (grid->comm->rank == 0) {
-    EXPECT(cost.matrix_bytes == 8.0 * (double)(kernel.gram.ld * kernel.gram.local_cols +
+    const ntk_matrix *test = &kernel.test_test;
+    const int64_t square = test->grid ? test->ld * test->local_cols : 0;
+
+    EXPECT(cost.matrix_bytes == 8.0 * (double)(kernel.gram.ld * kernel.gram.local_cols + square +
                                                kernel.test_train.ld * kernel.test_train.local_cols));
   }
   /* the peak only grows, so only the first case tells; weights were there before */
@@ -80,7 +85,7 @@ static void test_case(const ntk_grid *grid, size_t c) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   ntk_grid grid = {0};
 

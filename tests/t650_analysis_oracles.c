@@ -60,6 +60,32 @@ static void test_flow(const stage *s, const char *file, const char *options, dou
   ntk_record_destroy(&r);
 }
 
+static void test_steps(const stage *s, const char *file, const char *rule, const char *name,
+                       const char *limit) {
+  static numbers train, test;
+  char options[256], path[96];
+  ntk_record r;
+
+  (void)snprintf(options, sizeof(options),
+                 "{rule: %s, loss: half_sse, learning_rate: 0.35, times: [0.0, 1.0, 7.0, 200.0], "
+                 "predictions: {test: all, train: all}}",
+                 rule);
+  EXPECT_OK(analyse(s, "dynamics", options, &r));
+  (void)snprintf(path, sizeof(path), "expected/discrete/%s/train", name);
+  get(file, path, &train);
+  (void)snprintf(path, sizeof(path), "expected/discrete/%s/test", name);
+  get(file, path, &test);
+  const double *f = reals(&r, "prediction", 4 * 9);
+  for (int64_t t = 0; t < 4; ++t) {
+    expect_close(name, 3, f + t * 9, test.value + t * 3, 1e-11);
+    expect_close(name, 6, f + t * 9 + 3, train.value + t * 6, 1e-11);
+  }
+  (void)snprintf(path, sizeof(path), "expected/max_stable_lr/%s", limit);
+  const double largest = json_real(json_find(file, path));
+  EXPECT_NEAR(ntk_record_find_attribute(&r, "max_learning_rate")->real, largest, 1e-11 * largest);
+  ntk_record_destroy(&r);
+}
+
 static void test_dynamics(const ntk_comm *comm) {
   static numbers k, ks, y, f0, test_f0;
   char *file = json_load("tests/cases/oracles/dynamics_singular.json");
@@ -82,6 +108,9 @@ static void test_dynamics(const ntk_comm *comm) {
             "{loss: mse_mean, learning_rate: 2.1, times: [0.0, 0.01, 1.0, 10.0, 1000.0], "
             "predictions: {test: [0, 1, 2], train: 0..5}}",
             6);
+  test_steps(&s, file, "gradient_descent", "gd", "gd");
+  test_steps(&s, file, "heavy_ball", "heavy_ball_0.9", "heavy_ball_0.9");
+  test_steps(&s, file, "nesterov", "nesterov_0.9", "nesterov_0.9");
   close_stage(&s);
   free(file);
 }
@@ -101,7 +130,10 @@ static void test_risk(const ntk_comm *comm) {
   stage s;
 
   open_stage(comm, &e, true, &s);
-  EXPECT_OK(analyse(&s, "fixed_design_risk", "{ridge: [0.4], noise_variance: 0.2}", &r));
+  EXPECT_OK(analyse(&s, "fixed_design_risk",
+                    "{ridge: [0.4], noise_variance: 0.2, times: [1.5]}", &r));
+  expect_scalar(&r, "gf_bias2", file, "expected/gf_bias2", 1e-11);
+  expect_scalar(&r, "gf_variance", file, "expected/gf_variance", 1e-11);
   expect_scalar(&r, "bias2", file, "expected/bias2", 1e-11);
   expect_scalar(&r, "variance", file, "expected/variance", 1e-11);
   expect_scalar(&r, "risk", file, "expected/risk", 1e-11);
@@ -210,7 +242,7 @@ static void test_miniature(const ntk_comm *comm) {
 }
 
 int main(int argc, char **argv) {
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
 
   test_dynamics(&comm);

@@ -592,7 +592,7 @@ static void test_outputs(const ntk_comm *comm, kernel *k) {
 int main(int argc, char **argv) {
   static kernel k;
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
 
   for (int64_t rank = 6; rank <= RANK; rank += RANK - 6) {

@@ -80,6 +80,7 @@ static inline void open_stage(const ntk_comm *comm, const example *e, bool spect
                        .columns = e->full ? 1 : e->outputs,
                        .classes = e->classes,
                        .parameters = 123,
+                       .rate_scale = 1,
                        .gram = &s->gram,
                        .test_train = &s->test_train,
                        .f0 = e->f0,

@@ -6,6 +6,7 @@
  * where the rule gives, per mode and time, what is left of its residual, l = 1 - lambda w, and the
  * weight w.  The null space stays where it is: at finite times modes within rounding of 0, at
  * infinity modes within the cutoff have l = 1, w = 0 (Theta_* v = 0 there, so w is arbitrary).
+ * Training loss and distance are sums over modes of squares and need no vectors.
  *
  * Rows and columns are those of the kernel: n and O, or n O and 1 for full outputs.  In both cases
  * element e of an array [n][O] is row e / columns, column e % columns of a right-hand side.  Only
@@ -29,6 +30,7 @@ typedef struct shown {
 
 typedef struct dynamics {
   const ntk_row *rule, *loss;
+  double momentum; /* NaN: auto */
   ntk_real_of learning_rate;
   ntk_grid_spec times;
   shown predictions;
@@ -61,6 +63,14 @@ static const ntk_option options[] = {
      .fallback = "gradient_flow",
      .doc = "how the parameters follow the gradient",
      .rows = ntk_rules},
+    {.key = "momentum",
+     .type = NTK_REAL,
+     .offset = offsetof(dynamics, momentum),
+     .fallback = "auto",
+     .low = 0,
+     .high = 0.999999999,
+     .doc = "of heavy_ball and nesterov; auto: 0.9",
+     .flags = NTK_AUTO},
     {.key = "loss",
      .type = NTK_WORD,
      .offset = offsetof(dynamics, loss),
@@ -73,7 +83,8 @@ static const ntk_option options[] = {
      .fallback = "1.0",
      .low = 1e-300,
      .high = 1e300,
-     .doc = "learning rate; {of_max: x}: x times gradient descent's limit 2 c / lambda_max",
+     .doc = "learning rate; {of_max: x}: x times the rule's limit, of gradient flow that of "
+            "gradient descent, 2 c / lambda_max",
      .word = "of_max"},
     {.key = "times",
      .type = NTK_GRID,
@@ -81,8 +92,8 @@ static const ntk_option options[] = {
      .fallback = "{geomspace: [auto, auto, 60], zero: true, infinity: true}",
      .low = 0,
      .high = 1e300,
-     .doc = "times, 1 being a step of gradient descent; auto: 0.01 of the fastest and 10 of the "
-            "slowest mode's time",
+     .doc = "times, 1 being a step of gradient descent, of other rules whole steps; auto: 0.01 of "
+            "the fastest and 10 of the slowest mode's time",
      .flags = NTK_ENDS},
     {.key = "predictions",
      .type = NTK_SECTION,
@@ -101,6 +112,10 @@ static const ntk_field fields[] = {
      NTK_KIND_REAL},
     {"test_accuracy", "time", "1", "share of test samples classified correctly", "D3",
      NTK_KIND_REAL},
+    {"validation_loss", "time", "1", "validation loss (1 / (2 c)) |f - y|^2, c of the validation set",
+     "D3", NTK_KIND_REAL},
+    {"validation_accuracy", "time", "1", "share of validation samples classified correctly", "D3",
+     NTK_KIND_REAL},
     {"parameter_distance", "time", "1", "distance |theta(t) - theta_0| of the parameters", "D4",
      NTK_KIND_REAL},
     {"train_loss_infinity", "", "1", "training loss at infinite time", "D5", NTK_KIND_REAL},
@@ -109,6 +124,9 @@ static const ntk_field fields[] = {
      "share of training samples classified correctly at infinite time", "D5", NTK_KIND_REAL},
     {"test_accuracy_infinity", "", "1",
      "share of test samples classified correctly at infinite time", "D5", NTK_KIND_REAL},
+    {"validation_loss_infinity", "", "1", "validation loss at infinite time", "D5", NTK_KIND_REAL},
+    {"validation_accuracy_infinity", "", "1",
+     "share of validation samples classified correctly at infinite time", "D5", NTK_KIND_REAL},
     {"parameter_distance_infinity", "", "1", "distance of the parameters at infinite time", "D5",
      NTK_KIND_REAL},
     {"shown", "shown", "1", "position in its set of a sample whose predictions are kept", "",
@@ -123,6 +141,26 @@ static const ntk_field fields[] = {
 };
 
 static const ntk_field *field(const char *name) { return ntk_analysis_field(&ntk_dynamics, name); }
+
+static int64_t count_steps(const void *settings) {
+  const ntk_grid_spec *times = &((const dynamics *)settings)->times;
+
+  return ntk_times_count(times) + (times->infinity ? 1 : 0);
+}
+
+static void check(const void *settings, bool gram, ntk_mark mark, ntk_problems *problems) {
+  const dynamics *s = settings;
+
+  if (!isnan(s->momentum) && !((const ntk_rule *)s->rule)->has_momentum) {
+    ntk_problem(problems, mark, "dynamics: rule '%s' has no momentum; drop the key, or choose "
+                "heavy_ball or nesterov", s->rule->name);
+  }
+  if (!gram && (s->predictions.test.count != 0 || s->predictions.train.count != 0)) {
+    ntk_problem(problems, mark,
+                "dynamics.predictions: eigenvalues and target_power alone give no predictions; "
+                "name the Gram in kernel.gram, or drop the key");
+  }
+}
 
 /* ---- one course of training ---- */
 
@@ -142,16 +180,18 @@ typedef struct course {
   const dynamics *settings;
   const ntk_rule *rule;
   double constant, rate, learning_rate; /* rate = learning_rate / constant */
+  double momentum, limit;               /* it converges for rate * lambda below the limit */
   int64_t times, steps;                 /* steps: the times, and infinity if wanted */
   double *time;                         /* [steps] */
   double *distance;                     /* [steps] */
   double *prediction;                   /* [steps][shown][O] */
   int64_t shown;
-  set train, test;
+  set train, test, validation;
   int64_t batch;          /* times at once */
   double *left, *weight;  /* [rows][batch] */
   double *modes, *values; /* [rows][batch * columns], thin blocks in the eigenbasis and outside */
-  double *test_values;    /* [test rows][batch * columns] */
+  double *test_values;    /* [test and validation rows][batch * columns] */
+  double *handed;         /* [batch][samples of the larger set][O], if predictions are kept */
   double *f;              /* [O] outputs of one sample */
 } course;
 
@@ -184,6 +224,8 @@ static ntk_status open_sets(course *c) {
                    .shown = p->train, .shown_first = 0};
   c->test = (set){.samples = view->m, .f0 = view->test_f0, .y = view->test_y,
                   .label = view->test_label, .shown = p->test};
+  c->validation = (set){.samples = view->validation, .f0 = view->validation_f0,
+                        .y = view->validation_y, .label = view->validation_label};
   if (c->train.shown.count < 0) c->train.shown = (ntk_ints){.count = view->n};
   if (c->test.shown.count < 0) c->test.shown = (ntk_ints){.count = view->m};
   NTK_TRY(check_shown("test", &c->test));
@@ -191,10 +233,14 @@ static ntk_status open_sets(course *c) {
 
   c->train.shown_first = c->test.shown.count;
   c->shown = c->test.shown.count + c->train.shown.count;
-  c->train.scored = has_accuracy(view, view->y, view->label);
+  c->train.scored = view->gram && has_accuracy(view, view->y, view->label);
   c->test.scored = view->m > 0 && has_accuracy(view, view->test_y, view->test_label);
-  c->train.wanted = c->train.scored || c->train.shown.count > 0;
-  c->test.wanted = view->m > 0 && (c->test.scored || view->test_y || c->test.shown.count > 0);
+  c->validation.scored = view->validation > 0 &&
+                         has_accuracy(view, view->validation_y, view->validation_label);
+  c->validation.wanted = view->validation > 0;
+  c->train.wanted = c->train.scored || c->train.shown.count > 0 || view->predictions;
+  c->test.wanted = view->m > 0 && (c->test.scored || view->test_y || c->test.shown.count > 0 ||
+                                   view->predictions);
   return NTK_OK;
 }
 
@@ -202,7 +248,10 @@ static ntk_status open_sets(course *c) {
 static void open_rate(course *c) {
   const dynamics *s = c->settings;
   const double lambda_max = c->view->spectrum->eigenvalue[0];
-  const double limit = 2 / (lambda_max > 0 ? lambda_max : 1);
+
+  c->momentum = c->rule->has_momentum ? (isnan(s->momentum) ? 0.9 : s->momentum) : 0;
+  c->limit = c->rule->limit(c->momentum);
+  const double limit = c->limit / (lambda_max > 0 ? lambda_max : 1);
 
   c->constant = ((const ntk_loss *)s->loss)->constant(c->view->n, c->view->outputs);
   c->rate = s->learning_rate.of ? s->learning_rate.value * limit
@@ -210,35 +259,44 @@ static void open_rate(course *c) {
   c->learning_rate = c->rate * c->constant;
 }
 
+static ntk_status open_times(course *c) {
+  const ntk_grid_spec *times = &c->settings->times;
+
+  c->times = ntk_times_count(times);
+  NTK_TRY(NTK_NEW(c->times + 1, &c->time));
+  ntk_times_fill(times, c->view->spectrum, c->rate, c->time);
+  if (c->rule->discrete) c->times = ntk_times_round(c->times, c->time);
+  c->steps = c->times + (times->infinity ? 1 : 0);
+  c->time[c->times] = INFINITY;
+  return NTK_OK;
+}
+
 static ntk_status open_course(course *c) {
   const ntk_view *view = c->view;
-  const dynamics *s = c->settings;
+  const int64_t samples = view->n > view->m ? view->n : view->m;
 
-  c->rule = (const ntk_rule *)s->rule;
+  c->rule = (const ntk_rule *)c->settings->rule;
   open_rate(c);
   NTK_TRY(open_sets(c));
-  c->times = ntk_times_count(&s->times);
-  c->steps = c->times + (s->times.infinity ? 1 : 0);
+  NTK_TRY(open_times(c));
   c->batch = THIN / view->columns > 1 ? THIN / view->columns : 1;
   if (c->batch > c->steps) c->batch = c->steps > 0 ? c->steps : 1;
 
-  NTK_TRY(NTK_NEW(c->steps, &c->time));
   NTK_TRY(NTK_NEW(c->steps, &c->distance));
   NTK_TRY(NTK_NEW(c->steps, &c->train.loss));
   NTK_TRY(NTK_NEW(c->steps, &c->train.accuracy));
   NTK_TRY(NTK_NEW(c->steps, &c->test.loss));
   NTK_TRY(NTK_NEW(c->steps, &c->test.accuracy));
+  NTK_TRY(NTK_NEW(c->steps, &c->validation.loss));
+  NTK_TRY(NTK_NEW(c->steps, &c->validation.accuracy));
   NTK_TRY(NTK_NEW(c->steps * c->shown * view->outputs, &c->prediction));
   NTK_TRY(NTK_NEW(view->rows * c->batch, &c->left));
   NTK_TRY(NTK_NEW(view->rows * c->batch, &c->weight));
   NTK_TRY(NTK_NEW(view->rows * c->batch * view->columns, &c->modes));
   NTK_TRY(NTK_NEW(view->rows * c->batch * view->columns, &c->values));
-  NTK_TRY(NTK_NEW(view->m * view->outputs * c->batch, &c->test_values));
-  NTK_TRY(NTK_NEW(view->outputs, &c->f));
-
-  ntk_times_fill(&s->times, view->spectrum, c->rate, c->time);
-  if (s->times.infinity) c->time[c->times] = INFINITY;
-  return NTK_OK;
+  NTK_TRY(NTK_NEW((view->m + view->validation) * view->outputs * c->batch, &c->test_values));
+  NTK_TRY(NTK_NEW(view->predictions ? c->batch * samples * view->outputs : 0, &c->handed));
+  return NTK_NEW(view->outputs, &c->f);
 }
 
 static void close_course(course *c) {
@@ -248,12 +306,15 @@ static void close_course(course *c) {
   ntk_free(&c->train.accuracy);
   ntk_free(&c->test.loss);
   ntk_free(&c->test.accuracy);
+  ntk_free(&c->validation.loss);
+  ntk_free(&c->validation.accuracy);
   ntk_free(&c->prediction);
   ntk_free(&c->left);
   ntk_free(&c->weight);
   ntk_free(&c->modes);
   ntk_free(&c->values);
   ntk_free(&c->test_values);
+  ntk_free(&c->handed);
   ntk_free(&c->f);
 }
 
@@ -263,9 +324,10 @@ static void close_course(course *c) {
 static void fill_mode(course *c, int64_t first, int64_t count, int64_t k) {
   const ntk_spectrum *s = c->view->spectrum;
   const double lambda = ntk_filter_lambda(s, k);
+  const ntk_pace pace = {c->rate, c->momentum, lambda};
   double *left = c->left + k * c->batch, *weight = c->weight + k * c->batch;
 
-  if (lambda > 0) c->rule->factors(c->rate, lambda, count, c->time + first, left, weight);
+  if (lambda > 0) c->rule->factors(&pace, count, c->time + first, left, weight);
   for (int64_t t = 0; t < count; ++t) {
     if (isinf(c->time[first + t]) ? lambda <= s->cutoff : lambda == 0) {
       left[t] = 1;
@@ -289,7 +351,7 @@ static void sum_modes(course *c, int64_t first, int64_t count) {
       distance += view->spectrum->eigenvalue[k] * weight * weight * power;
     }
     c->train.loss[first + t] = residual / (2 * c->constant);
-    c->distance[first + t] = sqrt(distance);
+    c->distance[first + t] = sqrt(view->rate_scale * distance);
   }
 }
 
@@ -318,7 +380,7 @@ static bool is_classified(const ntk_view *view, const set *s, int64_t sample) {
 static bool is_correct(const ntk_view *view, const set *s, const double *f, int64_t sample) {
   int64_t best = 0;
 
-  if (view->outputs == 1) return (f[0] > 0) == (s->y[sample] > 0);
+  if (view->outputs == 1) return s->y && (f[0] > 0) == (s->y[sample] > 0);
   for (int64_t o = 1; o < view->outputs; ++o) {
     if (f[o] > f[best]) best = o;
   }
@@ -366,11 +428,46 @@ static void read_time(course *c, set *s, const double *block, int64_t count, int
     score(c, s, i, &squares, &hits, &classified);
   }
   s->accuracy[step] = classified > 0 ? (double)hits / (double)classified : NAN;
-  if (s == &c->test) s->loss[step] = squares / (2 * l->constant(s->samples, c->view->outputs));
+  if (s != &c->train) s->loss[step] = squares / (2 * l->constant(s->samples, c->view->outputs));
   for (int64_t k = 0; k < s->shown.count; ++k) {
     predict(c, s, block, count, t, shown_sample(s, k),
             c->prediction + (step * c->shown + s->shown_first + k) * c->view->outputs);
   }
+}
+
+/* All predictions of a batch to whoever keeps them. */
+static ntk_status hand_out(course *c, const set *s, const double *block, int64_t first,
+                           int64_t count) {
+  const ntk_predictions *keep = c->view->predictions;
+  const int64_t outputs = c->view->outputs;
+
+  if (!keep || s == &c->validation) return NTK_OK;
+  for (int64_t t = 0; t < count; ++t) {
+    for (int64_t i = 0; i < s->samples; ++i) {
+      predict(c, s, block, count, t, i, c->handed + (t * s->samples + i) * outputs);
+    }
+  }
+  return keep->put(keep->context, s == &c->test, first, count, c->handed);
+}
+
+static ntk_status read_batch(course *c, set *s, const double *block, int64_t first,
+                             int64_t count) {
+  for (int64_t t = 0; t < count; ++t) read_time(c, s, block, count, t, first + t);
+  return hand_out(c, s, block, first, count);
+}
+
+/* Test and validation samples are rows of one block. */
+static ntk_status run_held_out(course *c, int64_t first, int64_t count) {
+  const ntk_view *view = c->view;
+  const ntk_matrix *block = view->validation > 0 ? view->held_out : view->test_train;
+  const int64_t k = count * view->columns;
+
+  fill_modes(c, count, false);
+  NTK_TRY(ntk_spectrum_combine(view->spectrum, k, c->modes, c->values));
+  NTK_TRY(ntk_matrix_apply(block, false, k, c->values, c->test_values));
+  if (c->test.wanted) NTK_TRY(read_batch(c, &c->test, c->test_values, first, count));
+  if (!c->validation.wanted) return NTK_OK;
+  return read_batch(c, &c->validation, c->test_values + view->test_train->rows * k, first, count);
 }
 
 static ntk_status run_batch(course *c, int64_t first, int64_t count) {
@@ -382,15 +479,9 @@ static ntk_status run_batch(course *c, int64_t first, int64_t count) {
   if (c->train.wanted) {
     fill_modes(c, count, true);
     NTK_TRY(ntk_spectrum_combine(view->spectrum, k, c->modes, c->values));
-    for (int64_t t = 0; t < count; ++t) read_time(c, &c->train, c->values, count, t, first + t);
+    NTK_TRY(read_batch(c, &c->train, c->values, first, count));
   }
-  if (c->test.wanted) {
-    fill_modes(c, count, false);
-    NTK_TRY(ntk_spectrum_combine(view->spectrum, k, c->modes, c->values));
-    NTK_TRY(ntk_matrix_apply(view->test_train, false, k, c->values, c->test_values));
-    for (int64_t t = 0; t < count; ++t) read_time(c, &c->test, c->test_values, count, t, first + t);
-  }
-  return NTK_OK;
+  return c->test.wanted || c->validation.wanted ? run_held_out(c, first, count) : NTK_OK;
 }
 
 /* ---- results ---- */
@@ -415,11 +506,19 @@ static ntk_status put_curves(const course *c, ntk_record *record) {
   if (c->view->m > 0 && c->test.y) {
     NTK_TRY(put_curve(c, "test_loss", "test_loss_infinity", c->test.loss, record));
   }
+  if (c->validation.wanted) {
+    NTK_TRY(put_curve(c, "validation_loss", "validation_loss_infinity", c->validation.loss,
+                      record));
+  }
   if (c->train.scored) {
     NTK_TRY(put_curve(c, "train_accuracy", "train_accuracy_infinity", c->train.accuracy, record));
   }
   if (c->test.scored) {
     NTK_TRY(put_curve(c, "test_accuracy", "test_accuracy_infinity", c->test.accuracy, record));
+  }
+  if (c->validation.scored) {
+    NTK_TRY(put_curve(c, "validation_accuracy", "validation_accuracy_infinity",
+                      c->validation.accuracy, record));
   }
   return put_curve(c, "parameter_distance", "parameter_distance_infinity", c->distance, record);
 }
@@ -467,10 +566,14 @@ static ntk_status put(const course *c, ntk_record *record) {
   NTK_TRY(ntk_record_set_text(record, "unit_of_time", c->rule->unit_of_time));
   NTK_TRY(ntk_record_set_real(record, "loss_constant", c->constant));
   NTK_TRY(ntk_record_set_real(record, "learning_rate", c->learning_rate));
-  return ntk_record_set_real(record, "max_learning_rate", 2 * c->constant / lambda_max);
+  if (c->rule->has_momentum) NTK_TRY(ntk_record_set_real(record, "momentum", c->momentum));
+  return ntk_record_set_real(record, "max_learning_rate", c->limit * c->constant / lambda_max);
 }
 
 static ntk_status run(course *c, ntk_record *record) {
+  const ntk_predictions *keep = c->view->predictions;
+
+  if (keep) NTK_TRY(keep->begin(keep->context, c->times, c->time, c->steps > c->times));
   for (int64_t first = 0; first < c->steps; first += c->batch) {
     const int64_t left = c->steps - first;
 
@@ -483,7 +586,7 @@ static ntk_status run(course *c, ntk_record *record) {
 static ntk_status compute(const ntk_view *view, const void *settings, ntk_record *record) {
   course c = {.view = view, .settings = settings};
 
-  NTK_ASSERT(view->y && view->residual_coefficient);
+  NTK_ASSERT(view->residual_coefficient);
   ntk_status status = ntk_agree(view->comm, open_course(&c));
   if (status == NTK_OK) status = run(&c, record);
   close_course(&c);
@@ -497,5 +600,7 @@ const ntk_analysis ntk_dynamics = {
             .options_size = sizeof(dynamics)},
     .needs = NTK_NEEDS_SPECTRUM | NTK_NEEDS_TARGETS,
     .fields = fields,
+    .steps = count_steps,
+    .check = check,
     .compute = compute,
 };

@@ -1,6 +1,7 @@
 #include "filter.h"
 
 #include <float.h>
+#include <math.h>
 
 double ntk_filter_lambda(const ntk_spectrum *spectrum, int64_t k) {
   const double noise = (double)spectrum->n * DBL_EPSILON * spectrum->eigenvalue[0];
@@ -52,4 +53,14 @@ double ntk_filter_bias(const ntk_view *view, double mu) {
     sum += rest * rest * ntk_filter_power(view, view->target_coefficient, k);
   }
   return sum;
+}
+
+void ntk_filter_flow(const ntk_view *view, double time, double *bias, double *df2) {
+  *bias = *df2 = 0;
+  for (int64_t k = view->rows - 1; k >= 0; --k) { /* small terms first */
+    const double z = ntk_filter_lambda(view->spectrum, k) * time;
+
+    *bias += exp(-2 * z) * ntk_filter_power(view, view->target_coefficient, k);
+    *df2 += expm1(-z) * expm1(-z);
+  }
 }

@@ -21,6 +21,10 @@ double ntk_filter_ridge_rest(const ntk_spectrum *spectrum, int64_t k, double mu)
 /* Local.  df1 = sum F and df2 = sum F^2 of ridge mu, F1. */
 void ntk_filter_dimensions(const ntk_spectrum *spectrum, double mu, double *df1, double *df2);
 
+/* Local.  The same of gradient flow (c = 1) up to a time: sum exp(-2 lambda t) b^2 over modes and
+ * columns, and sum (1 - exp(-lambda t))^2 over modes, F2. */
+void ntk_filter_flow(const ntk_view *view, double time, double *bias, double *df2);
+
 /* Local.  sum over modes and columns of (mu / (lambda + mu))^2 b^2 with b = V^T y. */
 double ntk_filter_bias(const ntk_view *view, double mu);
 

@@ -1,8 +1,10 @@
 /* Bias, variance and risk of ridge regression at the training inputs, F2: targets f* plus noise
- * of the given variance, averaged over the noise.
+ * of the given variance, averaged over the noise; and of gradient flow, stopped at some times.
  *
  * n and O are the rows and columns of the kernel (filter.h): each column has the same smoother, so
  * the mean over columns of the variance is that of one column. */
+#include <math.h>
+
 #include "filter.h"
 #include "ridge.h"
 #include "rows.h"
@@ -11,6 +13,7 @@ typedef struct risk_settings {
   ntk_ridge ridge; /* first: NTK_RIDGE_OPTIONS */
   double noise_variance;
   const ntk_row *f_star;
+  ntk_grid_spec times; /* count 0: none */
 } risk_settings;
 
 static const ntk_row targets = {.name = "targets", .doc = "the training targets"};
@@ -31,6 +34,13 @@ static const ntk_option options[] = {
      .fallback = "targets",
      .doc = "the noiseless function at the training inputs",
      .rows = truths},
+    {.key = "times",
+     .type = NTK_GRID,
+     .offset = offsetof(risk_settings, times),
+     .low = 0,
+     .high = 1e300,
+     .doc = "learning rate / c times time at which gradient flow stops, as if by a ridge of "
+            "1 / time; default: none"},
     {0},
 };
 
@@ -41,8 +51,39 @@ static const ntk_field fields[] = {
     {"variance", "ridge", "1", "variance (noise_variance / n) df2(ridge)", "F2", NTK_KIND_REAL},
     {"risk", "ridge", "1", "in-sample risk of ridge regression, bias2 + variance", "F2",
      NTK_KIND_REAL},
+    {"time", "time", "1", "learning rate / c times time at which gradient flow stops", "D1",
+     NTK_KIND_REAL},
+    {"gf_bias2", "time", "1", "squared bias of gradient flow (1/n) sum exp(-2 lambda time) b^2",
+     "F2", NTK_KIND_REAL},
+    {"gf_variance", "time", "1",
+     "variance of gradient flow (noise_variance / n) sum (1 - exp(-lambda time))^2", "F2",
+     NTK_KIND_REAL},
+    {"gf_risk", "time", "1", "in-sample risk of gradient flow, gf_bias2 + gf_variance", "F2",
+     NTK_KIND_REAL},
     {0},
 };
+
+static ntk_status fill_flow(const ntk_view *view, const risk_settings *settings,
+                            ntk_record *record) {
+  const ntk_analysis *self = &ntk_fixed_design_risk;
+  const int64_t count = settings->times.count;
+  const double n = (double)view->rows, values = n * (double)view->columns;
+  double *time = NULL, *bias2 = NULL, *variance = NULL, *risk = NULL;
+
+  if (count == 0) return NTK_OK;
+  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "time"), &count, &time));
+  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_bias2"), &count, &bias2));
+  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_variance"), &count, &variance));
+  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_risk"), &count, &risk));
+  ntk_grid_spec_points(&settings->times, NAN, NAN, time);
+  for (int64_t k = 0; k < count; ++k) {
+    ntk_filter_flow(view, time[k], &bias2[k], &variance[k]);
+    bias2[k] /= values;
+    variance[k] *= settings->noise_variance / n;
+    risk[k] = bias2[k] + variance[k];
+  }
+  return NTK_OK;
+}
 
 static ntk_status fill(const ntk_view *view, const risk_settings *settings, ntk_record *record) {
   const ntk_analysis *self = &ntk_fixed_design_risk;
@@ -63,7 +104,7 @@ static ntk_status fill(const ntk_view *view, const risk_settings *settings, ntk_
     variance[k] = settings->noise_variance * df2 / n;
     risk[k] = bias2[k] + variance[k];
   }
-  return NTK_OK;
+  return fill_flow(view, settings, record);
 }
 
 static ntk_status compute(const ntk_view *view, const void *settings, ntk_record *record) {

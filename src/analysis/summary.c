@@ -4,6 +4,7 @@
  * the rows and columns of the kernel (full outputs: n O and 1). */
 #include <math.h>
 
+#include "filter.h"
 #include "ntk/base/memory.h"
 #include "rows.h"
 
@@ -93,6 +94,15 @@ static ntk_status add_spectrum(const ntk_view *view, ntk_record *record) {
   return real(record, "max_learning_rate", 2 / lambda_max);
 }
 
+/* Trace and norm from the eigenvalues, where there is no Gram. */
+static void measure_spectrum(const ntk_spectrum *s, ntk_matrix_facts *facts) {
+  *facts = (ntk_matrix_facts){0};
+  for (int64_t k = s->n - 1; k >= 0; --k) {
+    facts->trace += s->eigenvalue[k];
+    facts->sum_of_squares += s->eigenvalue[k] * s->eigenvalue[k];
+  }
+}
+
 /* ---- alignment: K Y by a thin product, so it needs no spectrum ---- */
 
 static ntk_status add_alignment(const ntk_view *view, double norm, const double *product,
@@ -120,10 +130,34 @@ static ntk_status align(const ntk_view *view, double norm, ntk_record *record) {
   return status;
 }
 
+/* Without a Gram: sum lambda c^2 over modes. */
+static ntk_status align_modes(const ntk_view *view, double norm, ntk_record *record) {
+  double overlap = 0, squares = 0;
+
+  for (int64_t k = view->rows - 1; k >= 0; --k) {
+    const double power = ntk_filter_power(view, view->target_coefficient, k);
+
+    overlap += view->spectrum->eigenvalue[k] * power;
+    squares += power;
+  }
+  return real(record, "alignment", overlap / (norm * squares));
+}
+
+static ntk_status add_modes(const ntk_view *view, ntk_record *record) {
+  ntk_matrix_facts facts;
+
+  measure_spectrum(view->spectrum, &facts);
+  NTK_TRY(add_sizes(view, &facts, record));
+  NTK_TRY(add_spectrum(view, record));
+  if (!view->target_coefficient) return NTK_OK;
+  return align_modes(view, sqrt(facts.sum_of_squares), record);
+}
+
 static ntk_status compute(const ntk_view *view, const void *settings, ntk_record *record) {
   ntk_matrix_facts facts;
 
   (void)settings;
+  if (!view->gram) return ntk_agree(view->comm, add_modes(view, record));
   NTK_TRY(ntk_matrix_measure(view->gram, &facts));
   NTK_AGREE(view->comm, add_sizes(view, &facts, record));
   if (view->spectrum) NTK_AGREE(view->comm, add_spectrum(view, record));
@@ -133,7 +167,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
 
 const ntk_analysis ntk_summary = {
     .row = {.name = "summary", .doc = "the scalars of a point: norms, condition, ranks, alignment"},
-    .needs = NTK_NEEDS_GRAM | NTK_USES_SPECTRUM,
+    .needs = NTK_USES_SPECTRUM,
     .fields = fields,
     .to_root = true,
     .compute = compute,

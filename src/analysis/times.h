@@ -14,4 +14,7 @@ int64_t ntk_times_count(const ntk_grid_spec *grid);
 void ntk_times_fill(const ntk_grid_spec *grid, const ntk_spectrum *spectrum, double rate,
                     double *time);
 
+/* Local.  Rounds increasing times to whole steps, each once; returns how many are left (I.6). */
+int64_t ntk_times_round(int64_t count, double *time);
+
 #endif

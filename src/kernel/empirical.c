@@ -1,157 +1,23 @@
-/* The empirical NTK: one forward pass, then the stream of factors of the backward pass, tensor by
- * tensor into the Gram, the test-train block and the test diagonal. */
+/* The empirical kernels.  The NTK: one forward pass, then the stream of factors of the backward
+ * pass, tensor by tensor into the Gram, the test blocks and the test diagonal.  Conjugate kernel
+ * and NNGP: the readout's factor alone, whose delta is the same for all samples. */
 #include <math.h>
 #include <string.h>
 
+#include "empirical.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
-#include "ntk/kernel/assembly.h"
-#include "ntk/kernel/kernel.h"
-
-/* ---- one set of samples: its share on this rank ----------------------------------------------- */
-
-typedef struct share {
-  const ntk_samples *samples;
-  ntk_deal deal;
-  double *inputs; /* [ntk_pad(own)][features] until the forward pass is done */
-  double *centre; /* [own][O] output at theta_0, where that is another network; else NULL */
-  ntk_tape tape;
-  ntk_stream stream;
-  ntk_factor factor;
-  int64_t panel_width;         /* bytes of a sample */
-  char *row_panel, *col_panel; /* [ntk_pad(rows or cols)][panel_width]; a, then delta */
-} share;
-
-static ntk_status allocate_inputs(share *s, int64_t features) {
-  return NTK_NEW(ntk_pad(s->deal.own_count) * features, &s->inputs);
-}
-
-static ntk_status scatter(const ntk_kernel_input *input, share *s) {
-  const int64_t features = input->data->features;
-
-  NTK_AGREE(input->grid->comm, allocate_inputs(s, features));
-  return ntk_deal_scatter(&s->deal, features, s->samples->inputs, s->inputs);
-}
-
-/* The output at theta_0, before the pass whose tape is kept. */
-static ntk_status forward_initial(const ntk_network *initial, share *s) {
-  ntk_tape tape = {0};
-
-  NTK_TRY(NTK_NEW(s->deal.own_count * initial->outputs, &s->centre));
-  NTK_TRY(ntk_forward(initial, s->deal.own_count, s->inputs, &tape));
-  ntk_tape_output(&tape, s->centre);
-  ntk_tape_destroy(&tape);
-  return NTK_OK;
-}
-
-static ntk_status forward(const ntk_kernel_input *input, share *s) {
-  const ntk_comm *comm = input->grid->comm;
-
-  NTK_AGREE(comm, input->initial ? forward_initial(input->initial, s) : NTK_OK);
-  NTK_AGREE(comm, ntk_forward(input->network, s->deal.own_count, s->inputs, &s->tape));
-  ntk_free(&s->inputs);
-  return NTK_OK;
-}
-
-static ntk_status read_output(const share *s, int64_t count, int64_t outputs, double **own,
-                              double **all, double **f0) {
-  NTK_TRY(NTK_NEW(s->deal.own_count * outputs, own));
-  NTK_TRY(NTK_NEW(count * outputs, all));
-  NTK_TRY(NTK_NEW(count * outputs, f0));
-  ntk_tape_output(&s->tape, *own);
-  return NTK_OK;
-}
-
-/* The network's output to every rank, and f0: the same, or where the output is centered the same
- * less that at theta_0, which is 0 unless theta_0 is another network. */
-static ntk_status collect_output(const ntk_kernel_input *input, const share *s, int64_t count,
-                                 double **initial, double **f0) {
-  int64_t outputs = input->network->outputs;
-  double *own = NULL;
-  ntk_status status = ntk_agree(input->grid->comm,
-                                read_output(s, count, outputs, &own, initial, f0));
-
-  if (status == NTK_OK) status = ntk_deal_collect(&s->deal, outputs, own, *initial);
-  if (status == NTK_OK && s->centre) {
-    for (int64_t k = 0; k < s->deal.own_count * outputs; ++k) own[k] -= s->centre[k];
-    status = ntk_deal_collect(&s->deal, outputs, own, *f0);
-  } else if (status == NTK_OK && !input->network->centered) {
-    memcpy(*f0, *initial, (size_t)(count * outputs) * sizeof(double));
-  }
-  ntk_free(&own);
-  return status;
-}
-
-static void destroy_share(share *s) {
-  ntk_stream_destroy(&s->stream);
-  ntk_tape_destroy(&s->tape);
-  ntk_free(&s->inputs);
-  ntk_free(&s->centre);
-  ntk_free(&s->row_panel);
-  ntk_free(&s->col_panel);
-  ntk_deal_destroy(&s->deal);
-}
-
-/* ---- panels ----------------------------------------------------------------------------------- */
-
-/* Room for a and delta of the largest tensor.  Alone in its process row, a rank has its row panel
- * already; alone in the grid, its column panel too. */
-static ntk_status create_panels(share *s, double sample_bytes) {
-  const ntk_grid *g = s->deal.matrix->grid;
-
-  s->panel_width = (int64_t)sample_bytes;
-  if (g->cols > 1) NTK_TRY(NTK_NEW(ntk_pad(s->deal.row_count) * s->panel_width, &s->row_panel));
-  if (s->deal.col_sample && g->comm->size > 1) {
-    NTK_TRY(NTK_NEW(ntk_pad(s->deal.col_count) * s->panel_width, &s->col_panel));
-  }
-  return NTK_OK;
-}
-
-/* Own factors of `width` elements a sample into the panels, behind `used` bytes a sample.
- *   cols  left alone if the set has no columns */
-static ntk_status gather(share *s, ntk_dtype dtype, int64_t used, int64_t width, const void *own,
-                         const void **rows, const void **cols) {
-  const ntk_deal *deal = &s->deal;
-  const ntk_grid *g = deal->matrix->grid;
-
-  NTK_ASSERT(used + width * (int64_t)ntk_dtype_size(dtype) <= s->panel_width);
-  *rows = own;
-  if (g->cols > 1) {
-    char *panel = s->row_panel + ntk_pad(deal->row_count) * used;
-    ntk_deal_gather_rows(deal, dtype, width, own, panel);
-    *rows = panel;
-  }
-  if (!deal->col_sample) return NTK_OK;
-  *cols = *rows;
-  if (g->comm->size == 1) return NTK_OK;
-  char *panel = s->col_panel + ntk_pad(deal->col_count) * used;
-  *cols = panel;
-  return ntk_deal_gather_cols(deal, dtype, width, *rows, panel);
-}
-
-/* Panels of one tensor for the rows of the set's matrix and, if it has them, the columns. */
-static ntk_status gather_sides(share *s, ntk_dtype dtype, ntk_side *rows, ntk_side *cols) {
-  const ntk_factor *f = &s->factor;
-  const int64_t a_width = f->w_weight != 0 ? f->positions * f->in : 0;
-  const int64_t used = a_width * (int64_t)ntk_dtype_size(dtype);
-
-  *rows = (ntk_side){.samples = s->deal.row_count, .slot = s->deal.row_slot};
-  *cols = (ntk_side){.samples = s->deal.col_count, .slot = s->deal.col_slot};
-  if (a_width > 0) NTK_TRY(gather(s, dtype, 0, a_width, f->a, &rows->a, &cols->a));
-  if (f->shared) return NTK_OK;
-  return gather(s, dtype, used, f->cotangents * f->positions * f->out, f->delta, &rows->delta,
-                &cols->delta);
-}
-
-/* ---- the whole stage -------------------------------------------------------------------------- */
+#include "ntk/model/layer.h"
+#include "pass.h"
 
 typedef struct work {
   const ntk_kernel_input *input;
   ntk_kernel *kernel;
   const ntk_network *network;
   ntk_cotangents cotangents;
-  share train, test;
+  ntk_pass train, test;
   ntk_scratch scratch;
+  void *identity;        /* [rows per sample]^2, of the readout's delta */
   double *own_diagonal;  /* [own test samples * rows per sample] */
   double *tensor_square; /* [tensors], with kernel->tensor_trace */
   int tensors;           /* of those, seen so far */
@@ -159,62 +25,177 @@ typedef struct work {
 } work;
 
 static void destroy_work(work *w) {
-  destroy_share(&w->train);
-  destroy_share(&w->test);
+  ntk_pass_destroy(&w->train);
+  ntk_pass_destroy(&w->test);
   ntk_scratch_destroy(&w->scratch);
+  ntk_free(&w->identity);
   ntk_free(&w->own_diagonal);
   ntk_free(&w->tensor_square);
 }
 
-static ntk_status allocate(work *w) {
-  const ntk_network_cost cost = ntk_network_cost_of(w->network, &w->cotangents);
-  const int64_t per_sample = w->kernel->rows_per_sample;
-  const int64_t train = w->train.deal.row_count, test = w->test.deal.row_count;
+static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* ---- matrices, deals, room ------------------------------------------------------------------- */
+
+static ntk_status allocate_notes(work *w) {
   const int most = w->network->tensor_count;
 
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
+  if (!w->input->settings->per_layer) return NTK_OK;
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_norm));
-  NTK_TRY(NTK_NEW(most, &w->tensor_square));
-  NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
-  NTK_TRY(create_panels(&w->train, cost.panel_bytes));
-  NTK_TRY(create_panels(&w->test, cost.panel_bytes));
-  return ntk_scratch_create(w->network->dtype, (train > test ? train : test) * per_sample,
-                            w->train.deal.col_count * per_sample, &w->scratch);
+  return NTK_NEW(most, &w->tensor_square);
 }
 
-/* Matrices, deals, room and inputs. */
+static ntk_status allocate(work *w) {
+  const int64_t per_sample = w->kernel->rows_per_sample;
+  const int64_t rows = max(w->train.deal.row_count, w->test.deal.row_count);
+  const int64_t cols = max(w->train.deal.col_count, w->test.deal.col_count);
+  const double panel = ntk_empirical_panel_bytes(w->network, w->kernel->quantity, &w->cotangents);
+
+  NTK_TRY(allocate_notes(w));
+  NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
+  NTK_TRY(ntk_pass_create_panels(&w->train, panel));
+  NTK_TRY(ntk_pass_create_panels(&w->test, panel));
+  return ntk_scratch_create(w->network->dtype, rows * per_sample, cols * per_sample, &w->scratch);
+}
+
+/* The test samples have columns only where there is a test-test block. */
+static ntk_status deal_samples(work *w) {
+  const ntk_kernel_input *in = w->input;
+  ntk_kernel *k = w->kernel;
+  const int64_t rows = k->n * k->rows_per_sample, test_rows = k->m * k->rows_per_sample;
+  const bool test_test = k->m > 0 && ntk_kernel_wants_test_test(in->settings);
+
+  NTK_TRY(ntk_matrix_create(in->grid, rows, rows, in->block, &k->gram));
+  NTK_TRY(ntk_matrix_create(in->grid, test_rows, rows, in->block, &k->test_train));
+  if (test_test) {
+    NTK_TRY(ntk_matrix_create(in->grid, test_rows, test_rows, in->block, &k->test_test));
+  }
+  NTK_TRY(ntk_deal_create(&k->gram, k->rows_per_sample, true, &w->train.deal));
+  return ntk_deal_create(test_test ? &k->test_test : &k->test_train, k->rows_per_sample, test_test,
+                         &w->test.deal);
+}
+
 static ntk_status prepare(work *w) {
   const ntk_kernel_input *in = w->input;
   ntk_kernel *k = w->kernel;
 
+  w->network = in->network;
   w->cotangents = ntk_kernel_cotangents(in->settings);
   k->n = in->data->train.count;
   k->m = in->data->test.count;
   k->outputs = w->network->outputs;
   k->rows_per_sample = ntk_cotangent_rows(&w->cotangents, k->outputs);
-  const int64_t rows = k->n * k->rows_per_sample, test_rows = k->m * k->rows_per_sample;
-
-  NTK_TRY(ntk_matrix_create(in->grid, rows, rows, in->block, &k->gram));
-  NTK_TRY(ntk_matrix_create(in->grid, test_rows, rows, in->block, &k->test_train));
-  NTK_TRY(ntk_deal_create(&k->gram, k->rows_per_sample, true, &w->train.deal));
-  NTK_TRY(ntk_deal_create(&k->test_train, k->rows_per_sample, false, &w->test.deal));
-  NTK_AGREE(in->grid->comm, allocate(w));
   w->train.samples = &in->data->train;
   w->test.samples = &in->data->test;
-  NTK_TRY(scatter(in, &w->train));
-  return scatter(in, &w->test);
+  NTK_TRY(deal_samples(w));
+  return ntk_agree(in->grid->comm, allocate(w));
 }
 
-static ntk_status forward_all(work *w) {
+/* ---- the forward pass, or what is left of an earlier one ------------------------------------- */
+
+static ntk_status forward(work *w) {
   const ntk_kernel_input *in = w->input;
   ntk_kernel *k = w->kernel;
 
-  NTK_TRY(forward(in, &w->train));
-  NTK_TRY(forward(in, &w->test));
-  NTK_TRY(collect_output(in, &w->train, k->n, &k->initial, &k->f0));
-  return collect_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
+  NTK_TRY(ntk_pass_forward(in, &w->train));
+  NTK_TRY(ntk_pass_forward(in, &w->test));
+  NTK_TRY(ntk_pass_output(in, &w->train, k->n, &k->initial, &k->f0));
+  return ntk_pass_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
 }
+
+static ntk_status copy(int64_t count, const double *from, double **to) {
+  NTK_TRY(NTK_NEW(count, to));
+  memcpy(*to, from, (size_t)count * sizeof(double));
+  return NTK_OK;
+}
+
+static ntk_status recall(work *w) {
+  const ntk_features *kept = w->input->features;
+  ntk_kernel *k = w->kernel;
+
+  NTK_TRY(copy(k->n * k->outputs, kept->initial[0], &k->initial));
+  NTK_TRY(copy(k->m * k->outputs, kept->initial[1], &k->test_initial));
+  NTK_TRY(copy(k->n * k->outputs, kept->f0[0], &k->f0));
+  return copy(k->m * k->outputs, kept->f0[1], &k->test_f0);
+}
+
+static bool is_ntk(const work *w) { return w->kernel->quantity == &ntk_quantity_ntk; }
+
+static bool recalls(const work *w) {
+  return !is_ntk(w) && w->input->features && w->input->features->kept;
+}
+
+/* The layer whose input are the last hidden features; NULL if the network ends otherwise. */
+static const ntk_node_layer *readout_of(const ntk_network *network) {
+  const ntk_node_layer *last = &network->layer[network->layer_count - 1];
+
+  return strcmp(last->layer->row.name, "dense") == 0 && last->in.rank == 1 ? last : NULL;
+}
+
+/* The tape's input of the readout changes hands, when nobody needs the tape any more. */
+static ntk_status remember(work *w) {
+  ntk_features *features = w->input->features;
+  const ntk_kernel *k = w->kernel;
+  const int last = w->network->layer_count - 1;
+
+  NTK_TRY(copy(k->n * k->outputs, k->initial, &features->initial[0]));
+  NTK_TRY(copy(k->m * k->outputs, k->test_initial, &features->initial[1]));
+  NTK_TRY(copy(k->n * k->outputs, k->f0, &features->f0[0]));
+  NTK_TRY(copy(k->m * k->outputs, k->test_f0, &features->f0[1]));
+  features->own[0] = w->train.tape.value[last];
+  features->own[1] = w->test.tape.value[last];
+  w->train.tape.value[last] = w->test.tape.value[last] = NULL;
+  features->kept = true;
+  return NTK_OK;
+}
+
+static ntk_status keep_features(work *w) {
+  const ntk_features *features = w->input->features;
+
+  if (!features || features->kept || !readout_of(w->network)) return NTK_OK;
+  return ntk_agree(w->input->grid->comm, remember(w));
+}
+
+/* ---- one factor into all matrices ------------------------------------------------------------ */
+
+static ntk_status add_test(work *w, const ntk_side *train, ntk_assembly *block,
+                           ntk_assembly *square) {
+  const ntk_comm *comm = w->input->grid->comm;
+  ntk_side columns;
+
+  NTK_TRY(ntk_pass_gather(&w->test, w->network->dtype, &block->rows, &columns));
+  block->cols = *train;
+  NTK_AGREE(comm, ntk_assemble(block));
+  ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
+                        w->own_diagonal);
+  if (w->kernel->test_test.rows == 0) return NTK_OK;
+  square->rows = block->rows;
+  square->cols = columns;
+  return ntk_agree(comm, ntk_assemble(square));
+}
+
+static ntk_status add_factor(work *w, ntk_pair_sums *sums) {
+  const ntk_factor *f = &w->train.factor;
+  ntk_kernel *k = w->kernel;
+  ntk_assembly block = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
+  ntk_assembly gram = block, square = block;
+
+  block.matrix = &k->test_train;
+  gram.matrix = &k->gram;
+  gram.sums = sums;
+  square.matrix = &k->test_test;
+  gram.lower = square.lower = true;
+  NTK_TRY(ntk_pass_gather(&w->train, w->network->dtype, &gram.rows, &gram.cols));
+  NTK_AGREE(w->input->grid->comm, ntk_assemble(&gram));
+  if (k->m > 0) NTK_TRY(add_test(w, &gram.cols, &block, &square));
+  k->flops += gram.flops + block.flops + square.flops;
+  k->contraction = ntk_contraction_of(f)->name;
+  return NTK_OK;
+}
+
+/* ---- the NTK: all factors of the backward pass ----------------------------------------------- */
 
 static ntk_status begin(work *w) {
   NTK_TRY(ntk_stream_begin(&w->train.tape, &w->cotangents, &w->train.stream));
@@ -230,63 +211,118 @@ static ntk_status next(work *w, bool *more) {
   return NTK_OK;
 }
 
+/* The next factor that has a part in the kernel. */
+static ntk_status next_part(work *w, bool *more) {
+  do {
+    NTK_AGREE(w->input->grid->comm, next(w, more));
+  } while (*more && w->train.factor.w_weight == 0 && w->train.factor.b_weight == 0);
+  return NTK_OK;
+}
+
 static void note_tensor(work *w, const ntk_tensor *tensor, double trace, double square) {
   ntk_kernel *k = w->kernel;
 
   if (!tensor || !tensor->trainable) return;
   NTK_ASSERT(w->tensors < w->network->tensor_count);
   memcpy(k->tensor_name[w->tensors], tensor->name, sizeof(tensor->name));
-  k->tensor_trace[w->tensors] = trace;
-  w->tensor_square[w->tensors] = square;
+  if (k->tensor_trace) {
+    k->tensor_trace[w->tensors] = trace;
+    w->tensor_square[w->tensors] = square;
+  }
   ++w->tensors;
 }
 
 static ntk_status add_tensor(work *w) {
   const ntk_factor *f = &w->train.factor;
-  const ntk_comm *comm = w->input->grid->comm;
   ntk_pair_sums sums = {0};
-  ntk_assembly test = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
-  ntk_assembly gram = test;
-  ntk_side no_columns;
 
-  test.matrix = &w->kernel->test_train;
-  gram.matrix = &w->kernel->gram;
-  gram.lower = true;
-  gram.sums = &sums;
-  NTK_TRY(gather_sides(&w->train, w->network->dtype, &gram.rows, &gram.cols));
-  NTK_AGREE(comm, ntk_assemble(&gram));
-  if (w->kernel->m > 0) {
-    test.cols = gram.cols;
-    NTK_TRY(gather_sides(&w->test, w->network->dtype, &test.rows, &no_columns));
-    NTK_AGREE(comm, ntk_assemble(&test));
-    ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
-                          w->own_diagonal);
-  }
-  w->kernel->flops += gram.flops + test.flops;
-  w->kernel->contraction = ntk_contraction_of(f)->name;
+  NTK_TRY(add_factor(w, w->kernel->tensor_trace ? &sums : NULL));
   note_tensor(w, f->weight, sums.weight_trace, sums.weight_square);
   note_tensor(w, f->bias, sums.bias_trace, sums.bias_square);
   return NTK_OK;
 }
 
 static ntk_status add_tensors(work *w) {
-  const ntk_comm *comm = w->input->grid->comm;
   bool more = true;
 
-  NTK_AGREE(comm, begin(w));
+  NTK_AGREE(w->input->grid->comm, begin(w));
   for (;;) {
-    NTK_AGREE(comm, next(w, &more));
+    NTK_TRY(next_part(w, &more));
     if (!more) return NTK_OK;
-    if (w->train.factor.w_weight != 0 || w->train.factor.b_weight != 0) NTK_TRY(add_tensor(w));
+    NTK_TRY(add_tensor(w));
   }
 }
+
+/* ---- conjugate kernel and NNGP: the readout's features --------------------------------------- */
+
+static ntk_status make_identity(work *w) {
+  const int64_t n = w->kernel->rows_per_sample;
+  const double one = 1;
+
+  NTK_TRY(ntk_array_new(w->network->dtype, n * n, &w->identity));
+  for (int64_t k = 0; k < n; ++k) {
+    ntk_array_convert(NTK_DOUBLE, &one, w->network->dtype,
+                      ntk_array_at(w->network->dtype, w->identity, k * (n + 1)), 1);
+  }
+  return NTK_OK;
+}
+
+/* Both are K (x) I_O (C19), so the trace over outputs is O K and every other way to combine them
+ * gives K. */
+static void weigh_readout(const work *w, const ntk_node_layer *layer, ntk_factor *f) {
+  const ntk_tensor *weight = &w->network->tensor[layer->first_tensor];
+  const ntk_tensor *bias = layer->tensors > 1 ? weight + 1 : NULL;
+  const bool trace = w->cotangents.outputs == NTK_OUT_TRACE;
+  const double alpha = w->network->scale; /* of the output */
+  const double scale = alpha * alpha * (trace ? (double)w->network->outputs : 1);
+
+  f->w_weight = scale * weight->multiplier * weight->multiplier;
+  if (w->kernel->quantity != &ntk_quantity_nngp) return;
+  f->w_weight *= weight->law.variance;
+  if (bias) f->b_weight = scale * bias->multiplier * bias->multiplier * bias->law.variance;
+}
+
+static ntk_status make_factors(work *w) {
+  const ntk_node_layer *layer = readout_of(w->network);
+  const ntk_features *kept = recalls(w) ? w->input->features : NULL;
+
+  NTK_CHECK(layer, NTK_E_CONFIG,
+            "kernel.quantity: %s needs a dense layer at the end of the network; '%s' is none",
+            w->kernel->quantity->row.name, w->network->layer[w->network->layer_count - 1].name);
+  NTK_CHECK(w->cotangents.outputs != NTK_OUT_SINGLE || w->cotangents.single < w->network->outputs,
+            NTK_E_CONFIG, "no output %lld; the network has outputs 0..%lld",
+            (long long)w->cotangents.single, (long long)w->network->outputs - 1);
+  NTK_TRY(make_identity(w));
+  const int last = w->network->layer_count - 1;
+  const int64_t rows = w->kernel->rows_per_sample;
+  ntk_factor f = {.positions = 1,
+                  .in = layer->fan_in,
+                  .cotangents = rows,
+                  .out = rows,
+                  .delta = w->identity,
+                  .shared = true};
+
+  weigh_readout(w, layer, &f);
+  w->train.factor = w->test.factor = f;
+  w->train.factor.a = kept ? kept->own[0] : w->train.tape.value[last];
+  w->test.factor.a = kept ? kept->own[1] : w->test.tape.value[last];
+  return NTK_OK;
+}
+
+static ntk_status add_readout(work *w) {
+  NTK_AGREE(w->input->grid->comm, make_factors(w));
+  return add_factor(w, NULL);
+}
+
+/* ---- the whole stage ------------------------------------------------------------------------- */
 
 static ntk_status add_diagonal(work *w) {
   ntk_kernel *k = w->kernel;
   const ntk_comm *comm = w->input->grid->comm;
 
-  if (k->m == 0 || strcmp(w->input->settings->test_test->name, "diagonal") != 0) return NTK_OK;
+  if (k->m == 0 || strcmp(w->input->settings->test_test->name, "none") == 0) return NTK_OK;
   NTK_AGREE(comm, NTK_NEW(k->m * k->rows_per_sample, &k->test_diagonal));
+  if (k->test_test.rows > 0) return ntk_matrix_diagonal(&k->test_test, k->test_diagonal);
   return ntk_deal_collect(&w->test.deal, k->rows_per_sample, w->own_diagonal, k->test_diagonal);
 }
 
@@ -295,31 +331,35 @@ static void sum_over_ranks(work *w) {
   const ntk_comm *comm = w->input->grid->comm;
 
   k->tensor_count = w->tensors;
+  ntk_comm_sum(comm, &k->flops, 1);
+  if (!k->tensor_trace) return;
   ntk_comm_sum(comm, k->tensor_trace, k->tensor_count);
   ntk_comm_sum(comm, w->tensor_square, k->tensor_count);
   for (int t = 0; t < k->tensor_count; ++t) k->tensor_norm[t] = sqrt(fmax(0, w->tensor_square[t]));
-  ntk_comm_sum(comm, &k->flops, 1);
 }
 
 static ntk_status fill(work *w) {
   NTK_TRY(prepare(w));
   w->start = ntk_now();
-  NTK_TRY(forward_all(w));
-  NTK_TRY(add_tensors(w));
+  NTK_TRY(recalls(w) ? ntk_agree(w->input->grid->comm, recall(w)) : forward(w));
+  NTK_TRY(is_ntk(w) ? add_tensors(w) : add_readout(w));
+  NTK_TRY(keep_features(w));
   NTK_TRY(add_diagonal(w));
   sum_over_ranks(w);
   return NTK_OK;
 }
 
 static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
-  work w = {.input = input, .kernel = kernel, .network = input->network};
+  work w = {.input = input, .kernel = kernel};
   ntk_status status = fill(&w);
 
   destroy_work(&w); /* leaves the counters */
   NTK_TRY(status);
   NTK_TRY(ntk_matrix_mirror_lower(&kernel->gram));
+  if (kernel->test_test.rows > 0) NTK_TRY(ntk_matrix_mirror_lower(&kernel->test_test));
   kernel->single = input->network->dtype == NTK_SINGLE;
   kernel->reproducible = ntk_blas_reproducible(input->network->dtype);
+  if (kernel->quantity == &ntk_quantity_ntk) kernel->rate_scale = input->network->rate_scale;
   kernel->seconds = ntk_now() - w.start;
   return NTK_OK;
 }
@@ -329,41 +369,75 @@ const ntk_kernel_type ntk_kernel_empirical = {
     .needs_network = true,
     .compute = compute};
 
-/* ---- cost ------------------------------------------------------------------------------------- */
+/* ---- the parts of single tensors ------------------------------------------------------------- */
 
-static double bytes_of(int64_t rows, int64_t cols) { return 8.0 * (double)rows * (double)cols; }
+/* A kernel without test set whose Gram holds one part after the other. */
+struct ntk_parts {
+  ntk_kernel_input input;
+  ntk_data data; /* borrows the training set */
+  ntk_kernel kernel;
+  work work;
+  bool bias; /* the next part is that of the factor's bias */
+};
 
-/* Row panel and own activations of one set; on one process column the panel is the own factors. */
-static double share_bytes(const ntk_network_cost *cost, int64_t samples, int grid_cols) {
-  double own = (double)ntk_pad((samples + grid_cols - 1) / grid_cols);
-  double all = grid_cols > 1 ? (double)ntk_pad(samples) : 0;
-
-  if (samples == 0) return 0;
-  return own * (cost->tape_bytes + cost->delta_bytes) + all * cost->panel_bytes;
+static ntk_status open_parts(ntk_parts *p) {
+  NTK_TRY(prepare(&p->work));
+  NTK_TRY(ntk_pass_forward(&p->input, &p->work.train));
+  NTK_TRY(ntk_pass_forward(&p->input, &p->work.test));
+  return ntk_agree(p->input.grid->comm, begin(&p->work));
 }
 
-ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
-                                   int64_t n, int64_t m, int64_t block, int grid_rows,
-                                   int grid_cols) {
-  const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
-  const ntk_network_cost cost = ntk_network_cost_of(network, &cotangents);
-  const int64_t per_sample = ntk_cotangent_rows(&cotangents, network->outputs);
-  const double rows = (double)(n * per_sample), test_rows = (double)(m * per_sample);
-  const int64_t local_rows = ntk_dealt(n * per_sample, block, 0, grid_rows);
-  const int64_t local_cols = ntk_dealt(n * per_sample, block, 0, grid_cols);
-  const int64_t test_local = ntk_dealt(m * per_sample, block, 0, grid_rows);
-  ntk_kernel_cost k = {0};
+ntk_status ntk_parts_open(const ntk_kernel_input *input, ntk_parts **parts) {
+  NTK_AGREE(input->grid->comm, NTK_NEW(1, parts));
+  ntk_parts *p = *parts;
 
-  k.assembly_flops = cost.pair_flops * (0.5 * rows * (rows + 1) + test_rows * rows);
-  k.flops = k.assembly_flops + (double)(n + m) * (cost.forward_flops + cost.backward_flops);
-  k.matrix_bytes = bytes_of(local_rows, local_cols) + bytes_of(test_local, local_cols);
-  k.bytes = k.matrix_bytes + cost.weight_bytes;
-  k.bytes += ntk_scratch_bytes(network->dtype, local_rows > test_local ? local_rows : test_local,
-                               local_cols);
-  k.bytes += share_bytes(&cost, (local_rows + per_sample - 1) / per_sample, grid_cols);
-  k.bytes += share_bytes(&cost, (test_local + per_sample - 1) / per_sample, grid_cols);
-  if (grid_rows * grid_cols > 1) {
-    k.bytes += cost.panel_bytes * (double)ntk_pad((local_cols + per_sample - 1) / per_sample);
-  }
-  return k;
+  p->input = *input;
+  p->data = *input->data;
+  p->data.test = (ntk_samples){0};
+  p->input.data = &p->data;
+  p->kernel.quantity = &ntk_quantity_ntk;
+  p->work = (work){.input = &p->input, .kernel = &p->kernel};
+  const ntk_status status = open_parts(p);
+
+  if (status != NTK_OK) ntk_parts_close(parts);
+  return status;
+}
+
+const ntk_matrix *ntk_parts_matrix(const ntk_parts *parts) { return &parts->kernel.gram; }
+
+/* The factor that the next part belongs to, without what belongs to other parts. */
+static ntk_status choose_part(ntk_parts *p, ntk_factor *part) {
+  work *w = &p->work;
+  bool more = true;
+
+  if (!p->bias) NTK_TRY(next_part(w, &more));
+  NTK_ASSERT(more); /* there are as many as tensor names */
+  const bool bias = p->bias || w->train.factor.w_weight == 0;
+
+  *part = w->train.factor;
+  *(bias ? &part->w_weight : &part->b_weight) = 0;
+  p->bias = !bias && w->train.factor.b_weight != 0;
+  return NTK_OK;
+}
+
+ntk_status ntk_parts_next(ntk_parts *parts) {
+  ntk_factor *factor = &parts->work.train.factor;
+  ntk_matrix *m = &parts->kernel.gram;
+  ntk_factor part, whole;
+
+  NTK_TRY(choose_part(parts, &part));
+  memset(m->data, 0, (size_t)(m->ld * m->local_cols) * sizeof(double));
+  whole = *factor;
+  *factor = part;
+  const ntk_status status = add_factor(&parts->work, NULL);
+
+  *factor = whole;
+  return status == NTK_OK ? ntk_matrix_mirror_lower(m) : status;
+}
+
+void ntk_parts_close(ntk_parts **parts) {
+  if (!*parts) return;
+  destroy_work(&(*parts)->work);
+  ntk_kernel_destroy(&(*parts)->kernel);
+  ntk_free(parts);
 }

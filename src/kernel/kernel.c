@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "ntk/base/memory.h"
 
@@ -34,8 +35,23 @@ static const ntk_row single = {.name = "single",
                                .shorthand = "output"};
 static const ntk_row *const outputs_rows[] = {&full, &mean, &trace, &pseudo, &single, NULL};
 
-static const ntk_row ntk = {.name = "ntk", .doc = "neural tangent kernel"};
-static const ntk_row *const quantities[] = {&ntk, NULL};
+const ntk_quantity ntk_quantity_ntk = {
+    .row = {.name = "ntk", .doc = "neural tangent kernel"},
+    .long_name = "empirical neural tangent kernel",
+    .source = "B5"};
+const ntk_quantity ntk_quantity_conjugate = {
+    .row = {.name = "conjugate",
+            .doc = "s_w^2 a a', Gram of the last hidden features as the readout scales them"},
+    .long_name = "conjugate kernel",
+    .source = "C19"};
+const ntk_quantity ntk_quantity_nngp = {
+    .row = {.name = "nngp",
+            .doc = "s_w^2 Var(W) a a' + s_b^2 Var(b), covariance of the outputs over draws of the "
+                   "readout, given the layers below it"},
+    .long_name = "covariance of the outputs over draws of the readout",
+    .source = "C19"};
+const ntk_row *const ntk_quantities[] = {&ntk_quantity_ntk.row, &ntk_quantity_conjugate.row,
+                                         &ntk_quantity_nngp.row, NULL};
 
 static const ntk_row in_double = {.name = "double", .doc = "factors in double precision"};
 static const ntk_row in_single = {
@@ -44,7 +60,8 @@ static const ntk_row *const precisions[] = {&in_double, &in_single, NULL};
 
 static const ntk_row none = {.name = "none", .doc = "not computed"};
 static const ntk_row diagonal = {.name = "diagonal", .doc = "K(x, x) of the test samples"};
-static const ntk_row *const test_tests[] = {&none, &diagonal, NULL};
+static const ntk_row whole = {.name = "full", .doc = "the whole block, in test_train.h5 if kept"};
+static const ntk_row *const test_tests[] = {&none, &diagonal, &whole, NULL};
 
 const ntk_row *const ntk_kernels[] = {&ntk_kernel_empirical.row, &ntk_kernel_file.row, NULL};
 
@@ -56,11 +73,12 @@ static const ntk_option options[] = {
      .rows = ntk_kernels,
      .doc = "where the kernel comes from"},
     {.key = "quantity",
-     .type = NTK_WORD,
+     .type = NTK_CHOICES,
      .offset = offsetof(ntk_kernel_settings, quantity),
-     .fallback = "ntk",
-     .rows = quantities,
-     .doc = "which kernel"},
+     .fallback = "[ntk]",
+     .rows = ntk_quantities,
+     .doc = "which kernel, or a list: all are computed, groups of all but the first have its name "
+            "before theirs"},
     {.key = "outputs",
      .type = NTK_CHOICE,
      .offset = offsetof(ntk_kernel_settings, outputs),
@@ -79,10 +97,54 @@ static const ntk_option options[] = {
      .fallback = "diagonal",
      .rows = test_tests,
      .doc = "kernel between test samples"},
+    {.key = "per_layer",
+     .type = NTK_BOOL,
+     .offset = offsetof(ntk_kernel_settings, per_layer),
+     .fallback = "true",
+     .doc = "trace and norm of every tensor's part of the ntk (the matrices: output.keep)"},
     {0},
 };
 
-const ntk_section ntk_kernel_section = {options, NULL};
+static void check_quantities(const ntk_kernel_settings *s, const ntk_node *node,
+                             ntk_problems *problems) {
+  const ntk_node *given = ntk_node_find(node, "quantity");
+  const ntk_mark mark = given ? given->mark : node->mark;
+
+  if (s->quantity.count == 0) {
+    ntk_problem(problems, mark, "kernel.quantity: the list is empty; name at least one kernel");
+  }
+  for (int64_t k = 0; k < s->quantity.count; ++k) {
+    const ntk_choice *q = &s->quantity.item[k];
+
+    if (strcmp(q->label, q->row->name) == 0) continue;
+    ntk_problem(problems, q->mark,
+                "kernel.quantity: '%s' takes no label; its groups are named after it",
+                q->row->name);
+  }
+  if (s->quantity.count > 1 && !((const ntk_kernel_type *)s->type.row)->needs_network) {
+    ntk_problem(problems, mark, "kernel.quantity: a kernel from a file is one quantity, not %lld",
+                (long long)s->quantity.count);
+  }
+}
+
+static void check_settings(const void *bound, const ntk_node *node, ntk_problems *problems) {
+  const ntk_kernel_settings *s = bound;
+  const ntk_kernel_type *type = (const ntk_kernel_type *)s->type.row;
+
+  check_quantities(s, node, problems);
+  if (type->check) type->check(s, node, problems);
+}
+
+const ntk_section ntk_kernel_section = {options, check_settings};
+
+const ntk_quantity *ntk_kernel_quantity(const ntk_kernel_settings *settings, int64_t which) {
+  NTK_ASSERT(which >= 0 && which < settings->quantity.count);
+  return (const ntk_quantity *)settings->quantity.item[which].row;
+}
+
+bool ntk_kernel_wants_test_test(const ntk_kernel_settings *settings) {
+  return settings->test_test == &whole;
+}
 
 ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings) {
   ntk_cotangents cotangents = {.outputs = NTK_OUT_FULL};
@@ -99,9 +161,21 @@ ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings) {
 
 /* ---- results -------------------------------------------------------------------------------- */
 
+void ntk_features_destroy(ntk_features *features) {
+  for (int k = 0; k < 2; ++k) {
+    ntk_free(&features->own[k]);
+    ntk_free(&features->initial[k]);
+    ntk_free(&features->f0[k]);
+  }
+  features->kept = false;
+}
+
 void ntk_kernel_destroy(ntk_kernel *kernel) {
   ntk_matrix_destroy(&kernel->gram);
   ntk_matrix_destroy(&kernel->test_train);
+  ntk_matrix_destroy(&kernel->test_test);
+  ntk_free(&kernel->eigenvalue);
+  ntk_free(&kernel->target_power);
   ntk_free(&kernel->f0);
   ntk_free(&kernel->test_f0);
   ntk_free(&kernel->initial);
@@ -150,22 +224,29 @@ static ntk_status say_asymmetric(const ntk_matrix_facts *facts) {
   return NTK_OK;
 }
 
-static ntk_status check(const ntk_kernel_input *input, const ntk_kernel *kernel) {
+static ntk_status check_square(const ntk_matrix *m, const char *name) {
   ntk_matrix_facts facts;
 
-  NTK_TRY(check_finite(&kernel->gram, "kernel"));
-  NTK_TRY(check_finite(&kernel->test_train, "test-train kernel"));
-  NTK_TRY(ntk_matrix_measure(&kernel->gram, &facts));
-  NTK_AGREE(input->grid->comm, say_asymmetric(&facts));
+  NTK_TRY(check_finite(m, name));
+  NTK_TRY(ntk_matrix_measure(m, &facts));
+  NTK_AGREE(m->grid->comm, say_asymmetric(&facts));
   return NTK_OK;
+}
+
+static ntk_status check(const ntk_kernel *kernel) {
+  if (!kernel->gram.grid) return NTK_OK; /* eigenvalues only */
+  NTK_TRY(check_square(&kernel->gram, "kernel"));
+  NTK_TRY(check_finite(&kernel->test_train, "test-train kernel"));
+  return kernel->test_test.rows > 0 ? check_square(&kernel->test_test, "test-test kernel") : NTK_OK;
 }
 
 ntk_status ntk_kernel_compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
   const ntk_kernel_type *type = (const ntk_kernel_type *)input->settings->type.row;
 
-  *kernel = (ntk_kernel){0};
+  *kernel = (ntk_kernel){.quantity = ntk_kernel_quantity(input->settings, input->which),
+                         .rate_scale = 1};
   ntk_status status = type->compute(input, kernel);
-  if (status == NTK_OK) status = check(input, kernel);
+  if (status == NTK_OK) status = check(kernel);
   if (status != NTK_OK) ntk_kernel_destroy(kernel);
   return status;
 }

@@ -1,137 +1,277 @@
-/* A kernel from outside: the Gram matrix, and what else there is, from one HDF5 file. */
+/* A kernel from outside: the Gram matrix and what else there is, or its eigenvalues only, from one
+ * HDF5 file or from .npy files. */
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/data/npy.h"
 #include "ntk/kernel/kernel.h"
 #include "ntk/store/file.h"
 #include "ntk/store/panel.h"
 
+/* ---- settings -------------------------------------------------------------------------------- */
+
+/* What a kernel consists of: matrices, which no rank holds, then small arrays. */
+enum {
+  GRAM,
+  TEST_TRAIN,
+  TEST_GRAM,
+  TARGETS,
+  INITIAL,
+  TEST_TARGETS,
+  TEST_INITIAL,
+  TEST_DIAGONAL,
+  EIGENVALUES,
+  TARGET_POWER,
+  PARTS
+};
+
+enum { FIRST_ARRAY = TARGETS };
+
 typedef struct file_options {
-  const char *path, *gram, *test_train, *test_diagonal, *targets, *initial_output;
-  const char *test_targets, *test_initial_output;
+  const char *path;
+  const char *part[PARTS]; /* name of a dataset, or path of a .npy file; NULL: absent */
 } file_options;
+
+/* Row of a part; a dataset of kernel.path, or a .npy file. */
+#define PART(name, part_number, text)                                             \
+  {                                                                               \
+    .key = (name), .type = NTK_PATH, .flags = NTK_DATASET, .doc = (text),         \
+    .offset = offsetof(file_options, part) + (part_number) * sizeof(const char *) \
+  }
 
 static const ntk_option options[] = {
     {.key = "path",
      .type = NTK_PATH,
      .offset = offsetof(file_options, path),
-     .flags = NTK_REQUIRED,
-     .doc = "HDF5 file"},
-    {.key = "gram",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, gram),
-     .flags = NTK_REQUIRED,
-     .doc = "dataset: n x n, or nO x nO with row sample * O + output; symmetric"},
-    {.key = "test_train",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, test_train),
-     .doc = "dataset: [training sample][test sample]"},
-    {.key = "test_diagonal",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, test_diagonal),
-     .doc = "dataset: K(x, x) of the test samples"},
-    {.key = "targets",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, targets),
-     .doc = "dataset: [n] or [n][O]"},
-    {.key = "initial_output",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, initial_output),
-     .doc = "dataset: f0, [n] or [n][O]; default 0"},
-    {.key = "test_targets",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, test_targets),
-     .doc = "dataset: [m] or [m][O]"},
-    {.key = "test_initial_output",
-     .type = NTK_STRING,
-     .offset = offsetof(file_options, test_initial_output),
-     .doc = "dataset: [m] or [m][O]; default 0"},
+     .doc = "HDF5 file of the datasets that are named below; not needed where all are .npy files"},
+    PART("gram", GRAM, "n x n, or nO x nO with row sample * O + output; symmetric"),
+    PART("test_train", TEST_TRAIN, "[training sample][test sample]"),
+    PART("test_gram", TEST_GRAM, "[test sample][test sample], for `test_test: full`"),
+    PART("test_diagonal", TEST_DIAGONAL, "K(x, x) of the test samples"),
+    PART("targets", TARGETS, "[n] or [n][O]"),
+    PART("initial_output", INITIAL, "f0, [n] or [n][O]; default 0"),
+    PART("test_targets", TEST_TARGETS, "[m] or [m][O]"),
+    PART("test_initial_output", TEST_INITIAL, "[m] or [m][O]; default 0"),
+    PART("eigenvalues", EIGENVALUES, "[n], of the Gram and instead of it, in any order"),
+    PART("target_power", TARGET_POWER, "squares of V^T y beside the eigenvalues, [n] or [n][O]"),
     {0},
 };
 
-/* ---- the small arrays, read by rank 0 --------------------------------------------------------- */
-
-enum { TARGETS, INITIAL, TEST_TARGETS, TEST_INITIAL, TEST_DIAGONAL, ARRAYS };
-
 static const struct {
   const char *key;
-  size_t offset; /* of the dataset's name */
-  bool test;     /* one row a test sample */
-} arrays[ARRAYS] = {
-    [TARGETS] = {"targets", offsetof(file_options, targets), false},
-    [INITIAL] = {"initial_output", offsetof(file_options, initial_output), false},
-    [TEST_TARGETS] = {"test_targets", offsetof(file_options, test_targets), true},
-    [TEST_INITIAL] = {"test_initial_output", offsetof(file_options, test_initial_output), true},
-    [TEST_DIAGONAL] = {"test_diagonal", offsetof(file_options, test_diagonal), true},
+  bool test; /* one row a test sample */
+} parts[PARTS] = {
+    [GRAM] = {"gram", false},
+    [TEST_TRAIN] = {"test_train", false},
+    [TEST_GRAM] = {"test_gram", true},
+    [TARGETS] = {"targets", false},
+    [INITIAL] = {"initial_output", false},
+    [TEST_TARGETS] = {"test_targets", true},
+    [TEST_INITIAL] = {"test_initial_output", true},
+    [TEST_DIAGONAL] = {"test_diagonal", true},
+    [EIGENVALUES] = {"eigenvalues", false},
+    [TARGET_POWER] = {"target_power", false},
 };
+
+static ntk_mark mark_of(const ntk_node *node, const char *key) {
+  const ntk_node *given = ntk_node_find(node, key);
+
+  return given ? given->mark : node->mark;
+}
+
+/* Names of datasets need a file, and a file needs names. */
+static void check_path(const file_options *o, const ntk_node *node, ntk_problems *problems) {
+  bool used = false;
+
+  for (int k = 0; k < PARTS; ++k) {
+    if (!o->part[k] || ntk_dataset_is_path(o->part[k])) continue;
+    used = true;
+    if (o->path) continue;
+    ntk_problem(problems, mark_of(node, parts[k].key),
+                "kernel.%s: '%s' is the name of a dataset; name its HDF5 file in kernel.path, or a "
+                ".npy file here",
+                parts[k].key, o->part[k]);
+  }
+  if (o->path && !used) {
+    ntk_problem(problems, mark_of(node, "path"),
+                "kernel.path: no dataset of this file is named; remove the key");
+  }
+}
+
+/* A Gram or its eigenvalues, and what goes with each. */
+static void check_content(const file_options *o, const ntk_node *node, ntk_problems *problems) {
+  const bool alone = o->part[EIGENVALUES] != NULL;
+
+  if (!o->part[GRAM] && !alone) {
+    ntk_problem(problems, node->mark,
+                "kernel: a kernel from a file needs its 'gram', or 'eigenvalues' instead");
+    return;
+  }
+  if (!alone && o->part[TARGET_POWER]) {
+    ntk_problem(problems, mark_of(node, "target_power"),
+                "kernel.target_power goes with kernel.eigenvalues; a Gram has kernel.targets");
+  }
+  for (int k = 0; k < PARTS && alone; ++k) {
+    if (k == EIGENVALUES || k == TARGET_POWER || !o->part[k]) continue;
+    ntk_problem(problems, mark_of(node, parts[k].key),
+                "kernel.%s does not go with kernel.eigenvalues, which stand for a kernel without "
+                "matrices; remove one of them",
+                parts[k].key);
+  }
+}
+
+static void check_test_gram(const ntk_kernel_settings *s, const ntk_node *node,
+                            ntk_problems *problems) {
+  const file_options *o = s->type.options;
+  const bool wanted = ntk_kernel_wants_test_test(s);
+
+  if (wanted && !o->part[TEST_GRAM]) {
+    ntk_problem(problems, mark_of(node, "test_test"),
+                "kernel.test_test: name the dataset of the whole block in kernel.test_gram");
+  }
+  if (o->part[TEST_GRAM] && (!wanted || !o->part[TEST_TRAIN])) {
+    ntk_problem(problems, mark_of(node, "test_gram"),
+                "kernel.test_gram needs kernel.test_train and `test_test: full` beside it");
+  }
+}
+
+static void check_settings(const void *bound, const ntk_node *node, ntk_problems *problems) {
+  const ntk_kernel_settings *s = bound;
+
+  check_path(s->type.options, node, problems);
+  check_content(s->type.options, node, problems);
+  check_test_gram(s, node, problems);
+}
+
+static bool spectrum_only(const ntk_kernel_settings *settings) {
+  return ((const file_options *)settings->type.options)->part[EIGENVALUES] != NULL;
+}
+
+/* ---- places for messages --------------------------------------------------------------------- */
+
+enum { PLACE_SIZE = 512 };
+
+/* "k.h5: '/K' (kernel.gram)" or "K.npy (kernel.gram)" */
+static const char *place_of(const file_options *o, int k, char text[PLACE_SIZE]) {
+  const bool file = ntk_dataset_is_path(o->part[k]);
+
+  (void)snprintf(text, PLACE_SIZE, "%s%s%s%s (kernel.%s)", file ? o->part[k] : o->path,
+                 file ? "" : ": '", file ? "" : o->part[k], file ? "" : "'", parts[k].key);
+  return text;
+}
+
+#define PLACE(o, k) place_of((o), (k), (char[PLACE_SIZE]){0})
+
+/* ---- the small arrays, read by rank 0 -------------------------------------------------------- */
 
 /* What the shapes say; the same on every rank once it was broadcast. */
 typedef struct facts {
-  int64_t rows;                 /* of the Gram */
-  int64_t test_rows;            /* 0: no test block */
+  int64_t rows;      /* of the Gram; 0: eigenvalues only */
+  int64_t test_rows; /* 0: no test block */
   int64_t n, m, outputs, rows_per_sample;
-  int64_t array_rows[ARRAYS], array_cols[ARRAYS]; /* 0 x 0 if absent */
-  bool single;                  /* the Gram is stored in single precision */
+  int64_t array_rows[PARTS], array_cols[PARTS]; /* 0 x 0 if absent */
+  bool single; /* the Gram, or its eigenvalues, in single precision */
 } facts;
 
 typedef struct source {
   const file_options *options;
   facts facts;
-  double *values[ARRAYS]; /* on every rank, in the end */
+  double *values[PARTS]; /* of arrays, on every rank, in the end */
 } source;
 
-static const char *array_name(const file_options *o, int k) {
-  const char *name;
-
-  memcpy(&name, (const char *)o + arrays[k].offset, sizeof(name));
-  return name;
-}
-
 static void widen(const ntk_variable *v, double *values) {
+  NTK_ASSERT(values);
   for (int64_t k = 0; k < v->count; ++k) {
     switch (v->kind) {
-      case NTK_KIND_REAL: values[k] = ((const double *)v->data)[k]; break;
-      case NTK_KIND_SINGLE: values[k] = (double)((const float *)v->data)[k]; break;
-      case NTK_KIND_INT: values[k] = (double)((const int64_t *)v->data)[k]; break;
-      default: values[k] = (double)((const int8_t *)v->data)[k]; break;
+      case NTK_KIND_REAL:
+        values[k] = ((const double *)v->data)[k];
+        break;
+      case NTK_KIND_SINGLE:
+        values[k] = (double)((const float *)v->data)[k];
+        break;
+      case NTK_KIND_INT:
+        values[k] = (double)((const int64_t *)v->data)[k];
+        break;
+      default:
+        values[k] = (double)((const int8_t *)v->data)[k];
+        break;
     }
   }
 }
 
 static ntk_status check_values(const source *s, int k, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    NTK_CHECK(isfinite(s->values[k][i]), NTK_E_INPUT,
-              "%s: entry %lld of '%s' (kernel.%s) is not finite", s->options->path, (long long)i,
-              array_name(s->options, k), arrays[k].key);
+    NTK_CHECK(isfinite(s->values[k][i]), NTK_E_INPUT, "%s: entry %lld is not finite",
+              PLACE(s->options, k), (long long)i);
   }
   return NTK_OK;
 }
 
-static ntk_status take_array(source *s, int k, const ntk_variable *v) {
-  NTK_CHECK((v->rank == 1 || v->rank == 2) && v->kind != NTK_KIND_TEXT && v->count > 0,
-            NTK_E_INPUT, "%s: '%s' (kernel.%s) must be a [samples] or [samples][outputs] array",
-            s->options->path, array_name(s->options, k), arrays[k].key);
-  s->facts.array_rows[k] = v->size[0];
-  s->facts.array_cols[k] = v->rank == 2 ? v->size[1] : 1;
-  NTK_TRY(NTK_NEW(v->count, &s->values[k]));
-  widen(v, s->values[k]);
-  return check_values(s, k, v->count);
+static ntk_status take_shape(source *s, int k, int rank, int64_t rows, int64_t cols) {
+  NTK_CHECK((rank == 1 || rank == 2) && rows > 0 && cols > 0, NTK_E_INPUT,
+            "%s must be a [samples] or [samples][outputs] array", PLACE(s->options, k));
+  s->facts.array_rows[k] = rows;
+  s->facts.array_cols[k] = cols;
+  return NTK_NEW(rows * cols, &s->values[k]);
 }
 
-static ntk_status read_array(source *s, int k) {
+static ntk_status take_variable(source *s, int k, const ntk_variable *v) {
+  const int rank = v->kind == NTK_KIND_TEXT ? 0 : v->rank;
+
+  NTK_TRY(take_shape(s, k, rank, v->size[0], v->rank == 2 ? v->size[1] : 1));
+  widen(v, s->values[k]);
+  if (k == EIGENVALUES) s->facts.single = v->kind == NTK_KIND_SINGLE;
+  return NTK_OK;
+}
+
+static ntk_status read_variable(source *s, int k) {
   ntk_variable v = {0};
 
-  if (!array_name(s->options, k)) return NTK_OK;
-  NTK_TRY(ntk_file_read_variable(s->options->path, array_name(s->options, k), &v));
-  const ntk_status status = take_array(s, k, &v);
+  NTK_TRY(ntk_file_read_variable(s->options->path, s->options->part[k], &v));
+  const ntk_status status = take_variable(s, k, &v);
 
   ntk_variable_destroy(&v);
   return status;
 }
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+static ntk_status take_npy(source *s, int k, const ntk_npy *npy) {
+  const int64_t rows = ntk_npy_size(npy, 0), cols = ntk_npy_size(npy, 1);
+
+  NTK_TRY(take_shape(s, k, ntk_npy_rank(npy), rows, cols));
+  if (k == EIGENVALUES) s->facts.single = ntk_npy_single(npy);
+  return ntk_npy_window(npy, 0, rows, 0, cols, s->values[k]);
+}
+
+static ntk_status read_npy(source *s, int k) {
+  ntk_npy *npy = NULL;
+
+  NTK_TRY(ntk_npy_open(s->options->part[k], &npy));
+  const ntk_status status = take_npy(s, k, npy);
+
+  ntk_npy_close(&npy);
+  return status;
+}
+
+static ntk_status read_array(source *s, int k) {
+  const char *name = s->options->part[k];
+
+  if (!name) return NTK_OK;
+  NTK_TRY(ntk_dataset_is_path(name) ? read_npy(s, k) : read_variable(s, k));
+  return check_values(s, k, s->facts.array_rows[k] * s->facts.array_cols[k]);
+}
+
+/* ---- shapes of the matrices ------------------------------------------------------------------ */
+
+typedef struct matrix_shape {
+  int rank; /* 0: no numbers */
+  int64_t size[2];
+  bool single;
+} matrix_shape;
 
 /* The group of a dataset's name "/a/b/K" is "a/b". */
 static ntk_status group_of(const char *name, char *group, const char **leaf) {
@@ -145,60 +285,82 @@ static ntk_status group_of(const char *name, char *group, const char **leaf) {
   return NTK_OK;
 }
 
-static ntk_status check_matrix(const file_options *o, const char *key, const char *name,
-                               const ntk_variable *v) {
-  NTK_CHECK(v, NTK_E_INPUT, "%s: there is no dataset '%s' (kernel.%s)", o->path, name, key);
-  NTK_CHECK(v->rank == 2 && v->kind != NTK_KIND_TEXT && v->count > 0, NTK_E_INPUT,
-            "%s: '%s' (kernel.%s) must be a matrix of numbers", o->path, name, key);
+static ntk_status take_listed(const file_options *o, int k, const ntk_variable *v,
+                              matrix_shape *shape) {
+  NTK_CHECK(v, NTK_E_INPUT, "%s: there is no dataset '%s' (kernel.%s)", o->path, o->part[k],
+            parts[k].key);
+  *shape = (matrix_shape){.rank = v->kind == NTK_KIND_TEXT ? 0 : v->rank,
+                          .size = {v->size[0], v->size[1]},
+                          .single = v->kind == NTK_KIND_SINGLE};
   return NTK_OK;
 }
 
-static ntk_status read_shape(const file_options *o, const char *key, const char *name,
-                             int64_t size[2], ntk_kind *kind) {
+static ntk_status list_dataset(const file_options *o, int k, matrix_shape *shape) {
   char group[NTK_NAME_SIZE];
   const char *leaf = NULL;
   ntk_record record = {0};
 
-  NTK_TRY(group_of(name, group, &leaf));
+  NTK_TRY(group_of(o->part[k], group, &leaf));
   NTK_TRY(ntk_file_list(o->path, group, false, &record));
-  const ntk_variable *v = ntk_record_find(&record, leaf);
-  const ntk_status status = check_matrix(o, key, name, v);
+  const ntk_status status = take_listed(o, k, ntk_record_find(&record, leaf), shape);
 
-  if (status == NTK_OK) {
-    size[0] = v->size[0];
-    size[1] = v->size[1];
-    *kind = v->kind;
-  }
   ntk_record_destroy(&record);
-  return status;
+  NTK_TRY(status);
+  return ntk_file_check_variable(o->path, o->part[k]);
 }
 
-static ntk_status read_gram_shape(source *s) {
-  const file_options *o = s->options;
-  int64_t size[2];
-  ntk_kind kind;
+static ntk_status list_npy(const file_options *o, int k, matrix_shape *shape) {
+  ntk_npy *npy = NULL;
 
-  NTK_TRY(read_shape(o, "gram", o->gram, size, &kind));
-  NTK_CHECK(size[0] == size[1], NTK_E_INPUT, "%s: '%s' (kernel.gram) is %lld x %lld, not square",
-            o->path, o->gram, (long long)size[0], (long long)size[1]);
-  s->facts.rows = size[0];
-  s->facts.single = kind == NTK_KIND_SINGLE;
+  NTK_TRY(ntk_npy_open(o->part[k], &npy));
+  *shape = (matrix_shape){.rank = ntk_npy_rank(npy),
+                          .size = {ntk_npy_size(npy, 0), ntk_npy_size(npy, 1)},
+                          .single = ntk_npy_single(npy)};
+  ntk_npy_close(&npy);
   return NTK_OK;
 }
 
-static ntk_status read_test_shape(source *s) {
-  const file_options *o = s->options;
-  int64_t size[2];
-  ntk_kind kind;
+static ntk_status read_shape(const file_options *o, int k, matrix_shape *shape) {
+  const bool file = ntk_dataset_is_path(o->part[k]);
 
-  if (!o->test_train) return NTK_OK;
-  NTK_TRY(read_shape(o, "test_train", o->test_train, size, &kind));
-  NTK_CHECK(size[0] == s->facts.rows, NTK_E_INPUT,
-            "%s: '%s' (kernel.test_train) is %lld x %lld, but '%s' is %lld x %lld; it must be "
-            "[training sample][test sample]",
-            o->path, o->test_train, (long long)size[0], (long long)size[1], o->gram,
+  NTK_TRY(file ? list_npy(o, k, shape) : list_dataset(o, k, shape));
+  NTK_CHECK(shape->rank == 2 && shape->size[0] > 0 && shape->size[1] > 0, NTK_E_INPUT,
+            "%s must be a matrix of numbers", PLACE(o, k));
+  return NTK_OK;
+}
+
+static ntk_status read_square(const file_options *o, int k, matrix_shape *shape) {
+  NTK_TRY(read_shape(o, k, shape));
+  NTK_CHECK(shape->size[0] == shape->size[1], NTK_E_INPUT, "%s is %lld x %lld, not square",
+            PLACE(o, k), (long long)shape->size[0], (long long)shape->size[1]);
+  return NTK_OK;
+}
+
+static ntk_status read_gram_shape(source *s) {
+  matrix_shape shape = {0};
+
+  NTK_TRY(read_square(s->options, GRAM, &shape));
+  s->facts.rows = shape.size[0];
+  s->facts.single = shape.single;
+  return NTK_OK;
+}
+
+static ntk_status read_test_shapes(source *s) {
+  const file_options *o = s->options;
+  matrix_shape shape = {0};
+
+  if (!o->part[TEST_TRAIN]) return NTK_OK;
+  NTK_TRY(read_shape(o, TEST_TRAIN, &shape));
+  NTK_CHECK(shape.size[0] == s->facts.rows, NTK_E_INPUT,
+            "%s is %lld x %lld, but '%s' is %lld x %lld; it must be [training sample][test sample]",
+            PLACE(o, TEST_TRAIN), (long long)shape.size[0], (long long)shape.size[1], o->part[GRAM],
             (long long)s->facts.rows, (long long)s->facts.rows);
-  s->facts.test_rows = size[1];
+  s->facts.test_rows = shape.size[1];
+  if (!o->part[TEST_GRAM]) return NTK_OK;
+  NTK_TRY(read_square(o, TEST_GRAM, &shape));
+  NTK_CHECK(shape.size[0] == s->facts.test_rows, NTK_E_INPUT,
+            "%s is %lld x %lld, but kernel.test_train has %lld test samples", PLACE(o, TEST_GRAM),
+            (long long)shape.size[0], (long long)shape.size[1], (long long)s->facts.test_rows);
   return NTK_OK;
 }
 
@@ -206,57 +368,134 @@ static ntk_status read_test_shape(source *s) {
 static ntk_status infer_counts(source *s) {
   facts *f = &s->facts;
   const int from = f->array_rows[TARGETS] > 0 ? TARGETS : INITIAL;
+  const bool told = f->array_rows[from] > 0;
 
-  f->n = f->array_rows[from] > 0 ? f->array_rows[from] : f->rows;
-  f->outputs = f->array_rows[from] > 0 ? f->array_cols[from] : 1;
+  f->n = told ? f->array_rows[from] : f->rows;
+  f->outputs = told ? f->array_cols[from] : 1;
   f->rows_per_sample = f->rows == f->n ? 1 : f->outputs;
   NTK_CHECK(f->rows == f->n * f->rows_per_sample, NTK_E_INPUT,
-            "%s: '%s' (kernel.gram) is %lld x %lld, which fits neither the %lld samples nor the "
-            "%lld x %lld sample outputs of '%s' (kernel.%s)",
-            s->options->path, s->options->gram, (long long)f->rows, (long long)f->rows,
-            (long long)f->n, (long long)f->n, (long long)f->outputs,
-            array_name(s->options, from), arrays[from].key);
+            "%s is %lld x %lld, which fits neither the %lld samples nor the %lld x %lld sample "
+            "outputs of %s",
+            PLACE(s->options, GRAM), (long long)f->rows, (long long)f->rows, (long long)f->n,
+            (long long)f->n, (long long)f->outputs, told ? PLACE(s->options, from) : "it");
   f->m = f->test_rows / f->rows_per_sample;
   NTK_CHECK(f->test_rows == f->m * f->rows_per_sample, NTK_E_INPUT,
-            "%s: '%s' (kernel.test_train) has %lld columns, not a multiple of %lld outputs",
-            s->options->path, s->options->test_train, (long long)f->test_rows,
-            (long long)f->outputs);
+            "%s has %lld columns, not a multiple of %lld outputs", PLACE(s->options, TEST_TRAIN),
+            (long long)f->test_rows, (long long)f->outputs);
+  return NTK_OK;
+}
+
+static ntk_status check_size(const source *s, int k, int64_t rows, int64_t cols) {
+  const facts *f = &s->facts;
+
+  NTK_CHECK(f->array_rows[k] == 0 || (f->array_rows[k] == rows && f->array_cols[k] == cols),
+            NTK_E_INPUT, "%s is %lld x %lld; it should be %lld x %lld",
+            s->options->part[k] ? PLACE(s->options, k) : "it", (long long)f->array_rows[k],
+            (long long)f->array_cols[k], (long long)rows, (long long)cols);
   return NTK_OK;
 }
 
 static ntk_status check_array(const source *s, int k) {
   const facts *f = &s->facts;
-  int64_t rows = arrays[k].test ? f->m : f->n, cols = f->outputs;
+  const int64_t rows = parts[k].test ? f->m : f->n;
 
-  if (k == TEST_DIAGONAL) {
-    rows *= f->rows_per_sample;
-    cols = 1;
+  if (k == TEST_DIAGONAL) return check_size(s, k, rows * f->rows_per_sample, 1);
+  return check_size(s, k, rows, f->outputs);
+}
+
+/* ---- eigenvalues only ------------------------------------------------------------------------ */
+
+/* An eigenvalue with its place in the file. */
+typedef struct mode {
+  double value;
+  int64_t place;
+} mode;
+
+static int descending(const void *a, const void *b) {
+  const mode *x = a, *y = b;
+
+  if (x->value != y->value) return x->value < y->value ? 1 : -1;
+  return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static void order_modes(source *s, mode *modes, double *power) {
+  const int64_t n = s->facts.n, outputs = s->facts.outputs;
+
+  for (int64_t k = 0; k < n; ++k) modes[k] = (mode){s->values[EIGENVALUES][k], k};
+  qsort(modes, (size_t)n, sizeof(*modes), descending);
+  for (int64_t k = 0; k < n; ++k) {
+    s->values[EIGENVALUES][k] = modes[k].value;
+    if (power) {
+      memcpy(power + k * outputs, s->values[TARGET_POWER] + modes[k].place * outputs,
+             (size_t)outputs * sizeof(double));
+    }
   }
-  NTK_CHECK(f->array_rows[k] == 0 || (f->array_rows[k] == rows && f->array_cols[k] == cols),
-            NTK_E_INPUT, "%s: '%s' (kernel.%s) is %lld x %lld; it should be %lld x %lld",
-            s->options->path, array_name(s->options, k), arrays[k].key,
-            (long long)f->array_rows[k], (long long)f->array_cols[k], (long long)rows,
-            (long long)cols);
+  if (power) memcpy(s->values[TARGET_POWER], power, (size_t)(n * outputs) * sizeof(double));
+}
+
+static ntk_status sort_modes(source *s) {
+  mode *modes = NULL;
+  double *power = NULL;
+  ntk_status status = NTK_NEW(s->facts.n, &modes);
+
+  if (status == NTK_OK && s->values[TARGET_POWER]) {
+    status = NTK_NEW(s->facts.n * s->facts.outputs, &power);
+  }
+  if (status == NTK_OK) order_modes(s, modes, power);
+  ntk_free(&modes);
+  ntk_free(&power);
+  return status;
+}
+
+/* Noise below 0 is what a symmetric solver may leave (MATH I.2). */
+static ntk_status check_modes(const source *s) {
+  const facts *f = &s->facts;
+  const double *value = s->values[EIGENVALUES], *power = s->values[TARGET_POWER];
+  const double noise = f->single ? 1e-6 : 100 * (double)f->n * DBL_EPSILON;
+
+  NTK_CHECK(
+      value[f->n - 1] >= -noise * fabs(value[0]), NTK_E_INPUT,
+      "%s: an eigenvalue of %g beside a largest of %g is no rounding; a Gram has none below 0",
+      PLACE(s->options, EIGENVALUES), value[f->n - 1], value[0]);
+  for (int64_t k = 0; power && k < f->n * f->outputs; ++k) {
+    NTK_CHECK(power[k] >= 0, NTK_E_INPUT, "%s: %g is no square", PLACE(s->options, TARGET_POWER),
+              power[k]);
+  }
   return NTK_OK;
+}
+
+static ntk_status read_modes(source *s) {
+  facts *f = &s->facts;
+
+  NTK_TRY(read_array(s, EIGENVALUES));
+  NTK_TRY(read_array(s, TARGET_POWER));
+  f->n = f->array_rows[EIGENVALUES];
+  f->outputs = f->array_rows[TARGET_POWER] > 0 ? f->array_cols[TARGET_POWER] : 1;
+  f->rows_per_sample = 1;
+  NTK_TRY(check_size(s, EIGENVALUES, f->n, 1));
+  NTK_TRY(check_size(s, TARGET_POWER, f->n, f->outputs));
+  NTK_TRY(sort_modes(s));
+  return check_modes(s);
 }
 
 static ntk_status read_small(source *s) {
+  if (s->options->part[EIGENVALUES]) return read_modes(s);
   NTK_TRY(read_gram_shape(s));
-  NTK_TRY(read_test_shape(s));
-  for (int k = 0; k < ARRAYS; ++k) NTK_TRY(read_array(s, k));
+  NTK_TRY(read_test_shapes(s));
+  for (int k = FIRST_ARRAY; k < PARTS; ++k) NTK_TRY(read_array(s, k));
   NTK_TRY(infer_counts(s));
-  for (int k = 0; k < ARRAYS; ++k) NTK_TRY(check_array(s, k));
+  for (int k = FIRST_ARRAY; k < PARTS; ++k) NTK_TRY(check_array(s, k));
   return NTK_OK;
 }
 
-/* ---- to all ranks ----------------------------------------------------------------------------- */
+/* ---- to all ranks ---------------------------------------------------------------------------- */
 
 static int64_t array_count(const source *s, int k) {
   return s->facts.array_rows[k] * s->facts.array_cols[k];
 }
 
 static ntk_status allocate_arrays(source *s) {
-  for (int k = 0; k < ARRAYS; ++k) {
+  for (int k = FIRST_ARRAY; k < PARTS; ++k) {
     if (array_count(s, k) > 0 && !s->values[k]) {
       NTK_TRY(NTK_NEW(array_count(s, k), &s->values[k]));
     }
@@ -268,7 +507,7 @@ static ntk_status share(const ntk_comm *comm, source *s) {
   NTK_AGREE(comm, comm->rank == 0 ? read_small(s) : NTK_OK);
   ntk_comm_broadcast(comm, 0, &s->facts, (int64_t)sizeof(s->facts));
   NTK_AGREE(comm, allocate_arrays(s));
-  for (int k = 0; k < ARRAYS; ++k) {
+  for (int k = FIRST_ARRAY; k < PARTS; ++k) {
     ntk_comm_broadcast(comm, 0, s->values[k], array_count(s, k) * (int64_t)sizeof(double));
   }
   return NTK_OK;
@@ -321,50 +560,121 @@ static ntk_status fill_small(source *s, ntk_data *data, ntk_kernel *k) {
   k->contraction = "file";
   k->reproducible = true;
   k->test_diagonal = take(s, TEST_DIAGONAL);
+  k->eigenvalue = take(s, EIGENVALUES);
+  k->target_power = take(s, TARGET_POWER);
   NTK_TRY(fill_output(s, INITIAL, f->n * f->outputs, &k->f0, &k->initial));
   NTK_TRY(fill_output(s, TEST_INITIAL, f->m * f->outputs, &k->test_f0, &k->test_initial));
   return fill_data(s, data);
 }
 
-/* ---- the matrices ----------------------------------------------------------------------------- */
+/* ---- the matrices ---------------------------------------------------------------------------- */
 
-static ntk_status check_symmetric(const source *s, const ntk_matrix_facts *measured) {
+/* A .npy file as columns of a matrix. */
+typedef struct npy_columns {
+  const file_options *options;
+  int part;
+  bool transposed; /* column j is the file's column j, else its row j */
+  ntk_npy *npy;    /* on rank 0 */
+} npy_columns;
+
+static ntk_status check_finite(const npy_columns *c, int64_t first, int64_t count, int64_t rows,
+                               const double *columns) {
+  int64_t bad = 0;
+
+  while (bad < count * rows && isfinite(columns[bad])) ++bad;
+  const long long i = bad % rows, j = first + bad / rows;
+
+  NTK_CHECK(bad == count * rows, NTK_E_INPUT, "%s: entry [%lld, %lld] is not a finite number",
+            PLACE(c->options, c->part), c->transposed ? i : j, c->transposed ? j : i);
+  return NTK_OK;
+}
+
+static ntk_status read_turned(const npy_columns *c, int64_t first, int64_t count, int64_t rows,
+                              double *columns) {
+  double *window = NULL;
+
+  NTK_TRY(NTK_NEW(rows * count, &window));
+  const ntk_status status = ntk_npy_window(c->npy, 0, rows, first, count, window);
+
+  for (int64_t j = 0; j < count && status == NTK_OK; ++j) {
+    for (int64_t i = 0; i < rows; ++i) columns[j * rows + i] = window[i * count + j];
+  }
+  ntk_free(&window);
+  return status;
+}
+
+static ntk_status read_columns(void *context, int64_t first, int64_t count, int64_t rows,
+                               double *columns) {
+  const npy_columns *c = context;
+
+  NTK_TRY(c->transposed ? read_turned(c, first, count, rows, columns)
+                        : ntk_npy_window(c->npy, first, count, 0, rows, columns));
+  return check_finite(c, first, count, rows, columns);
+}
+
+static ntk_status read_npy_matrix(const source *s, int k, bool transposed, ntk_matrix *m) {
+  const ntk_comm *comm = m->grid->comm;
+  npy_columns c = {.options = s->options, .part = k, .transposed = transposed};
+  ntk_status status =
+      ntk_agree(comm, comm->rank == 0 ? ntk_npy_open(s->options->part[k], &c.npy) : NTK_OK);
+
+  if (status == NTK_OK) status = ntk_panel_fill(m, read_columns, &c);
+  ntk_npy_close(&c.npy);
+  return status;
+}
+
+static ntk_status read_matrix(const source *s, int k, bool transposed, ntk_matrix *m) {
+  const file_options *o = s->options;
+
+  if (ntk_dataset_is_path(o->part[k])) return read_npy_matrix(s, k, transposed, m);
+  return ntk_panel_read(o->path, o->part[k], transposed, m);
+}
+
+static ntk_status check_symmetric(const source *s, int k, const ntk_matrix_facts *measured) {
   const double rounding = s->facts.single ? 1e-6 : 1e-12;
 
-  NTK_CHECK(measured->finite, NTK_E_INPUT, "%s: '%s' (kernel.gram) has NaN or infinite entries",
-            s->options->path, s->options->gram);
+  NTK_CHECK(measured->finite, NTK_E_INPUT, "%s has NaN or infinite entries", PLACE(s->options, k));
   NTK_CHECK(measured->asymmetry <= rounding * measured->largest, NTK_E_INPUT,
-            "%s: '%s' (kernel.gram) is not symmetric: |K - K^T| up to %g, largest entry %g",
-            s->options->path, s->options->gram, measured->asymmetry, measured->largest);
+            "%s is not symmetric: |K - K^T| up to %g, largest entry %g", PLACE(s->options, k),
+            measured->asymmetry, measured->largest);
   return NTK_OK;
 }
 
 /* Rounding of the file's maker is removed: the lower triangle counts. */
-static ntk_status read_gram(const source *s, const ntk_kernel_input *input, ntk_matrix *gram) {
-  const int64_t rows = s->facts.rows;
+static ntk_status read_symmetric(const source *s, int k, const ntk_kernel_input *input,
+                                 int64_t rows, ntk_matrix *m) {
   ntk_matrix_facts measured;
 
-  NTK_TRY(ntk_matrix_create(input->grid, rows, rows, input->block, gram));
-  NTK_TRY(ntk_panel_read(s->options->path, s->options->gram, true, gram));
-  NTK_TRY(ntk_matrix_measure(gram, &measured));
-  NTK_AGREE(input->grid->comm, check_symmetric(s, &measured));
-  return measured.asymmetry > 0 ? ntk_matrix_mirror_lower(gram) : NTK_OK;
+  NTK_TRY(ntk_matrix_create(input->grid, rows, rows, input->block, m));
+  NTK_TRY(read_matrix(s, k, true, m));
+  NTK_TRY(ntk_matrix_measure(m, &measured));
+  NTK_AGREE(input->grid->comm, check_symmetric(s, k, &measured));
+  return measured.asymmetry > 0 ? ntk_matrix_mirror_lower(m) : NTK_OK;
+}
+
+static ntk_status read_diagonal(const ntk_comm *comm, ntk_kernel *k) {
+  NTK_AGREE(comm, NTK_NEW(k->test_test.rows, &k->test_diagonal));
+  return ntk_matrix_diagonal(&k->test_test, k->test_diagonal);
 }
 
 static ntk_status fill(source *s, const ntk_kernel_input *input, ntk_kernel *k) {
   const ntk_comm *comm = input->grid->comm;
+  const facts *f = &s->facts;
 
   NTK_TRY(share(comm, s));
   NTK_AGREE(comm, fill_small(s, input->data, k));
-  NTK_TRY(read_gram(s, input, &k->gram));
-  NTK_TRY(ntk_matrix_create(input->grid, s->facts.test_rows, s->facts.rows, input->block,
-                            &k->test_train));
-  if (s->facts.test_rows == 0) return NTK_OK;
-  return ntk_panel_read(s->options->path, s->options->test_train, false, &k->test_train);
+  if (k->eigenvalue) return NTK_OK;
+  NTK_TRY(read_symmetric(s, GRAM, input, f->rows, &k->gram));
+  NTK_TRY(ntk_matrix_create(input->grid, f->test_rows, f->rows, input->block, &k->test_train));
+  if (f->test_rows == 0) return NTK_OK;
+  NTK_TRY(read_matrix(s, TEST_TRAIN, false, &k->test_train));
+  if (!s->options->part[TEST_GRAM]) return NTK_OK;
+  NTK_TRY(read_symmetric(s, TEST_GRAM, input, f->test_rows, &k->test_test));
+  return k->test_diagonal ? NTK_OK : read_diagonal(comm, k);
 }
 
 static void destroy_source(source *s) {
-  for (int k = 0; k < ARRAYS; ++k) ntk_free(&s->values[k]);
+  for (int k = 0; k < PARTS; ++k) ntk_free(&s->values[k]);
 }
 
 static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
@@ -387,8 +697,10 @@ static ntk_status tell_size(const ntk_kernel_settings *settings, ntk_kernel_size
 
 const ntk_kernel_type ntk_kernel_file = {
     .row = {.name = "file",
-            .doc = "from an HDF5 file; data and network are not used",
+            .doc = "from an HDF5 file or .npy files; data and network are not used",
             .options = options,
             .options_size = sizeof(file_options)},
     .compute = compute,
-    .size = tell_size};
+    .size = tell_size,
+    .spectrum_only = spectrum_only,
+    .check = check_settings};

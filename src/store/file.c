@@ -79,16 +79,40 @@ ntk_status ntk_file_keys(const char *path, ntk_record *keys) {
   return read_group(path, "", false, NTK_GROUP_KEYS, keys);
 }
 
+static ntk_status open_variable(ntk_handles *held, const char *path, const char *name,
+                                ntk_group_query *query, hid_t *dataset, ntk_variable *variable) {
+  hid_t root = H5I_INVALID_HID;
+
+  NTK_TRY(open_group(held, path, "", query, &root));
+  NTK_HOLD(held, *dataset, H5Dopen2(root, name, H5P_DEFAULT), NTK_E_INPUT,
+           "%s: no variable '%s': %s", path, name, NTK_REASON);
+  return ntk_group_describe(*dataset, query, name, variable);
+}
+
 static ntk_status load_variable(ntk_handles *held, const char *path, const char *name,
                                 ntk_variable *variable) {
   ntk_group_query query = {.part = NTK_GROUP_DATA};
-  hid_t root = H5I_INVALID_HID, dataset = H5I_INVALID_HID;
+  hid_t dataset = H5I_INVALID_HID;
 
-  NTK_TRY(open_group(held, path, "", &query, &root));
-  NTK_HOLD(held, dataset, H5Dopen2(root, name, H5P_DEFAULT), NTK_E_INPUT,
-           "%s: no variable '%s': %s", path, name, NTK_REASON);
-  NTK_TRY(ntk_group_describe(dataset, &query, name, variable));
+  NTK_TRY(open_variable(held, path, name, &query, &dataset, variable));
   return ntk_group_load(dataset, &query, variable);
+}
+
+static ntk_status check_variable(ntk_handles *held, const char *path, const char *name) {
+  ntk_group_query query = {.part = NTK_GROUP_SHAPES};
+  ntk_variable variable = {0};
+  hid_t dataset = H5I_INVALID_HID;
+
+  NTK_TRY(open_variable(held, path, name, &query, &dataset, &variable));
+  return ntk_group_check_storage(dataset, &query, &variable);
+}
+
+ntk_status ntk_file_check_variable(const char *path, const char *name) {
+  ntk_handles held = {0};
+  const ntk_status status = check_variable(&held, path, name);
+
+  ntk_handles_close(&held);
+  return status;
 }
 
 ntk_status ntk_file_read_variable(const char *path, const char *name, ntk_variable *variable) {

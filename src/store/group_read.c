@@ -391,12 +391,15 @@ static bool is_only_dimension(hid_t dataset) {
          strncmp(name, text, sizeof(text) - 1) == 0;
 }
 
+/* Numbers or text, of a shape: what others declare without one (H5S_NULL) has nothing in it. */
 static bool is_readable(hid_t dataset) {
-  const hid_t type = H5Dget_type(dataset);
+  const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   ntk_kind kind;
-  const bool readable = type >= 0 && find_kind(type, &kind);
+  const bool readable = type >= 0 && space >= 0 && find_kind(type, &kind) &&
+                        H5Sget_simple_extent_type(space) != H5S_NULL;
 
   if (type >= 0) (void)H5Tclose(type);
+  if (space >= 0) (void)H5Sclose(space);
   return readable;
 }
 
@@ -443,9 +446,11 @@ static ntk_status read_object(ntk_handles *held, hid_t group, const ntk_group_qu
            query->path, full, NTK_REASON);
   const H5I_type_t type = H5Iget_type(object);
 
-  if (query->part == NTK_GROUP_KEYS) {
-    return type == H5I_GROUP ? read_key(held, object, query, full, record) : NTK_OK;
+  if (query->part == NTK_GROUP_KEYS && type == H5I_GROUP) {
+    NTK_TRY(read_key(held, object, query, full, record));
+    return walk(object, query, full, depth + 1, record);
   }
+  if (query->part == NTK_GROUP_KEYS) return NTK_OK;
   switch (type) {
     case H5I_DATASET:
       return read_dataset(object, query, full, record);
@@ -501,7 +506,9 @@ static ntk_status walk(hid_t group, const ntk_group_query *query, const char *pr
   for (hsize_t k = 0; k < info.nlinks; ++k) {
     NTK_TRY(read_link(group, query, prefix, index, k, depth, record));
   }
-  if (query->part == NTK_GROUP_KEYS) return read_root_key(group, query, record);
+  if (query->part == NTK_GROUP_KEYS) {
+    return depth == 0 ? read_root_key(group, query, record) : NTK_OK;
+  }
   return read_attributes(group, query->path, prefix, false, record);
 }
 

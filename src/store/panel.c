@@ -216,14 +216,23 @@ static ntk_status check_open(hid_t file, const char *path) {
   return NTK_OK;
 }
 
+/* The matrices of a file, and who makes them if they are not there yet. */
+typedef struct content {
+  int64_t count;
+  const ntk_panel_matrix *matrices;
+  ntk_panel_prepare *prepare; /* NULL: they are there */
+  void *context;
+} content;
+
 /* Collective.  Fills the skeleton and brings it to disk on every rank. */
 static ntk_status write_matrices(const ntk_comm *comm, const char *path, hid_t properties,
-                                 int64_t count, const ntk_panel_matrix *matrices) {
+                                 const content *c) {
   const hid_t file = H5Fopen(path, H5F_ACC_RDWR, properties);
   ntk_status status = ntk_agree(comm, check_open(file, path));
 
-  for (int64_t k = 0; status == NTK_OK && k < count; ++k) {
-    status = write_matrix(comm, path, file, &matrices[k]);
+  for (int64_t k = 0; status == NTK_OK && k < c->count; ++k) {
+    if (c->prepare) status = c->prepare(c->context, k);
+    if (status == NTK_OK) status = write_matrix(comm, path, file, &c->matrices[k]);
   }
   if (status == NTK_OK) status = ntk_agree(comm, flush(file, path));
   const ntk_status closed = ntk_agree(comm, file >= 0 ? close_shared(file, path) : NTK_OK);
@@ -231,8 +240,7 @@ static ntk_status write_matrices(const ntk_comm *comm, const char *path, hid_t p
   return status == NTK_OK ? closed : status;
 }
 
-static ntk_status fill_skeleton(const ntk_comm *comm, const char *path, int64_t count,
-                                const ntk_panel_matrix *matrices) {
+static ntk_status fill_skeleton(const ntk_comm *comm, const char *path, const content *c) {
   ntk_handles held = {0};
   hid_t properties = H5I_INVALID_HID;
   ntk_status status = ntk_agree(comm, prepare_access(&held, comm, path, &properties));
@@ -240,7 +248,7 @@ static ntk_status fill_skeleton(const ntk_comm *comm, const char *path, int64_t 
   if (status == NTK_OK) {
     status = ntk_agree(comm, check_driver(set_driver(properties, comm), path));
   }
-  if (status == NTK_OK) status = write_matrices(comm, path, properties, count, matrices);
+  if (status == NTK_OK) status = write_matrices(comm, path, properties, c);
   ntk_handles_close(&held);
   return status;
 }
@@ -255,23 +263,102 @@ static ntk_status publish(const char *temporary, const char *path) {
 }
 
 /* The file gets its name last: without a journal only the name says that it is complete. */
-ntk_status ntk_panel_write(const ntk_comm *comm, const char *path, const ntk_record *header,
-                           int64_t count, const ntk_panel_matrix *matrices) {
+static ntk_status write_all(const ntk_comm *comm, const char *path, const ntk_record *header,
+                            const content *c) {
   char temporary[NTK_DURABLE_PATH] = "";
   const bool root = comm->rank == 0;
 
   NTK_AGREE(comm, root ? ntk_durable_name(path, temporary) : NTK_OK);
   ntk_comm_broadcast(comm, 0, temporary, sizeof(temporary));
   ntk_status status =
-      ntk_agree(comm, root ? write_skeleton(temporary, header, count, matrices) : NTK_OK);
+      ntk_agree(comm, root ? write_skeleton(temporary, header, c->count, c->matrices) : NTK_OK);
 
-  if (status == NTK_OK) status = fill_skeleton(comm, temporary, count, matrices);
+  if (status == NTK_OK) status = fill_skeleton(comm, temporary, c);
   if (status == NTK_OK) status = ntk_agree(comm, root ? publish(temporary, path) : NTK_OK);
   if (status != NTK_OK && root) (void)unlink(temporary);
   return status;
 }
 
+ntk_status ntk_panel_write(const ntk_comm *comm, const char *path, const ntk_record *header,
+                           int64_t count, const ntk_panel_matrix *matrices) {
+  const content c = {.count = count, .matrices = matrices};
+
+  return write_all(comm, path, header, &c);
+}
+
+ntk_status ntk_panel_write_prepared(const ntk_comm *comm, const char *path,
+                                    const ntk_record *header, int64_t count,
+                                    const ntk_panel_matrix *matrices, ntk_panel_prepare *prepare,
+                                    void *context) {
+  const content c = {count, matrices, prepare, context};
+
+  return write_all(comm, path, header, &c);
+}
+
 /* ---- reading: rank 0 reads, the others are sent their columns ------------------------------ */
+
+/* A source of columns on rank 0. */
+typedef struct giver {
+  ntk_panel_source *source;
+  void *context;
+} giver;
+
+/* Local on rank 0, which reads rank r's run of a panel into `run`. */
+static ntk_status read_run(const giver *g, const ntk_matrix *m, int64_t j, int64_t columns, int r,
+                           double *run) {
+  int64_t first = 0, count = 0;
+
+  ntk_matrix_run(m, j, columns, r, &first, &count);
+  return count > 0 ? g->source(g->context, first, count, m->rows, run) : NTK_OK;
+}
+
+/* Collective.  Every rank gets its run of the panel; rank 0 reads its own last, because that is
+ * what stays in its buffer.  A panel fits an int by its size. */
+static ntk_status hand_out(const giver *g, const ntk_matrix *m, int64_t j, int64_t columns,
+                           double *buffer) {
+  const ntk_comm *comm = m->grid->comm;
+
+  for (int r = comm->size - 1; r >= 0; --r) {
+    int64_t first = 0, count = 0;
+
+    ntk_matrix_run(m, j, columns, r, &first, &count);
+    NTK_AGREE(comm, comm->rank == 0 ? read_run(g, m, j, columns, r, buffer) : NTK_OK);
+    if (r == 0) break;
+    if (comm->rank == 0) {
+      MPI_Send(buffer, (int)(count * m->rows), MPI_DOUBLE, r, 0, comm->mpi);
+      ntk_comm_note_message(count * m->rows * (int64_t)sizeof(double));
+    } else if (comm->rank == r) {
+      MPI_Recv(buffer, (int)(count * m->rows), MPI_DOUBLE, 0, 0, comm->mpi, MPI_STATUS_IGNORE);
+    }
+  }
+  return NTK_OK;
+}
+
+static ntk_status fill_panels(const giver *g, ntk_matrix *m, double *buffer) {
+  const int64_t step = panel_columns(m);
+
+  for (int64_t j = 0; j < m->cols && m->rows > 0; j += step) {
+    const int64_t columns = least(step, m->cols - j);
+
+    NTK_TRY(hand_out(g, m, j, columns, buffer));
+    NTK_TRY(ntk_matrix_place_columns(m, j, columns, buffer));
+  }
+  return NTK_OK;
+}
+
+int64_t ntk_panel_width(const ntk_matrix *matrix) {
+  return panel_columns(matrix) / matrix->grid->comm->size + 1;
+}
+
+ntk_status ntk_panel_fill(ntk_matrix *matrix, ntk_panel_source *source, void *context) {
+  const giver g = {source, context};
+  double *buffer = NULL;
+  ntk_status status = ntk_agree(matrix->grid->comm, NTK_NEW(panel_room(matrix), &buffer));
+
+  if (status == NTK_OK) status = fill_panels(&g, matrix, buffer);
+  ntk_free(&buffer);
+  return status;
+}
 
 /* A dataset open on rank 0. */
 typedef struct source {
@@ -340,13 +427,13 @@ static ntk_status check_finite(const source *s, int64_t first, int64_t count, in
 }
 
 /* Columns [first, first + count) of the matrix, one after the other. */
-static ntk_status read_columns(const source *s, int64_t first, int64_t count, int64_t rows,
+static ntk_status read_columns(void *context, int64_t first, int64_t count, int64_t rows,
                                double *columns) {
+  const source *s = context;
   const hsize_t at = (hsize_t)first, n = (hsize_t)count, m = (hsize_t)rows;
   const hsize_t start[2] = {s->transposed ? 0 : at, s->transposed ? at : 0};
   const hsize_t extent[2] = {s->transposed ? m : n, s->transposed ? n : m};
 
-  if (count == 0) return NTK_OK;
   NTK_TRY(read_slab(s, start, extent, s->transposed ? s->row_major : columns));
   for (int64_t j = 0; s->row_major && j < count; ++j) {
     for (int64_t i = 0; i < rows; ++i) columns[j * rows + i] = s->row_major[i * count + j];
@@ -354,57 +441,11 @@ static ntk_status read_columns(const source *s, int64_t first, int64_t count, in
   return check_finite(s, first, count, rows, columns);
 }
 
-/* Local on rank 0, which reads rank r's run of a panel into `run`. */
-static ntk_status read_run(const source *s, const ntk_matrix *m, int64_t j, int64_t columns, int r,
-                           double *run) {
-  int64_t first = 0, count = 0;
-
-  ntk_matrix_run(m, j, columns, r, &first, &count);
-  return read_columns(s, first, count, m->rows, run);
-}
-
-/* Collective.  Every rank gets its run of the panel; rank 0 reads its own last, because that is
- * what stays in its buffer.  A panel fits an int by its size. */
-static ntk_status hand_out(const source *s, const ntk_matrix *m, int64_t j, int64_t columns,
-                           double *buffer) {
-  const ntk_comm *comm = m->grid->comm;
-
-  for (int r = comm->size - 1; r >= 0; --r) {
-    int64_t first = 0, count = 0;
-
-    ntk_matrix_run(m, j, columns, r, &first, &count);
-    NTK_AGREE(comm, comm->rank == 0 ? read_run(s, m, j, columns, r, buffer) : NTK_OK);
-    if (r == 0) break;
-    if (comm->rank == 0) {
-      MPI_Send(buffer, (int)(count * m->rows), MPI_DOUBLE, r, 0, comm->mpi);
-    } else if (comm->rank == r) {
-      MPI_Recv(buffer, (int)(count * m->rows), MPI_DOUBLE, 0, 0, comm->mpi, MPI_STATUS_IGNORE);
-    }
-  }
-  return NTK_OK;
-}
-
-static ntk_status read_panels(const source *s, ntk_matrix *m, double *buffer) {
-  const int64_t step = panel_columns(m);
-
-  for (int64_t j = 0; j < m->cols && m->rows > 0; j += step) {
-    const int64_t columns = least(step, m->cols - j);
-
-    NTK_TRY(hand_out(s, m, j, columns, buffer));
-    NTK_TRY(ntk_matrix_place_columns(m, j, columns, buffer));
-  }
-  return NTK_OK;
-}
-
 static ntk_status read_matrix(source *s, ntk_matrix *m) {
   const ntk_comm *comm = m->grid->comm;
-  double *buffer = NULL;
-  ntk_status status = ntk_agree(comm, comm->rank == 0 ? open_source(s, m) : NTK_OK);
 
-  if (status == NTK_OK) status = ntk_agree(comm, NTK_NEW(panel_room(m), &buffer));
-  if (status == NTK_OK) status = read_panels(s, m, buffer);
-  ntk_free(&buffer);
-  return status;
+  NTK_AGREE(comm, comm->rank == 0 ? open_source(s, m) : NTK_OK);
+  return ntk_panel_fill(m, read_columns, s);
 }
 
 ntk_status ntk_panel_read(const char *path, const char *name, bool transposed, ntk_matrix *matrix) {

@@ -9,6 +9,10 @@
 #include "ntk/base/memory.h"
 #include "ntk/base/text.h"
 
+#ifdef NTK_HAVE_ELPA
+#include <elpa/elpa_version.h>
+#endif
+
 /* ScaLAPACK does not tell its version; the build may. */
 #ifndef NTK_SCALAPACK_VERSION
 #define NTK_SCALAPACK_VERSION "of unknown version"
@@ -24,14 +28,25 @@ static void mpi_version(char *text) {
   text[strcspn(text, ",\n")] = '\0';
 }
 
+/* ELPA's headers tell the version of its interface only. */
+static ntk_status add_elpa(ntk_text *text) {
+#ifdef NTK_HAVE_ELPA
+  return ntk_text_add(text, "; ELPA API %d", ELPA_API_VERSION);
+#else
+  (void)text;
+  return NTK_OK;
+#endif
+}
+
 static ntk_status describe_versions(ntk_text *text) {
   char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   unsigned major = 0, minor = 0, release = 0;
 
   mpi_version(mpi);
   (void)H5get_libversion(&major, &minor, &release);
-  return ntk_text_add(text, "%s; HDF5 %u.%u.%u; %s; ScaLAPACK %s; compiler %s", mpi, major, minor,
-                      release, ntk_blas_config(), NTK_SCALAPACK_VERSION, __VERSION__);
+  NTK_TRY(ntk_text_add(text, "%s; HDF5 %u.%u.%u; %s; ScaLAPACK %s; compiler %s", mpi, major, minor,
+                       release, ntk_blas_config(), NTK_SCALAPACK_VERSION, __VERSION__));
+  return add_elpa(text);
 }
 
 static ntk_status add_versions(ntk_record *record) {

@@ -11,34 +11,63 @@
 
 typedef struct ntk_kernel_settings {
   ntk_choice type;        /* variant: a row of ntk_kernels */
-  const ntk_row *quantity; /* ntk */
+  ntk_choices quantity;   /* rows of ntk_quantities, at least one, none twice */
   ntk_choice outputs;     /* full | mean | trace | pseudo | single{output} */
   const ntk_row *precision; /* double | single, of the factors */
-  const ntk_row *test_test; /* none | diagonal */
+  const ntk_row *test_test; /* none | diagonal | full */
+  bool per_layer;         /* trace and norm of the parts of single tensors */
 } ntk_kernel_settings;
 
 extern const ntk_section ntk_kernel_section;
 
-/* Everything a kernel stage gives.  rows = n (n O for full outputs), test_rows likewise. */
+/* What a kernel is of a network. */
+typedef struct ntk_quantity {
+  ntk_row row;
+  const char *long_name; /* of its matrices */
+  const char *source;    /* number of its formula, all outputs and full outputs alike */
+} ntk_quantity;
+
+extern const ntk_quantity ntk_quantity_ntk, ntk_quantity_conjugate, ntk_quantity_nngp;
+extern const ntk_row *const ntk_quantities[]; /* rows of ntk_quantity; ends with NULL */
+
+/* Everything a kernel stage gives.  rows = n (n O for full outputs), test_rows likewise.
+ * Where only eigenvalues came from a file there are no matrices: grid NULL, rows 0. */
 typedef struct ntk_kernel {
+  const ntk_quantity *quantity;
   int64_t n, m, outputs;        /* samples, test samples, outputs O of the targets */
+  int64_t validation;           /* samples behind the m of test_f0, test_initial, test_diagonal and,
+                                   in memory, of test_train (validation.h) */
   int64_t rows_per_sample;      /* O for full outputs, else 1 */
   ntk_matrix gram;              /* rows x rows, symmetric, complete */
   ntk_matrix test_train;        /* test_rows x rows; rows 0 if there is no test set */
+  ntk_matrix test_test;         /* test_rows x test_rows, complete; rows 0 unless asked for */
+  double *eigenvalue;           /* [n] descending, as they came; NULL unless they came alone */
+  double *target_power;         /* [n][O] squares of V^T y; NULL likewise, or without targets */
   double *f0, *test_f0;         /* [n][O], [m][O], on every rank; zero if centered */
   double *initial, *test_initial; /* the network's own output, also if centered */
   double *test_diagonal;        /* [test_rows] or NULL */
   int tensor_count;             /* contributions of the tensors to the Gram */
   char (*tensor_name)[NTK_NAME_SIZE];
-  double *tensor_trace, *tensor_norm;
+  double *tensor_trace, *tensor_norm; /* NULL if not wanted (per_layer: false) */
   const char *contraction;      /* how pairs were contracted */
   bool single;                  /* factors in single precision */
   bool reproducible;            /* bits do not depend on the grid */
+  double rate_scale;            /* factor of the learning rate that is in it (MATH A3) */
   double flops;                 /* counted in the assembly, all ranks */
   double seconds;               /* from the first forward GEMM to the complete Gram */
 } ntk_kernel;
 
 void ntk_kernel_destroy(ntk_kernel *kernel);
+
+/* What the quantities of one network share: the result of the forward pass, as far as the readout
+ * needs it.  Zero-initialise; destroy. */
+typedef struct ntk_features {
+  bool kept;
+  void *own[2];                 /* training, test: [ntk_pad(own samples)][inputs of the readout] */
+  double *initial[2], *f0[2];   /* as in ntk_kernel */
+} ntk_features;
+
+void ntk_features_destroy(ntk_features *features);
 
 /* What a kernel is computed from.  Data is complete on rank 0; elsewhere counts, shape, targets and
  * labels only (inputs NULL). */
@@ -46,6 +75,8 @@ typedef struct ntk_kernel_input {
   const ntk_grid *grid;
   int64_t block;
   const ntk_kernel_settings *settings;
+  int64_t which;              /* of settings->quantity */
+  ntk_features *features;     /* used if kept, else kept for the next quantity; NULL: neither */
   const ntk_network *network; /* with tensors drawn or bound; NULL if the type needs none */
   const ntk_network *initial; /* theta_0 of a centered network; NULL: the network itself */
   ntk_data *data;             /* kernel from file fills in targets and counts */
@@ -65,6 +96,9 @@ typedef struct ntk_kernel_type {
   ntk_status (*compute)(const ntk_kernel_input *input, ntk_kernel *kernel);
   /* Local.  What `plan` wants to know of a kernel that needs no network; NULL for the others. */
   ntk_status (*size)(const ntk_kernel_settings *settings, ntk_kernel_size *size);
+  /* Local.  Whether the settings give eigenvalues without matrices; NULL: never. */
+  bool (*spectrum_only)(const ntk_kernel_settings *settings);
+  ntk_section_check *check; /* of all kernel settings; may be NULL */
 } ntk_kernel_type;
 
 extern const ntk_row *const ntk_kernels[]; /* rows of ntk_kernel_type; ends with NULL */
@@ -73,23 +107,45 @@ extern const ntk_kernel_type ntk_kernel_empirical, ntk_kernel_file;
 /* Local.  The cotangents that the settings ask for. */
 ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings);
 
+/* Local.  One of the quantities. */
+const ntk_quantity *ntk_kernel_quantity(const ntk_kernel_settings *settings, int64_t which);
+
+/* Local.  Whether the whole test-test block is wanted. */
+bool ntk_kernel_wants_test_test(const ntk_kernel_settings *settings);
+
 /* Collective.  Dispatches on settings->type and checks the result: finite (else NTK_E_NUMERIC that
  * names the entry), symmetric.
  *   kernel  overwritten; on failure empty, safe to destroy */
 NTK_CHECKED ntk_status ntk_kernel_compute(const ntk_kernel_input *input, ntk_kernel *kernel);
 
+/* The part of each tensor of the empirical NTK, one matrix at a time. */
+typedef struct ntk_parts ntk_parts;
+
+/* Collective.  Begins with the forward pass.
+ *   parts  owned by the caller, ntk_parts_close; NULL on failure */
+NTK_CHECKED ntk_status ntk_parts_open(const ntk_kernel_input *input, ntk_parts **parts);
+
+/* Local.  Where the parts appear, rows x rows. */
+const ntk_matrix *ntk_parts_matrix(const ntk_parts *parts);
+
+/* Collective.  Puts the next part there, symmetric and complete; they come in the order of
+ * ntk_kernel.tensor_name, as many as there.  Fails as the kernel does. */
+NTK_CHECKED ntk_status ntk_parts_next(ntk_parts *parts);
+void ntk_parts_close(ntk_parts **parts);
+
 /* What `plan` says of a kernel stage; a test compares it with counted calls. */
 typedef struct ntk_kernel_cost {
   double assembly_flops; /* of all ranks, without the diagonal's staircase; cf. ntk_kernel.flops */
   double flops;          /* with forward and backward passes */
-  double matrix_bytes;   /* Gram and test block of the largest rank */
+  double matrix_bytes;   /* Gram and test blocks of the largest rank */
   double bytes;          /* of the largest rank at the peak: those, weights, own activations,
                             panels, scratch */
 } ntk_kernel_cost;
 
-/* Local.  Cost of an empirical kernel on a rows x cols grid; needs no tensor data. */
+/* Local.  Cost of one quantity of an empirical kernel on a rows x cols grid; needs no tensor
+ * data. */
 ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
-                                   int64_t n, int64_t m, int64_t block, int grid_rows,
-                                   int grid_cols);
+                                   const ntk_quantity *quantity, int64_t n, int64_t m,
+                                   int64_t block, int grid_rows, int grid_cols);
 
 #endif

@@ -50,13 +50,17 @@ NTK_CHECKED ntk_status ntk_file_read_variable(const char *path, const char *name
                                               ntk_variable *variable);
 void ntk_variable_destroy(ntk_variable *variable);
 
+/* Local.  Fails with NTK_E_INPUT if there is no such variable, or if the bytes stored for it cannot be
+ * what its shape claims: to be called before anything of that shape is allocated. */
+NTK_CHECKED ntk_status ntk_file_check_variable(const char *path, const char *name);
+
 /* Local.  Adds a variable without data, as `shape` describes it (its data is not looked at).
  *   added  borrowed; may be NULL
  * Fails with NTK_E_MEMORY, NTK_E_INPUT (name). */
 NTK_CHECKED ntk_status ntk_record_add_shape(ntk_record *record, const ntk_variable *shape,
                                             ntk_variable **added);
 
-/* Local.  Names of the groups at the root and their stage keys: a record whose attribute <group>
+/* Local.  Names of the groups, "a" and nested "a/b", and their stage keys: a record whose attribute <group>
  * is the text of the group's attribute `key`, "" if it has none; the root's own key, if it has one,
  * is the attribute of the name "".  Missing file: an empty record. */
 NTK_CHECKED ntk_status ntk_file_keys(const char *path, ntk_record *keys);

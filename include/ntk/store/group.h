@@ -30,7 +30,7 @@ NTK_CHECKED ntk_status ntk_group_write(hid_t file, const char *path, const ntk_r
 typedef enum ntk_group_part {
   NTK_GROUP_DATA,   /* everything */
   NTK_GROUP_SHAPES, /* no data; types that are neither numbers nor text are left out */
-  NTK_GROUP_KEYS    /* attribute `key` of the groups inside, as attributes with their names */
+  NTK_GROUP_KEYS    /* attribute `key` of all groups inside, as attributes with their names */
 } ntk_group_part;
 
 /* What is read of a group. */

@@ -50,7 +50,8 @@ NTK_CHECKED ntk_status ntk_handles_access(ntk_handles *held, bool large, hid_t *
 hid_t ntk_handles_number(ntk_kind kind);
 NTK_CHECKED ntk_status ntk_handles_text(ntk_handles *held, hid_t *type);
 
-/* Local.  Identifiers of this process that are still open: the leak test. */
+/* Local.  Files, groups, datasets, attributes and their types that are still open in this process:
+ * the leak test. */
 long ntk_handles_open(void);
 
 #endif

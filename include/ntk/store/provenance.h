@@ -6,7 +6,7 @@
 #include "ntk/dist/comm.h"
 
 /* Collective.  Adds the attributes program, git_commit, versions (MPI, HDF5, BLAS, ScaLAPACK,
- * compiler), hosts, cpu, blas_core, ranks to a root record (meaningful on rank 0). */
+ * compiler, ELPA), hosts, cpu, blas_core, ranks to a root record (meaningful on rank 0). */
 NTK_CHECKED ntk_status ntk_provenance_add(const ntk_comm *comm, ntk_record *record);
 
 /* Local.  "ntkrun 0.1.0 (commit)", the commit frozen at build time. */

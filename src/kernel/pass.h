@@ -1,0 +1,41 @@
+/* pass.h -- one set of samples of an empirical kernel: its share on this rank, the forward pass and
+ * the panels in which factors travel. */
+#ifndef NTK_KERNEL_PASS_H
+#define NTK_KERNEL_PASS_H
+
+#include "ntk/kernel/assembly.h"
+#include "ntk/kernel/kernel.h"
+
+/* Zero-initialise, deal; destroy. */
+typedef struct ntk_pass {
+  const ntk_samples *samples;
+  ntk_deal deal;
+  double *inputs; /* [ntk_pad(own)][features] until the forward pass is done */
+  double *centre; /* [own][O] output at theta_0, where that is another network; else NULL */
+  ntk_tape tape;
+  ntk_stream stream;
+  ntk_factor factor;
+  int64_t panel_width;         /* bytes of a sample */
+  char *row_panel, *col_panel; /* [ntk_pad(rows or cols)][panel_width]; a, then delta */
+} ntk_pass;
+
+void ntk_pass_destroy(ntk_pass *pass);
+
+/* Collective.  Own samples from rank 0, through the network; leaves the tape. */
+NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass);
+
+/* Collective.  The network's output of `count` samples to every rank, and f0: the same, or where
+ * the output is centered the same less that at theta_0, which is 0 unless theta_0 is another
+ * network. */
+NTK_CHECKED ntk_status ntk_pass_output(const ntk_kernel_input *input, const ntk_pass *pass,
+                                       int64_t count, double **initial, double **f0);
+
+/* Local.  Room for a and delta of the largest tensor. */
+NTK_CHECKED ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes);
+
+/* Collective.  Panels of the factor for the rows of the deal's matrix and, if the deal has them,
+ * the columns. */
+NTK_CHECKED ntk_status ntk_pass_gather(ntk_pass *pass, ntk_dtype dtype, ntk_side *rows,
+                                       ntk_side *cols);
+
+#endif
