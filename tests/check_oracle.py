@@ -58,6 +58,18 @@ class Oracle(unittest.TestCase):
         case["expected"]["flow_test"] = shift(case["expected"]["flow_test"], 1e-6)
         self.expect_failure(case, "flow, test set")
 
+    def test_wrong_steps(self):
+        case = self.load("oracles/dynamics_singular")
+        steps = case["expected"]["discrete"]["heavy_ball_0.9"]
+        steps["train"] = shift(steps["train"], 1e-6)
+        self.expect_failure(case, "heavy_ball, training set")
+
+    def test_wrong_part(self):
+        case = self.load("oracles/mlp_tanh_std_2_3_1")
+        layer = case["expected"]["per_layer_input_to_output"][0]
+        layer["b"] = shift(layer["b"], 1e-6)
+        self.expect_failure(case, "part dense0/b")
+
     def test_wrong_risk(self):
         case = self.load("oracles/fixed_design_risk")
         case["expected"]["variance"] *= 1 + 1e-9

@@ -5,8 +5,12 @@ what is skipped and what is computed again.
 Networks without hidden layer (Theta = s_w^2 X X^T + s_b^2) and kernels from files have answers that
 numpy gives directly, so the expected numbers do not come from the code under test.
 """
+import csv
+import io
 import os
 import pathlib
+import shlex
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -220,7 +224,7 @@ class Program(unittest.TestCase):
                     "output": {"directory": "out", "keep": ["gram"]}})
         done = self.call("plan", "config.yaml")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"n 6 ")
+        self.assertRegex(done.stdout, r" pending +6 +0 ")
         self.assertIn("288 B", done.stdout) # of gram.h5
 
     def test_more_values_of_an_axis(self):
@@ -280,15 +284,66 @@ class Program(unittest.TestCase):
         done = self.call(*words)
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertIn(part, done.stderr)
+        return done
 
     def test_wrong_command_lines(self):
-        self.refuse(64, "usage", "frobnicate")
+        """Each ends with its code and one line that says what to do."""
+        (self.path / "folder").mkdir()
+        (self.path / "file").write_text("data: {}\n")
+        for code, part, *words in (
+                (64, "no command 'frobnicate'; 'ntkrun --help' lists them", "frobnicate"),
+                (64, "did you mean 'check'?", "chekc", "file"),
+                (64, "no command '--nonsense'", "--nonsense"),
+                (64, "'run' needs a CONFIG", "run"),
+                (64, "'merge' needs a DIR", "merge"),
+                (64, "one word too many", "inspect", "a", "b"),
+                (64, "'other' is one word too many", "check", "file", "other"),
+                (64, "'check' has no option '--ranks'", "check", "file", "--ranks", "2"),
+                (64, "did you mean '--expand'?", "check", "file", "--expnad"),
+                (64, "whole number from 1", "plan", "file", "--ranks", "two"),
+                (64, "--set needs a value", "check", "file", "--set"),
+                (64, "one of bash|zsh", "reference", "--completion", "fish"),
+                (64, "choose one", "reference", "--man", "--completion", "zsh"),
+                (66, "nowhere.yaml: No such file", "check", "nowhere.yaml"),
+                (66, "nowhere: No such file", "merge", "nowhere"),
+                (66, "folder: is a folder; a config file is needed", "check", "folder"),
+                (66, "folder: is a folder; a config file is needed", "run", "folder"),
+                (66, "folder: is a folder; a file is needed", "export", "folder"),
+                (66, "file: is a file; the folder of a sweep is needed", "merge", "file"),
+                (66, "folder/config.yaml", "merge", "folder"),
+                (65, "file: not an HDF5 file", "inspect", "file"),
+                (65, "file: not an HDF5 file", "export", "file")):
+            with self.subTest(words=words):
+                done = self.refuse(code, part, *words)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertEqual(done.stdout, "")
         self.refuse(64, "usage")
-        self.refuse(64, "needs a CONFIG", "run")
-        self.refuse(64, "one word too many", "inspect", "a", "b")
-        self.refuse(64, "no option", "check", "x.yaml", "--ranks", "2")
-        self.refuse(64, "not a positive", "plan", "x.yaml", "--ranks", "two")
-        self.refuse(64, "needs a value", "check", "x.yaml", "--set")
+
+    def test_unreadable_files(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may read everything")
+        (self.path / "secret.yaml").write_text("data: {}\n")
+        (self.path / "secret.yaml").chmod(0)
+        self.refuse(66, "Permission denied", "check", "secret.yaml")
+
+    def test_help(self):
+        commands = self.call("--help")
+        self.assertEqual(commands.returncode, 0)
+        for name in ("check", "plan", "run", "merge", "inspect", "export", "reference"):
+            self.assertIn(f"  {name} ", commands.stdout)
+            done = self.call(name, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"ntkrun {name}", done.stdout)
+
+    def test_output_that_cannot_be_written(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        for words in (["--help"], ["reference"], ["reference", "--man"], ["--version"]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, 74, words)
+            self.assertIn("cannot write", done.stderr)
 
     def test_missing_files(self):
         self.refuse(66, "nowhere.yaml", "check", "nowhere.yaml")
@@ -319,6 +374,121 @@ class Program(unittest.TestCase):
     def test_damaged_results_are_refused_by_inspect(self):
         (self.path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
         self.refuse(65, "bad.h5", "inspect", "bad.h5")
+
+    # -- what is made of results -------------------------------------------------------------------
+
+    def kept_run(self):
+        """A sweep with every file that can be kept, merged."""
+        rng = np.random.default_rng(0)
+        config = self.linear(rng.normal(size=(7, 3)), np.arange(7.0), rng.normal(size=(2, 3)),
+                             np.arange(2.0), depth=1, width=4, activation="relu",
+                             parameterization="ntk")
+        config["output"]["keep"] = ["results", "gram", "spectrum", "test_train", "weights",
+                                    "per_layer", "predictions"]
+        config["kernel"] = {"quantity": ["ntk", "nngp"]}
+        config["sweep"] = {"network.seed": [0, 1], "network.weight_init": ["he_normal",
+                                                                          "glorot_uniform"]}
+        config["analyses"] = [*ANALYSES, {"dynamics": {"label": "late", "times": [1e6]}}]
+        self.run_config(config)
+        self.assertEqual(self.call("merge", "out").returncode, 0)
+        files = {f.name: f for f in self.path.glob("out/**/*.h5")}
+        self.assertGreaterEqual(set(files), {"results.h5", "gram.h5", "spectrum.h5",
+                                "test_train.h5", "weights.h5", "sweep.h5", "per_layer.h5",
+                                "predictions.h5"})
+        return files.values()
+
+    def compare_column(self, column, values):
+        """Text of CSV against an array, bit by bit."""
+        if values.dtype.kind not in "fiub":
+            self.assertEqual(column, [v.decode() if isinstance(v, bytes) else v for v in values])
+        elif values.dtype.kind != "f":
+            self.assertEqual([int(c) for c in column], [int(v) for v in values])
+        else:
+            read = np.array([float(c) for c in column]).astype(values.dtype)
+            self.assertTrue(np.array_equal(np.isnan(read), np.isnan(values)))
+            known = ~np.isnan(values)
+            self.assertEqual(read[known].tobytes(), values[known].tobytes())
+
+    def compare_variable(self, folder, file, name, variable):
+        group, _, leaf = name.rpartition("/")
+        if variable.attrs.get("CLASS") == b"DIMENSION_SCALE":
+            return 0 # a coordinate: checked where it is used
+        dims = [variable.dims[k][0].name.rpartition("/")[2] for k in range(variable.ndim)]
+        table = ".".join([*(group.split("/") if group else [file.stem]), *dims])
+        with open(folder / f"{table}.csv", newline="", encoding="utf-8") as stream:
+            head, *rows = csv.reader(stream)
+        self.assertEqual(head[:len(dims)], dims)
+        columns = dict(zip(head, zip(*rows))) if rows else {h: () for h in head}
+        self.compare_column(list(columns[leaf]), variable[()].reshape(-1)
+                            if variable.shape else np.array([variable[()]]))
+        for k, dim in enumerate(dims):
+            scale = variable.parent.get(dim)
+            stated = scale is not None and scale.attrs.get("NAME", b"")[:6] != b"This i"
+            values = scale[()] if stated else np.arange(variable.shape[k])
+            shape = [-1 if i == k else 1 for i in range(variable.ndim)]
+            everywhere = np.broadcast_to(values.reshape(shape), variable.shape).reshape(-1)
+            self.compare_column(list(columns[dim]), everywhere)
+        return 1
+
+    def test_export_and_inspect(self):
+        """Every number of every file comes back from CSV with the same bits; inspect shows all."""
+        for file in self.kept_run():
+            folder = self.path / "csv" / file.stem
+            done = self.call("export", str(file), "--csv", "--output", str(folder))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(sorted(done.stdout.split()), sorted(map(str, folder.glob("*"))))
+            shown = self.call("inspect", str(file))
+            self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+            self.assertLessEqual(max(len(line) for line in shown.stdout.split("\n")[1:]), 100)
+            compared = []
+            with h5py.File(file) as f:
+                f.visititems(lambda name, v: compared.append(
+                    self.compare_variable(folder, file, name, v))
+                    if isinstance(v, h5py.Dataset)
+                    and v.attrs.get("NAME", b"")[:6] != b"This i" else None)
+                self.assertGreater(sum(compared), 0)
+                for group in ["/"] + [f"/{name}" for name in f if isinstance(f[name], h5py.Group)]:
+                    self.assertIn(f"\n{group}", shown.stdout)
+
+        self.export_one_table()
+
+    def export_one_table(self):
+        done = self.call("export", "out/sweep.h5", "--group", "dynamics.seed.weight_init.time",
+                         "--output", "-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual({r["weight_init"] for r in rows}, {"he_normal", "glorot_uniform"})
+        self.assertEqual(len(rows), 2 * 2 * 5)
+        self.refuse(64, "--group", "export", "out/sweep.h5", "--output", "-")
+        self.refuse(64, "no group or table 'dynamic'", "export", "out/sweep.h5", "--group",
+                    "dynamic")
+        self.refuse(73, "config.yaml", "export", "out/sweep.h5", "--output", "config.yaml")
+
+    def test_manual_page(self):
+        page = self.call("reference", "--man")
+        self.assertEqual(page.returncode, 0, page.stderr)
+        for words in (["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-Tlint"]):
+            if shutil.which(words[0]):
+                done = subprocess.run(words, input=page.stdout, text=True, capture_output=True,
+                                      check=False, timeout=60)
+                self.assertEqual((done.stdout, done.stderr), ("", ""), words)
+
+    def test_completion(self):
+        script = self.call("reference", "--completion", "bash").stdout
+        (self.path / "completion").write_text(script)
+        (self.path / "a b.yaml").write_text("")
+        for line, wanted in ((["re"], ["reference"]),
+                             (["run", "--s"], ["--set"]),
+                             (["reference", "--completion", ""], ["bash", "zsh"]),
+                             (["run", "--set", "network.wi"], ["network.width="]),
+                             (["run", "--set", "network.activation", "=", "rel"], ["relu"]),
+                             (["check", "a"], ["a b.yaml"])):
+            words = " ".join(shlex.quote(w) for w in ["ntkrun", *line])
+            done = subprocess.run(
+                ["bash", "-c", f". ./completion; COMP_WORDS=({words}); COMP_CWORD={len(line)}; "
+                 "_ntkrun 2>errors; printf '%s\\n' \"${COMPREPLY[@]}\""],
+                cwd=self.path, text=True, capture_output=True, check=False, timeout=60)
+            self.assertEqual(done.stdout.split("\n")[:-1], wanted, line)
 
 
 if __name__ == "__main__":

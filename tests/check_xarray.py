@@ -5,7 +5,9 @@
                                     xarray.open_dataset, every axis has a scale, every variable has
                                     long_name and units, strings have variable length
   check_xarray.py made FOLDER       the values that tests/t451_xarray.c has written
-  check_xarray.py sweep FILE        the values of the sweep that tests/t720_merge.c has merged
+  check_xarray.py merged FOLDER     the values of the sweeps that tests/t720_merge.c has merged: a
+                                    product, one with a zipped axis and skipped points, and that
+                                    one point by point
 """
 import sys
 import warnings
@@ -142,6 +144,32 @@ def check_sweep(path):
               "shorter arrays end in NaN")
 
 
+def check_zipped(path):
+    check_rules(path)
+    with xr.open_dataset(path, group="dynamics") as data:
+        check(set(data.test_loss.coords) >= {"shape", "width", "activation", "time"}, "coordinates")
+        loss = data.test_loss.sel(shape="deep", scale="feature")
+        check(loss.width == 16 and loss.activation == "erf", "keys of the zipped axis")
+        check(same(loss.isel(time_index=0), [300, np.nan, 1100]), "a skipped point is NaN")
+        check(same(loss.sel(seed=2).time, 11 + np.arange(4)), "times come along")
+    with xr.open_dataset(path) as data:
+        check((data.status == "skipped").sum() == 4, "skipped")
+    with xr.open_dataset(path, group="conjugate/spectrum") as data:
+        check(same(data.eigenvalue.sel(seed=0, shape="wide", scale="none"), [0, -1, -2]), "nested")
+
+
+def check_flat(path):
+    check_rules(path)
+    with xr.open_dataset(path, group="dynamics") as data:
+        check(data.test_loss.dims == ("point", "time_index"), "axes of the flat form")
+        check(set(data.coords) == {"point", "seed", "shape", "width", "activation", "scale", "time"},
+              f"coordinates {set(data.coords)}")
+        mean = data.test_loss_infinity.groupby("shape").mean()
+        check(same(mean, [-(2 + 3 + 10 + 11) / 4, -(0 + 4 + 5 + 8) / 4]), f"mean by shape {mean}")
+        table = data.test_loss_infinity.to_dataframe()
+        check(list(table[table.seed == 1].test_loss_infinity) == [-4, -5], "a table in pandas")
+
+
 def check_line(path):
     """The line of the documentation, as it stands."""
     import matplotlib
@@ -150,8 +178,15 @@ def check_line(path):
         width=512, weight_init="he_normal").mean("seed").plot()
 
 
+def check_merged(folder):
+    check_sweep(f"{folder}/product.h5")
+    check_line(f"{folder}/product.h5")
+    check_zipped(f"{folder}/zipped.h5")
+    check_flat(f"{folder}/sweep_flat.h5")
+
+
 if __name__ == "__main__":
     modes = {"rules": check_rules, "made": check_made,
-             "sweep": lambda path: (check_sweep(path), check_line(path))}
+             "merged": check_merged}
     for argument in sys.argv[2:]:
         modes[sys.argv[1]](argument)

@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
   const char *messages[] = {"plain", "quote \" backslash \\ end", "two\nlines", "tab\there", ""};
   ntk_event event = {0};
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(mkdtemp(folder) && chdir(folder) == 0);
   EXPECT_OK(ntk_event_last("log.jsonl", &event));
   EXPECT_TEXT(event.name, "");
@@ -32,7 +32,10 @@ int main(int argc, char **argv) {
   EXPECT(file && fputs("{\"time\": \"2026\", \"event\": \"star", file) >= 0 && fclose(file) == 0);
   EXPECT_OK(ntk_event_last("log.jsonl", &event));
   EXPECT_TEXT(event.name, "done");
-  EXPECT_STATUS(ntk_event_append("nowhere/log.jsonl", &event), NTK_E_CREATE);
+  EXPECT_REFUSED(ntk_event_append("nowhere/log.jsonl", &event), NTK_E_CREATE, "cannot append");
+  if (access("/dev/full", W_OK) == 0) { /* a disk without room */
+    EXPECT_REFUSED(ntk_event_append("/dev/full", &event), NTK_E_IO, "cannot append");
+  }
   EXPECT(unlink("log.jsonl") == 0 && chdir("/") == 0 && rmdir(folder) == 0);
   MPI_Finalize();
   return 0;

@@ -131,7 +131,7 @@ int main(int argc, char **argv) {
   char folder[] = "/tmp/ntkrun-job-XXXXXX";
   static const char *const files[] = {"keys.yaml", "resolved.yaml", "a.npy", "b.npy", "c.npy"};
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   EXPECT(mkdtemp(folder) && chdir(folder) == 0);
   write_text("keys.yaml", config);
   keys_follow_settings();

@@ -2,19 +2,24 @@
  *
  * Method: results files made by hand for the points of a real config, with values that name point
  * and entry: curves over coordinates that agree, that differ, that are the beginning of longer
- * ones; missing points, groups and files; groups under another key.  Then what merge wrote is read
- * back in C, and by check_xarray.py in xarray with the line of the documentation. */
+ * ones; missing points, groups and files; groups under another key, nested groups, damaged files.
+ * Then what merge wrote is read back in C, and by check_xarray.py in xarray with the line of the
+ * documentation; likewise for zipped axes, skipped points and the flat form.  That one variable is
+ * held at a time is counted; that jobs may write meanwhile is tried with a process that does. */
 //TEST ranks=1
 #include "ntk/run/merge.h"
 
 #include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "folder.h"
 #include "ntk/run/event.h"
 #include "ntk/run/stack.h"
 #include "ntk/store/file.h"
 
-enum { POINTS = 12, ABSENT = 4, FAILED = 7, STALE = 9 };
+enum { POINTS = 12, ABSENT = 4, FAILED = 7, STALE = 9, RUNNING = 2, GONE = 5 };
 
 static const char config[] =
     "name: a sweep\n"
@@ -158,12 +163,25 @@ static void write_point(const ntk_job *job, const ntk_point *point) {
   for (int k = 0; k <= MADE; ++k) ntk_record_destroy(&records[k]);
 }
 
-static void write_failure(const ntk_job *job) {
+static void write_event(const ntk_job *job, int64_t point, const char *name, const char *message) {
   char path[NTK_PATH_SIZE];
-  const ntk_event event = {.name = "failed", .message = "no convergence"};
+  ntk_event event = {.ranks = 1};
 
-  ntk_point_path(job, &job->point[FAILED], "log.jsonl", path);
+  (void)snprintf(event.name, sizeof(event.name), "%s", name);
+  (void)snprintf(event.message, sizeof(event.message), "%s", message);
+  ntk_point_path(job, &job->point[point], "log.jsonl", path);
   EXPECT_OK(ntk_event_append(path, &event));
+}
+
+/* A start by a process that has ended. */
+static void write_interruption(const ntk_job *job) {
+  const pid_t child = fork();
+
+  if (child == 0) {
+    write_event(job, GONE, "started", "");
+    _exit(0);
+  }
+  EXPECT(child > 0 && waitpid(child, NULL, 0) == child);
 }
 
 /* ---- the merged file ----------------------------------------------------------------------- */
@@ -205,8 +223,11 @@ static void expect_root(const char *path) {
   EXPECT_TEXT(init[1], "glorot_normal");
   EXPECT_TEXT(ntk_record_find(&root, "width")->long_name, "network.width");
   for (int64_t p = 0; p < POINTS; ++p) {
-    EXPECT_TEXT(status[p], p == FAILED ? "failed" : "pending"); /* analyses are missing */
-    EXPECT_TEXT(message[p], p == FAILED ? "no convergence" : "");
+    EXPECT_TEXT(status[p], p == FAILED    ? "failed"
+                           : p == RUNNING ? "running"
+                                          : "pending"); /* analyses are missing */
+    if (p == RUNNING) EXPECT(strstr(message[p], "since 2") && strstr(message[p], "Z on "));
+    if (p != RUNNING) EXPECT_TEXT(message[p], p == FAILED ? "no convergence" : "");
     EXPECT(strlen(id[p]) == 32);
     expect_value(at(clash, p, 0), has_point(p), 1000 + (double)p);
   }
@@ -300,43 +321,348 @@ static void expect_layers(const char *path) {
   EXPECT_STATUS(ntk_file_read(path, "of_a_config_before", false, &group), NTK_E_INPUT);
 }
 
-static void look_with_xarray(const char *path) {
+static void look_with_xarray(void) {
   char command[16384];
   const char *root = getenv("NTK_SOURCE_DIR") ? getenv("NTK_SOURCE_DIR") : ".";
 
   (void)snprintf(command, sizeof(command),
-                 "'%s/tools/python' '%s/tests/check_xarray.py' sweep '%s'", root, root, path);
+                 "'%s/tools/python' '%s/tests/check_xarray.py' merged '%s'", root, root, folder);
   EXPECT(system(command) == 0);
 }
 
 /* ---- tests --------------------------------------------------------------------------------- */
 
-static void load(const char *const *sets, int count, ntk_job *job) {
+static void load_text(const char *text, const char *const *sets, int count, ntk_job *job) {
   const char *path = folder_path(folder, "config.yaml");
   ntk_problems problems = {0};
 
-  EXPECT_OK(ntk_file_write_text(path, config));
+  EXPECT_OK(ntk_file_write_text(path, text));
   EXPECT_OK(ntk_job_load(path, count, sets, job, &problems));
   if (problems.count) FAIL("%s", ntk_text_string(&problems.text));
   ntk_problems_destroy(&problems);
   job->directory = folder;
 }
 
+static void load(const char *const *sets, int count, ntk_job *job) {
+  load_text(config, sets, count, job);
+}
+
 static void test_sweep(const ntk_job *job) {
   char path[NTK_PATH_SIZE];
 
   EXPECT(job->point_count == POINTS);
-  EXPECT_OK(ntk_merge(job)); /* nothing there yet: all pending */
+  EXPECT_OK(ntk_merge(job, false)); /* nothing there yet: all pending */
   for (int64_t p = 0; p < POINTS; ++p) write_point(job, &job->point[p]);
-  write_failure(job);
-  EXPECT_OK(ntk_merge(job));
+  write_event(job, FAILED, "failed", "no convergence");
+  write_event(job, RUNNING, "started", "");
+  write_interruption(job);
+  EXPECT_OK(ntk_merge(job, false));
   (void)snprintf(path, sizeof(path), "%s", folder_path(folder, "sweep.h5"));
   expect_root(path);
   expect_dynamics(path);
   expect_ridges(path);
   expect_spectrum(path);
   expect_layers(path);
-  look_with_xarray(path);
+  EXPECT(rename(path, folder_path(folder, "product.h5")) == 0);
+}
+
+/* ---- zipped axes, skipped points, further quantities, the flat form ---------------------------
+ */
+
+static const char zipped[] =
+    "name: zipped\n"
+    "data: {source: gaussian, dimension: 3, train: {count: 8}, test: {count: 2}}\n"
+    "network: {kind: mlp, depth: 1}\n"
+    "kernel: {quantity: [ntk, conjugate]}\n"
+    "analyses: [dynamics]\n"
+    "sweep:\n"
+    "  network.seed: 0..2\n"
+    "  zip:\n"
+    "    shape: {label: [wide, deep], network.width: [256, 16], network.activation: [relu, erf]}\n"
+    "  data.scale: [none, feature]\n"
+    "  skip:\n"
+    "    - {seed: 1, shape: deep}\n"
+    "    - {scale: feature, seed: [0, 2], network.width: 256}\n"
+    "output: {directory: out}\n";
+
+/* The zipped sweep has 12 places and 8 points; each writes its place. */
+static void write_zipped(const ntk_job *job) {
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    const ntk_point *point = &job->point[k];
+    char path[NTK_PATH_SIZE];
+    ntk_record records[3] = {
+        {.name = "network"}, {.name = "dynamics"}, {.name = "conjugate/spectrum"}};
+
+    ntk_point_path(job, point, "", path);
+    EXPECT_OK(ntk_directory_make(path));
+    for (int g = 0; g < 3; ++g) {
+      EXPECT_OK(ntk_record_set_text(&records[g], "key", ntk_point_key(point, records[g].name)));
+    }
+    EXPECT_OK(add_layers(point->number, &records[0]));
+    EXPECT_OK(add_dynamics(point->number, &records[1]));
+    EXPECT_OK(add_spectrum(point->number, &records[2]));
+    ntk_point_path(job, point, "results.h5", path);
+    EXPECT_OK(ntk_file_write(path, 3, records, NULL));
+    for (int g = 0; g < 3; ++g) ntk_record_destroy(&records[g]);
+  }
+}
+
+static bool is_left_out(int64_t p) {
+  const int64_t seed = p / 4, shape = p / 2 % 2, scale = p % 2;
+
+  return (seed == 1 && shape == 1) || (scale == 1 && seed != 1 && shape == 0);
+}
+
+static void expect_zipped(const ntk_job *job, const char *path) {
+  ntk_record root = {0}, spectrum = {0};
+  int64_t points = 0;
+
+  EXPECT_OK(ntk_file_read(path, "", false, &root));
+  EXPECT_OK(ntk_file_read(path, "conjugate/spectrum", false, &spectrum));
+  char **status = variable(&root, "status", NTK_KIND_TEXT, 3)->data;
+  char **id = variable(&root, "point_id", NTK_KIND_TEXT, 3)->data;
+  char **activation = variable(&root, "activation", NTK_KIND_TEXT, 1)->data;
+  const int64_t *widths = variable(&root, "width", NTK_KIND_INT, 1)->data;
+  const ntk_variable *lambda = variable(&spectrum, "eigenvalue", NTK_KIND_REAL, 4);
+
+  EXPECT_TEXT(((char **)variable(&root, "shape", NTK_KIND_TEXT, 1)->data)[1], "deep");
+  EXPECT_TEXT(ntk_record_find(&root, "width")->dimension[0], "shape");
+  EXPECT_TEXT(ntk_record_find(&root, "width")->long_name, "network.width");
+  EXPECT(widths[0] == 256 && widths[1] == 16);
+  EXPECT_TEXT(activation[1], "erf");
+  EXPECT_TEXT(ntk_record_find_attribute(&root, "coordinates")->text, "width activation");
+  for (int64_t p = 0; p < POINTS; ++p) {
+    EXPECT_TEXT(status[p], is_left_out(p) ? "skipped" : "pending");
+    EXPECT_TEXT(id[p], is_left_out(p) ? "" : job->point[points].id);
+    expect_value(at(lambda, p, 1), !is_left_out(p), (double)(p - 1));
+    if (!is_left_out(p)) EXPECT(job->point[points++].number == p);
+  }
+  EXPECT(points == job->point_count);
+  ntk_record_destroy(&root);
+  ntk_record_destroy(&spectrum);
+}
+
+static void expect_flat(const ntk_job *job, const char *path) {
+  ntk_record group = {0};
+
+  EXPECT_OK(ntk_file_read(path, "dynamics", false, &group));
+  const ntk_variable *loss = variable(&group, "test_loss", NTK_KIND_REAL, 2);
+  const int64_t *seed = variable(&group, "seed", NTK_KIND_INT, 1)->data;
+  const int64_t *widths = variable(&group, "width", NTK_KIND_INT, 1)->data;
+  char **shape = variable(&group, "shape", NTK_KIND_TEXT, 1)->data;
+
+  EXPECT_TEXT(loss->dimension[0], "point");
+  EXPECT_TEXT(loss->dimension[1], "time_index");
+  EXPECT_TEXT(ntk_record_find_attribute(&group, "coordinates")->text,
+              "seed shape width activation scale time");
+  EXPECT(loss->size[0] == job->point_count);
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    const int64_t p = job->point[k].number;
+
+    EXPECT(((double *)loss->data)[4 * k + 3] == (double)(100 * p + 3));
+    EXPECT(seed[k] == p / 4 && widths[k] == (p / 2 % 2 ? 16 : 256));
+    EXPECT_TEXT(shape[k], p / 2 % 2 ? "deep" : "wide");
+  }
+  ntk_record_destroy(&group);
+}
+
+static void test_zipped(void) {
+  ntk_job job = {0};
+
+  load_text(zipped, NULL, 0, &job);
+  EXPECT(job.point_count == 8 && job.sweep.point_count == POINTS);
+  write_zipped(&job);
+  EXPECT_OK(ntk_merge(&job, false));
+  EXPECT_OK(ntk_merge(&job, true));
+  expect_zipped(&job, folder_path(folder, "sweep.h5"));
+  expect_flat(&job, folder_path(folder, "sweep_flat.h5"));
+  EXPECT(rename(folder_path(folder, "sweep.h5"), folder_path(folder, "zipped.h5")) == 0);
+  look_with_xarray();
+  ntk_job_destroy(&job);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+enum { VARIABLES = 7, MIB = 1 << 20 };
+
+/* Points with arrays of that many entries. */
+static void write_large(const ntk_job *job, int64_t size) {
+  for (int64_t p = 0; p < job->point_count; ++p) {
+    char path[NTK_PATH_SIZE];
+    ntk_record record = {.name = "dynamics"};
+
+    ntk_point_path(job, &job->point[p], "", path);
+    EXPECT_OK(ntk_directory_make(path));
+    EXPECT_OK(ntk_record_set_text(&record, "key", ntk_point_key(&job->point[p], "dynamics")));
+    for (int k = 0; k < VARIABLES; ++k) {
+      const char name[] = {'v', (char)('0' + k), '\0'};
+      const ntk_field field = {name, "wide", "1", "large", "", NTK_KIND_REAL};
+      double *data = NULL;
+
+      EXPECT_OK(ntk_record_add(&record, &field, &size, &data));
+      data[size - 1] = (double)(10 * p + k);
+    }
+    ntk_point_path(job, &job->point[p], "results.h5", path);
+    EXPECT_OK(ntk_file_write(path, 1, &record, NULL));
+    ntk_record_destroy(&record);
+  }
+}
+
+/*   most  MiB that may be held at one time, since the start of the process */
+static void expect_memory(const char *seeds, int64_t points, int64_t size, size_t most) {
+  const char *const sets[] = {"network.weight_init=he_normal", "network.seed=0", "network.width=3",
+                              seeds};
+  ntk_job job = {0};
+  ntk_variable last;
+
+  load_text(config, sets, 4, &job);
+  EXPECT(job.point_count == points);
+  write_large(&job, size);
+  EXPECT(ntk_memory_most() < most * MIB);
+  EXPECT_OK(ntk_merge(&job, false));
+  EXPECT(ntk_memory_most() < most * MIB);
+  EXPECT_OK(ntk_file_read_variable(folder_path(folder, "sweep.h5"), "dynamics/v6", &last));
+  EXPECT(last.count == points * size);
+  EXPECT(((double *)last.data)[last.count - 1] == (double)(10 * (points - 1) + 6));
+  ntk_variable_destroy(&last);
+  ntk_job_destroy(&job);
+}
+
+/* First of all tests, because what was most is counted from the start. */
+static void test_memory(void) {
+  expect_memory("sweep.data.seed=0..3", 4, 1 << 16, 6);    /* 7 variables of 2 MiB */
+  expect_memory("sweep.data.seed=0..15", 16, 1 << 14, 11); /* 7 of 2 MiB again, a few at a time */
+}
+
+/* ---- while jobs run ------------------------------------------------------------------------- */
+
+enum { VERSIONS = 20, LENGTH = 3000 };
+
+/* One version of a point: all its entries are the version. */
+static void write_version(const ntk_job *job, int64_t p, int version) {
+  char path[NTK_PATH_SIZE];
+  ntk_record record = {.name = "dynamics"};
+  const int64_t count = LENGTH + version % 2;
+  double *at_time = NULL, *loss = NULL;
+
+  EXPECT_OK(ntk_record_set_text(&record, "key", ntk_point_key(&job->point[p], "dynamics")));
+  EXPECT_OK(ntk_record_add(&record, &time_field, &count, &at_time));
+  EXPECT_OK(ntk_record_add(&record, &test_loss, &count, &loss));
+  for (int64_t k = 0; k < count; ++k) at_time[k] = loss[k] = version;
+  EXPECT_OK(ntk_record_set_int(&record, "version", version));
+  ntk_point_path(job, &job->point[p], "", path);
+  EXPECT_OK(ntk_directory_make(path));
+  ntk_point_path(job, &job->point[p], "results.h5", path);
+  EXPECT_OK(ntk_file_write(path, 1, &record, NULL));
+  ntk_record_destroy(&record);
+}
+
+static void pause_briefly(void) {
+  const struct timespec pause = {.tv_nsec = 25000000};
+
+  (void)nanosleep(&pause, NULL);
+}
+
+/* A job that writes points again and again, and takes one away. */
+static _Noreturn void keep_writing(const ntk_job *job) {
+  for (int version = 1; version <= VERSIONS; ++version) {
+    char path[NTK_PATH_SIZE];
+
+    pause_briefly();
+    write_version(job, version % job->point_count, version);
+    ntk_point_path(job, &job->point[0], "results.h5", path);
+    if (version % 10 == 4) (void)unlink(path);
+  }
+  _exit(0);
+}
+
+/* Every point of the merged file is of one version, from its attribute to its last entry. */
+static void expect_consistent(const ntk_job *job, const char *path) {
+  ntk_record group = {0};
+
+  EXPECT_OK(ntk_file_read(path, "dynamics", false, &group));
+  const ntk_variable *time = ntk_record_find(&group, "time");
+  const ntk_variable *loss = ntk_record_find(&group, "test_loss");
+  const ntk_variable *version = ntk_record_find(&group, "version");
+  const int64_t length = loss->count / job->point_count;
+
+  for (int64_t p = 0; p < job->point_count && version && version->rank; ++p) {
+    const double number = version->kind == NTK_KIND_INT ? (double)((int64_t *)version->data)[p]
+                                                        : ((double *)version->data)[p];
+
+    for (int64_t k = 0; k < LENGTH; ++k) {
+      const double value = ((double *)loss->data)[p * length + k];
+
+      EXPECT(same_bits(&value, &number, sizeof(value)) || (isnan(value) && isnan(number)));
+      EXPECT(time->rank == 1 || ((double *)time->data)[p * length + k] == number || isnan(number));
+    }
+  }
+  ntk_record_destroy(&group);
+}
+
+/* Where merge keeps the files that it reads. */
+static const char *links_path(void) {
+  char name[64];
+
+  (void)snprintf(name, sizeof(name), ".merge.%ld", (long)getpid());
+  return folder_path(folder, name);
+}
+
+static void test_while_written(void) {
+  static const char *const sets[] = {"network.weight_init=he_normal", "network.width=5"};
+  ntk_job job = {0};
+  int ended = 0, merged = 0;
+
+  load_text(config, sets, 2, &job);
+  EXPECT(job.point_count == 3);
+  for (int64_t p = 0; p < 3; ++p) write_version(&job, p, (int)p);
+  const pid_t child = fork();
+
+  if (child == 0) keep_writing(&job);
+  EXPECT(child > 0);
+  for (; waitpid(child, &ended, WNOHANG) == 0; ++merged) {
+    EXPECT_OK(ntk_merge(&job, false));
+    expect_consistent(&job, folder_path(folder, "sweep.h5"));
+    pause_briefly();
+  }
+  EXPECT(WIFEXITED(ended) && WEXITSTATUS(ended) == 0 && merged > 2);
+  EXPECT(folder_count(folder, ".tmp.") == 0);
+  EXPECT(access(links_path(), F_OK) != 0);
+  ntk_job_destroy(&job);
+}
+
+/* Replaces a point without a pause. */
+static _Noreturn void write_all_the_time(const ntk_job *job) {
+  for (int version = 1;; ++version) write_version(job, version % job->point_count, version);
+}
+
+/* Without hard links merge tries again, and gives up if points keep changing. */
+static void test_without_links(void) {
+  static const char *const sets[] = {"network.weight_init=he_normal", "network.width=5"};
+  ntk_job job = {0};
+  int merged = 0, refused = 0;
+
+  load_text(config, sets, 2, &job);
+  EXPECT_OK(ntk_file_write_text(links_path(), "in the way"));
+  for (int64_t p = 0; p < 3; ++p) write_version(&job, p, (int)p);
+  EXPECT_OK(ntk_merge(&job, false));
+  expect_consistent(&job, folder_path(folder, "sweep.h5"));
+  const pid_t child = fork();
+
+  if (child == 0) write_all_the_time(&job);
+  for (; merged + refused < 4; pause_briefly()) {
+    if (ntk_merge(&job, false) == NTK_OK) {
+      ++merged;
+      expect_consistent(&job, folder_path(folder, "sweep.h5"));
+    } else {
+      ++refused;
+      EXPECT(strstr(ntk_last_error()->text, "change"));
+    }
+  }
+  EXPECT(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+  EXPECT(unlink(links_path()) == 0);
+  ntk_job_destroy(&job);
 }
 
 /* A config without sweep is a sweep of one point, without axes. */
@@ -350,7 +676,7 @@ static void test_one_point(void) {
   load(sets, 3, &job);
   EXPECT(job.point_count == 1);
   write_point(&job, &job.point[0]);
-  EXPECT_OK(ntk_merge(&job));
+  EXPECT_OK(ntk_merge(&job, false));
   EXPECT_OK(ntk_file_read(folder_path(folder, "sweep.h5"), "", false, &root));
   EXPECT(variable(&root, "status", NTK_KIND_TEXT, 0) && variable(&root, "width", NTK_KIND_INT, 0));
   ntk_record_destroy(&root);
@@ -361,32 +687,55 @@ static void test_one_point(void) {
   ntk_job_destroy(&job);
 }
 
-static ntk_status merge_again(void *job) { return ntk_merge(job); }
+/* A file that cannot be read is a damaged point, not a failure of merge; here it counts as one. */
+static ntk_status merge_again(void *job) {
+  ntk_variable status;
+  bool damaged = false;
 
-/* Every check fails once, on the two points of another sweep. */
+  NTK_TRY(ntk_merge(job, true));
+  NTK_TRY(ntk_file_read_variable(folder_path(folder, "sweep_flat.h5"), "status", &status));
+  for (int64_t k = 0; k < status.count; ++k) {
+    damaged = damaged || strcmp(((char **)status.data)[k], "damaged") == 0;
+  }
+  ntk_variable_destroy(&status);
+  return damaged ? NTK_E_INPUT : NTK_OK;
+}
+
+/* Every check of this floor and of files fails once, on the two points of another sweep. */
 static void test_faults(void) {
-  static const char *const sets[] = {"network.weight_init=he_normal", "network.seed=0"};
+  static const char *const sets[] = {"network.seed=0", "data.scale=none", "kernel.quantity=ntk"};
   ntk_job job = {0};
 
-  load(sets, 2, &job);
+  load_text(zipped, sets, 3, &job);
   EXPECT(job.point_count == 2);
-  for (int64_t p = 0; p < 2; ++p) write_point(&job, &job.point[p]);
-  EXPECT(sweep_faults(merge_again, &job) > 50);
+  write_zipped(&job);
+  EXPECT(sweep_faults_in("src/run/", merge_again, &job) > 2);
+  EXPECT(sweep_faults_in("src/store/file.c", merge_again, &job) > 2);
+  EXPECT(sweep_faults_in("src/base/memory.c", merge_again, &job) > 1);
   EXPECT(folder_count(folder, ".tmp.") == 0);
   ntk_job_destroy(&job);
 }
 
-static void test_refusals(ntk_job *job) {
+/* The point is missing like one that is not there, and the file says why. */
+static void test_damage(ntk_job *job) {
   char path[NTK_PATH_SIZE];
-  FILE *file = NULL;
+  ntk_record root = {0};
 
   ntk_point_path(job, &job->point[3], "results.h5", path);
-  file = fopen(path, "r+b");
+  FILE *file = fopen(path, "r+b");
   EXPECT(file && fseek(file, 1000, SEEK_SET) == 0 && fputc('#', file) == '#' && fclose(file) == 0);
-  EXPECT_REFUSED(ntk_merge(job), NTK_E_INPUT, path);
+  EXPECT_OK(ntk_merge(job, false));
+  EXPECT_OK(ntk_file_read(folder_path(folder, "sweep.h5"), "", false, &root));
+  EXPECT_TEXT(((char **)ntk_record_find(&root, "status")->data)[3], "damaged");
+  EXPECT(strstr(((char **)ntk_record_find(&root, "message")->data)[3], "results.h5"));
+  EXPECT(isnan(at(ntk_record_find(&root, "width_value"), 3, 0)));
+  ntk_record_destroy(&root);
   write_point(job, &job->point[3]);
+}
+
+static void test_refusals(ntk_job *job) {
   job->directory = "/proc/nowhere";
-  EXPECT_REFUSED(ntk_merge(job), NTK_E_CREATE, "/proc/nowhere/sweep.h5");
+  EXPECT_REFUSED(ntk_merge(job, false), NTK_E_CREATE, "/proc/nowhere/sweep.h5");
   job->directory = folder;
 }
 
@@ -433,9 +782,42 @@ static void same_path(const void *context, int64_t point, char *path) {
   (void)snprintf(path, 4096, "%s", (const char *)context);
 }
 
+/* What has other dimensions, or is text, in some points stands beside the others. */
+static void test_variants(void) {
+  static const ntk_field fields[] = {{"x", "d", "1", "", "", NTK_KIND_REAL},
+                                     {"x", "other", "1", "", "", NTK_KIND_REAL},
+                                     {"x", "", "1", "", "", NTK_KIND_REAL},
+                                     {"x", "d", "1", "", "", NTK_KIND_TEXT},
+                                     {"x", "d", "1", "", "", NTK_KIND_REAL}};
+  static const char *const names[] = {"x", "x_by_other", "x_scalar", "x_by_d_text"};
+  static const int there[] = {12, 3, 2}, absent[] = {3, 0, 0}; /* entries */
+  static const char *const hide[] = {NULL};
+  char path[4096];
+  ntk_axis axis = {.name = "a", .count = 5};
+  const ntk_sweep sweep = {.axis_count = 1, .point_count = 5, .axis = &axis};
+  ntk_stack stack = {.name = "g", .sweep = &sweep};
+  ntk_record record = {0};
+
+  for (int64_t p = 0; p < 5; ++p) {
+    numbered_path(folder, p, path);
+    write_one(path, &fields[p], 3);
+    EXPECT_OK(ntk_stack_take(&stack, p, path, hide));
+  }
+  EXPECT_OK(ntk_stack_describe(&stack, &record));
+  EXPECT(record.variable_count == 4);
+  for (int k = 0; k < 4; ++k) {
+    ntk_variable *v = ntk_record_find(&record, names[k]);
+
+    if (!v) FAIL("no %s", names[k]);
+    EXPECT_OK(ntk_stack_fill(&stack, numbered_path, folder, v));
+    if (k < 3) EXPECT(isnan(((double *)v->data)[absent[k]]) && ((double *)v->data)[there[k]] == 0);
+  }
+  ntk_record_destroy(&record);
+  ntk_stack_destroy(&stack);
+}
+
 static void test_stack(void) {
   static const ntk_field x = {"x", "d", "1", "", "", NTK_KIND_REAL};
-  static const ntk_field text = {"x", "d", "1", "", "", NTK_KIND_TEXT};
   static const char *const hide[] = {NULL};
   const char *path = folder_path(folder, "one.h5");
   ntk_axis axes[NTK_MAX_RANK] = {{.name = "a", .count = 2}};
@@ -450,8 +832,9 @@ static void test_stack(void) {
   EXPECT_REFUSED(ntk_stack_fill(&stack, same_path, path, &record.variables[0]), NTK_E_INPUT,
                  "changed while");
   ntk_record_destroy(&record);
-  write_one(path, &text, 3);
-  EXPECT_REFUSED(ntk_stack_take(&stack, 1, path, hide), NTK_E_INPUT, "another type");
+  ntk_stack_destroy(&stack);
+  stack = (ntk_stack){.name = "g", .sweep = &sweep};
+  EXPECT_OK(ntk_stack_take(&stack, 0, path, hide));
   for (int k = 0; k < NTK_MAX_RANK; ++k) axes[k] = (ntk_axis){.name = "a", .count = 1};
   sweep.axis_count = NTK_MAX_RANK;
   EXPECT_REFUSED(ntk_stack_describe(&stack, &record), NTK_E_SIZE, "axes");
@@ -462,14 +845,20 @@ static void test_stack(void) {
 int main(int argc, char **argv) {
   ntk_job job = {0};
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   folder_make(folder);
+  test_memory();
   load(NULL, 0, &job);
   test_sweep(&job);
   test_one_point();
+  test_damage(&job);
   test_refusals(&job);
+  test_zipped();
+  test_while_written();
+  test_without_links();
   test_integers(3, NTK_KIND_INT);
   test_integers(4, NTK_KIND_REAL);
+  test_variants();
   test_stack();
   test_faults();
   ntk_job_destroy(&job);

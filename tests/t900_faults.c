@@ -21,7 +21,8 @@
 static const char config[] =
     "name: faults\n"
     "data: {source: gaussian, dimension: 3, function: {sin: {frequency: 1.0}}, noise_std: 0.1,\n"
-    "       train: {count: 9}, test: {count: 4}, center: feature, scale: sample_rms}\n"
+    "       train: {count: 9}, validation: {count: 3}, test: {count: 4}, center: feature,\n"
+    "       scale: sample_rms}\n"
     "network: {kind: mlp, depth: 1, width: 5, activation: tanh, parameterization: ntk}\n"
     "analyses:\n"
     "  - summary\n"
@@ -32,7 +33,7 @@ static const char config[] =
     "  - fixed_design_risk: {ridge: [0.1, 1], noise_variance: 0.1}\n"
     "spectrum: {block: 2}\n"
     "sweep: {network.seed: [0, 1]}\n"
-    "output: {directory: out, keep: [results, gram, spectrum, test_train, weights]}\n";
+    "output: {directory: out, keep: [results, gram, spectrum, test_train, weights, per_layer, predictions]}\n";
 
 static void remove_tree(const char *path) {
   DIR *directory = opendir(path);
@@ -137,7 +138,7 @@ int main(int argc, char **argv) {
   static target targets[MOST];
   char folder[] = "/dev/shm/ntkrun-faults-XXXXXX", fallback[] = "/tmp/ntkrun-faults-XXXXXX";
 
-  MPI_Init(&argc, &argv);
+  begin_test(&argc, &argv);
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   char *place = folder;
 

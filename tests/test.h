@@ -9,8 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ntk/base/array.h"
 #include "ntk/base/error.h"
 #include "ntk/base/memory.h"
+
+/* Before all else in main: the BLAS kernels that the program itself would take, and MPI. */
+static inline void begin_test(int *argc, char ***argv) {
+  ntk_blas_adopt_core(*argv);
+  MPI_Init(argc, argv);
+}
 
 #define FAIL(...)                                                         \
   do {                                                                    \
@@ -74,8 +81,10 @@ static inline const char *source_path(const char *relative) {
 
 /* Runs a local job again and again, each time with one passage of one check made to fail: the
  * first and the last passage of every check that the job comes by.  Each such run must fail and
- * leave no memory behind; `job` itself destroys what it made.  Returns the number of those runs. */
-static inline int sweep_faults(ntk_status (*job)(void *context), void *context) {
+ * leave no memory behind; `job` itself destroys what it made.  Returns the number of those runs.
+ *   files  only checks in source files whose path has this in it; "": all */
+static inline int sweep_faults_in(const char *files, ntk_status (*job)(void *context),
+                                  void *context) {
   const long balance = ntk_memory_balance();
   int runs = 0;
 
@@ -87,6 +96,7 @@ static inline int sweep_faults(ntk_status (*job)(void *context), void *context) 
   for (ntk_fault_site *site = ntk_fault_sites(); site; site = site->next) {
     const long passages = site->passages;
 
+    if (passages == 0 || !strstr(site->file, files)) continue;
     for (long p = 0; p<passages; p += passages> 1 ? passages - 1 : 1, ++runs) {
       ntk_fault_reset();
       ntk_fault_arm(site, p);
@@ -98,6 +108,10 @@ static inline int sweep_faults(ntk_status (*job)(void *context), void *context) 
   }
   ntk_fault_reset();
   return runs;
+}
+
+static inline int sweep_faults(ntk_status (*job)(void *context), void *context) {
+  return sweep_faults_in("", job, context);
 }
 
 #endif

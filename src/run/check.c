@@ -1,10 +1,9 @@
-/* check, reference, merge, inspect: the commands that compute nothing. */
+/* check, merge: commands that compute nothing. */
 #include <stdio.h>
 #include <string.h>
 
 #include "ntk/run/build.h"
 #include "ntk/run/command.h"
-#include "ntk/run/inspect.h"
 #include "ntk/run/job.h"
 #include "ntk/run/load.h"
 #include "ntk/run/merge.h"
@@ -68,16 +67,6 @@ int ntk_command_check(const ntk_arguments *arguments) {
   return status == NTK_OK ? 0 : ntk_complain(status);
 }
 
-int ntk_command_reference(const ntk_arguments *arguments) {
-  ntk_text text = {0};
-  const ntk_status status = ntk_option_reference(&ntk_settings_section, 0, &text);
-
-  (void)arguments;
-  if (status == NTK_OK) printf("%s", ntk_text_string(&text));
-  ntk_text_destroy(&text);
-  return status == NTK_OK ? 0 : ntk_complain(status);
-}
-
 int ntk_command_merge(const ntk_arguments *arguments) {
   char config[NTK_PATH_SIZE];
   ntk_job job = {0};
@@ -88,16 +77,10 @@ int ntk_command_merge(const ntk_arguments *arguments) {
 
   if (code != 0) return code;
   job.directory = arguments->operand; /* a folder that was moved is merged where it is */
-  const ntk_status status = ntk_merge(&job);
+  const ntk_status status = ntk_merge(&job, arguments->flat);
 
   ntk_job_destroy(&job);
   if (status != NTK_OK) return ntk_complain(status);
-  (void)printf("%s/sweep.h5\n", arguments->operand);
+  (void)printf("%s/%s.h5\n", arguments->operand, arguments->flat ? "sweep_flat" : "sweep");
   return 0;
-}
-
-int ntk_command_inspect(const ntk_arguments *arguments) {
-  const ntk_status status = ntk_inspect(arguments->operand);
-
-  return status == NTK_OK ? 0 : ntk_complain(status);
 }

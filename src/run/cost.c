@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ntk/analysis/analysis.h"
 #include "ntk/dist/grid.h"
 #include "ntk/run/build.h"
 
@@ -39,16 +40,36 @@ static int64_t ranks_needed(const ntk_settings *s, int64_t n) {
   return MOST_RANKS;
 }
 
-/* Files that output.keep names; results.h5 itself is small. */
-static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows) {
-  const double rows = (double)cost->rows;
-  double bytes = 0;
+/* Times of all analyses that hand out predictions. */
+static double steps_kept(const ntk_point *point) {
+  const ntk_choices *analyses = &point->settings.analyses;
+  double steps = 0;
 
-  if (ntk_point_keeps(point, "gram")) bytes += 8 * rows * rows;
-  if (ntk_point_keeps(point, "spectrum")) bytes += 8 * rows * rows;
-  if (ntk_point_keeps(point, "test_train")) bytes += 8 * rows * (double)test_rows;
-  if (ntk_point_keeps(point, "weights")) bytes += 8 * (double)cost->parameters;
-  return bytes;
+  for (int64_t k = 0; k < analyses->count; ++k) {
+    const ntk_analysis *analysis = (const ntk_analysis *)analyses->item[k].row;
+
+    if (analysis->steps) steps += (double)analysis->steps(analyses->item[k].options);
+  }
+  return steps;
+}
+
+/* Files that output.keep names; results.h5 itself is small. */
+static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows,
+                         int64_t outputs) {
+  const ntk_kernel_settings *kernel = &point->settings.kernel;
+  const double rows = (double)cost->rows, tests = (double)test_rows;
+  const double test_test = ntk_kernel_wants_test_test(kernel) ? tests * tests : 0;
+  double entries = 0;
+
+  if (ntk_point_keeps(point, "gram")) entries += rows * rows;
+  if (ntk_point_keeps(point, "spectrum")) entries += rows * rows;
+  if (ntk_point_keeps(point, "test_train")) entries += rows * tests + test_test;
+  if (ntk_point_keeps(point, "predictions")) {
+    entries += steps_kept(point) * (double)((cost->n + cost->m) * outputs);
+  }
+  entries *= (double)kernel->quantity.count;
+  if (ntk_point_keeps(point, "weights")) entries += (double)cost->parameters;
+  return 8 * entries;
 }
 
 /* The process grid that a run on that many ranks has. */
@@ -78,8 +99,43 @@ static void add_spectrum(const ntk_settings *s, const shape *g, double staying,
                        workspace(solver, cost->rows, g->block, g->rows, g->cols);
 
   /* tridiagonalisation 4/3 n^3, divide and conquer and back-transformation 4 n^3 */
-  cost->spectrum_flops = 16.0 / 3.0 * n * n * n;
+  cost->spectrum_flops = 16.0 / 3.0 * n * n * n * (double)s->kernel.quantity.count;
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, bytes);
+}
+
+static int64_t trainable(const ntk_network *network) {
+  int64_t count = 0;
+
+  for (int t = 0; t < network->tensor_count; ++t) count += network->tensor[t].trainable;
+  return count;
+}
+
+/* The parts of the tensors are computed one by one while the matrices of the kernel stay. */
+static void add_parts(const ntk_point *point, const ntk_network *network, const shape *g,
+                      ntk_point_cost *cost) {
+  const ntk_kernel_settings *settings = &point->settings.kernel;
+  const ntk_kernel_cost parts = ntk_kernel_cost_of(network, settings, &ntk_quantity_ntk, cost->n, 0,
+                                                   g->block, g->rows, g->cols);
+  const double rows = (double)cost->rows;
+
+  if (!ntk_point_keeps(point, "per_layer")) return;
+  cost->kernel_flops += parts.flops;
+  cost->bytes_per_rank = fmax(cost->bytes_per_rank, cost->matrix_bytes + parts.bytes);
+  cost->disk_bytes += 8 * rows * rows * (double)trainable(network);
+}
+
+/* One quantity at a time is in memory. */
+static void add_kernel(const ntk_point *point, const ntk_network *network, int64_t which,
+                       const shape *g, ntk_point_cost *cost) {
+  const ntk_kernel_settings *settings = &point->settings.kernel;
+  const ntk_quantity *quantity = ntk_kernel_quantity(settings, which);
+  const ntk_kernel_cost kernel = ntk_kernel_cost_of(network, settings, quantity, cost->n, cost->m,
+                                                    g->block, g->rows, g->cols);
+
+  cost->kernel_flops += kernel.flops;
+  cost->matrix_bytes = kernel.matrix_bytes;
+  cost->bytes_per_rank = fmax(cost->bytes_per_rank, kernel.bytes);
+  if (quantity == &ntk_quantity_ntk) add_parts(point, network, g, cost);
 }
 
 static void add_up(const ntk_point *point, const ntk_network *network, int ranks,
@@ -92,19 +148,29 @@ static void add_up(const ntk_point *point, const ntk_network *network, int ranks
   cost->rows = cost->n * per_sample;
   cost->parameters = network->parameters;
   const shape g = shape_of(s, ranks, cost->rows);
-  const ntk_kernel_cost kernel =
-      ntk_kernel_cost_of(network, &s->kernel, cost->n, cost->m, g.block, g.rows, g.cols);
 
-  cost->kernel_flops = kernel.flops;
-  cost->bytes_per_rank = kernel.bytes;
-  add_spectrum(s, &g, kernel.matrix_bytes + network_cost.weight_bytes, cost);
-  cost->disk_bytes = kept_bytes(point, cost, cost->m * per_sample);
+  cost->disk_bytes = kept_bytes(point, cost, cost->m * per_sample, network->outputs);
+  for (int64_t which = 0; which < s->kernel.quantity.count; ++which) {
+    add_kernel(point, network, which, &g, cost);
+  }
+  add_spectrum(s, &g, cost->matrix_bytes + network_cost.weight_bytes, cost);
+}
+
+/* Arrays over samples, rows and modes, the preview, and what everything else takes. */
+static double results_bytes(const ntk_point_cost *cost, int64_t outputs) {
+  const double n = (double)cost->n, m = (double)cost->m, o = (double)outputs;
+  const double shown = fmin(n, 128), per_sample = n > 0 ? (double)cost->rows / n : 1;
+  const double columns = per_sample > 1 ? 1 : o;
+  const double data = (n + m) * (3 + o), kernel = (n + m) * (o + 2 * per_sample) + shown * shown;
+  const double spectrum = (double)cost->rows * (2 + 2 * columns);
+
+  return 40000 + 8 * (data + kernel + spectrum);
 }
 
 /* What rank 0 holds of the data all along: the source as it was read, and the samples. */
 static double data_bytes(const ntk_data_cache *cache, const ntk_data *data) {
   const ntk_raw *raw = &cache->raw;
-  const double samples = (double)(data->train.count + data->test.count);
+  const double samples = (double)(data->train.count + data->validation.count + data->test.count);
   double bytes = 8 * samples * (double)(data->features + data->outputs);
 
   bytes += (double)raw->train_count * (double)data->features * (raw->train_bytes ? 1 : 8);
@@ -118,9 +184,10 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
   ntk_network network = {0};
 
   cost->n = data->train.count;
-  cost->m = data->test.count;
+  cost->m = data->test.count + data->validation.count; /* rows of the test block */
   NTK_TRY(ntk_network_build(s, &data->shape, data->outputs, false, &network));
   add_up(point, &network, ranks, cost);
+  cost->results_bytes = results_bytes(cost, data->outputs);
   ntk_network_destroy(&network);
   return NTK_OK;
 }
@@ -135,12 +202,18 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
   cost->n = size.n;
   cost->m = size.m;
   cost->rows = size.rows;
+  cost->results_bytes = results_bytes(cost, size.outputs);
+  if (size.rows == 0) return NTK_OK; /* eigenvalues only */
   const shape g = shape_of(s, ranks, size.rows);
 
   cost->bytes_per_rank = 8 * (local_entries(size.rows, size.rows, g.block, g.rows, g.cols) +
                               local_entries(size.test_rows, size.rows, g.block, g.rows, g.cols));
+  if (ntk_kernel_wants_test_test(&s->kernel)) {
+    cost->bytes_per_rank +=
+        8 * local_entries(size.test_rows, size.test_rows, g.block, g.rows, g.cols);
+  }
   add_spectrum(s, &g, cost->bytes_per_rank, cost);
-  cost->disk_bytes = kept_bytes(point, cost, size.test_rows);
+  cost->disk_bytes = kept_bytes(point, cost, size.test_rows, size.outputs);
   return NTK_OK;
 }
 

@@ -1,13 +1,19 @@
 #include "ntk/run/event.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = 4096 };
+enum { LINE_SIZE = 4096, HOST_SIZE = sizeof(((ntk_event *)NULL)->host) };
+
+static void own_host(char host[HOST_SIZE]) {
+  (void)gethostname(host, HOST_SIZE - 1);
+  host[HOST_SIZE - 1] = '\0';
+}
 
 /* JSON forbids raw control characters, quotes and backslashes in strings. */
 static void escape(const char *text, char *out, size_t size) {
@@ -60,20 +66,20 @@ static double read_number(const char *line, const char *key) {
 }
 
 ntk_status ntk_event_append(const char *path, const ntk_event *event) {
-  char line[LINE_SIZE], message[2 * sizeof(event->message)], host[128] = "", stamp[32] = "";
+  char line[LINE_SIZE], message[2 * sizeof(event->message)], host[HOST_SIZE] = "", stamp[32] = "";
   const time_t now = time(NULL);
   struct tm utc;
   FILE *file = fopen(path, "a");
 
   if (!file) return NTK_RAISE(NTK_E_CREATE, "%s: cannot append: %s", path, strerror(errno));
   if (gmtime_r(&now, &utc)) (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  (void)gethostname(host, sizeof(host) - 1);
+  own_host(host);
   escape(event->message, message, sizeof(message));
   (void)snprintf(line, sizeof(line),
-                 "{\"time\": \"%s\", \"event\": \"%s\", \"host\": \"%s\", \"ranks\": %d, "
-                 "\"grid\": [%d, %d], \"seconds\": %.3f, \"message\": \"%s\"}\n",
-                 stamp, event->name, host, event->ranks, event->grid_rows, event->grid_cols,
-                 event->seconds, message);
+                 "{\"time\": \"%s\", \"event\": \"%s\", \"host\": \"%s\", \"process\": %ld, "
+                 "\"ranks\": %d, \"grid\": [%d, %d], \"seconds\": %.3f, \"message\": \"%s\"}\n",
+                 stamp, event->name, host, (long)getpid(), event->ranks, event->grid_rows,
+                 event->grid_cols, event->seconds, message);
   const bool written = fputs(line, file) >= 0;
   const bool closed = fclose(file) == 0;
 
@@ -93,7 +99,19 @@ ntk_status ntk_event_last(const char *path, ntk_event *event) {
   (void)fclose(file);
   unescape(last, "event", event->name, sizeof(event->name));
   unescape(last, "message", event->message, sizeof(event->message));
+  unescape(last, "host", event->host, sizeof(event->host));
+  unescape(last, "time", event->time, sizeof(event->time));
+  event->process = (long)read_number(last, "process");
   event->seconds = read_number(last, "seconds");
   event->ranks = (int)read_number(last, "ranks");
   return NTK_OK;
+}
+
+bool ntk_event_is_alive(const ntk_event *event) {
+  char host[HOST_SIZE] = "";
+
+  if (strcmp(event->name, "started") != 0) return false;
+  own_host(host);
+  if (strcmp(host, event->host) != 0 || event->process <= 0) return true;
+  return kill((pid_t)event->process, 0) == 0 || errno == EPERM;
 }

@@ -13,11 +13,14 @@
 #include "ntk/run/numerics.h"
 #include "ntk/store/file.h"
 
+enum { MOST_LOOKED = 1000 }; /* points that are bound to find more problems */
+
 /* ---- stage keys: each is the hash of its own settings and of the key it builds on ------------- */
 
 typedef struct chain {
   ntk_text text;
   ntk_key key; /* of the last stage */
+  bool later;  /* files are not read: the keys come from another rank (ntk_job_share) */
 } chain;
 
 static ntk_status begin_stage(chain *c, const char *stage) {
@@ -32,16 +35,18 @@ static void end_stage(chain *c, ntk_key key) {
 
 static ntk_status section_stage(chain *c, const char *stage, const ntk_section *section,
                                 const void *settings, ntk_key key) {
+  if (c->later) return NTK_OK;
   NTK_TRY(begin_stage(c, stage));
   NTK_TRY(ntk_option_canonical(section, settings, &c->text));
   end_stage(c, key);
   return NTK_OK;
 }
 
-static ntk_status choice_stage(const ntk_key upon, const ntk_choice *choice, ntk_key key) {
+static ntk_status choice_stage(const chain *upon, const ntk_choice *choice, ntk_key key) {
   chain c = {0};
 
-  memcpy(c.key, upon, NTK_KEY_SIZE);
+  if (upon->later) return NTK_OK;
+  memcpy(c.key, upon->key, NTK_KEY_SIZE);
   ntk_status status = begin_stage(&c, "analysis");
   if (status == NTK_OK) status = ntk_choice_canonical(choice, &c.text);
   if (status == NTK_OK) end_stage(&c, key);
@@ -56,32 +61,71 @@ static ntk_group_key *add_group(ntk_point *point, const char *name) {
   return group;
 }
 
+void ntk_point_group(const ntk_point *point, int64_t which, const char *name,
+                     char group[NTK_NAME_SIZE]) {
+  const char *quantity = point->settings.kernel.quantity.item[which].row->name;
+
+  (void)snprintf(group, NTK_NAME_SIZE, "%s%s%s", which ? quantity : "",
+                 which && name[0] ? "/" : "", name);
+}
+
+/* A group of one of the quantities. */
+static ntk_status add_group_of(ntk_arena *arena, ntk_point *point, int64_t which, const char *name,
+                               ntk_group_key **group) {
+  char full[NTK_NAME_SIZE];
+  const char *kept = NULL;
+
+  ntk_point_group(point, which, name, full);
+  NTK_TRY(ntk_arena_copy(arena, full, &kept));
+  *group = add_group(point, kept);
+  return NTK_OK;
+}
+
 static bool has_spectrum(const ntk_settings *settings) {
   return strcmp(settings->spectrum.solver->name, "none") != 0;
 }
 
-static ntk_status stage_keys(chain *c, ntk_point *point) {
+/* Kernel, spectrum and analyses of one quantity, upon data and network.  Its key is the same alone
+ * and in a list. */
+static ntk_status quantity_keys(chain *c, ntk_arena *arena, ntk_point *point, int64_t which) {
+  const ntk_settings *s = &point->settings;
+  ntk_kernel_settings kernel = s->kernel;
+  ntk_group_key *group = NULL;
+
+  kernel.quantity = (ntk_choices){.count = 1, .item = &s->kernel.quantity.item[which]};
+  NTK_TRY(add_group_of(arena, point, which, "kernel", &group));
+  NTK_TRY(section_stage(c, "kernel", &ntk_kernel_section, &kernel, group->key));
+  if (has_spectrum(s)) {
+    NTK_TRY(add_group_of(arena, point, which, "spectrum", &group));
+    NTK_TRY(section_stage(c, "spectrum", &ntk_spectrum_section, &s->spectrum, group->key));
+  }
+  for (int64_t k = 0; k < s->analyses.count; ++k) {
+    const ntk_choice *choice = &s->analyses.item[k];
+    const bool to_root = ((const ntk_analysis *)choice->row)->to_root;
+
+    NTK_TRY(add_group_of(arena, point, which, to_root ? "" : choice->label, &group));
+    NTK_TRY(choice_stage(c, choice, group->key));
+  }
+  return NTK_OK;
+}
+
+static ntk_status stage_keys(chain *c, ntk_arena *arena, ntk_point *point) {
   const ntk_settings *s = &point->settings;
   const ntk_kernel_type *type = (const ntk_kernel_type *)s->kernel.type.row;
+  ntk_key upon;
 
   if (type->needs_network) {
     NTK_TRY(section_stage(c, "data", &ntk_data_section, &s->data, add_group(point, "data")->key));
     NTK_TRY(section_stage(c, "network", &ntk_network_section, &s->network,
                           add_group(point, "network")->key));
   }
-  NTK_TRY(
-      section_stage(c, "kernel", &ntk_kernel_section, &s->kernel, add_group(point, "kernel")->key));
-  if (!type->needs_network) memcpy(add_group(point, "data")->key, c->key, NTK_KEY_SIZE);
-  if (has_spectrum(s)) {
-    NTK_TRY(section_stage(c, "spectrum", &ntk_spectrum_section, &s->spectrum,
-                          add_group(point, "spectrum")->key));
+  memcpy(upon, c->key, NTK_KEY_SIZE);
+  for (int64_t which = 0; which < s->kernel.quantity.count; ++which) {
+    memcpy(c->key, upon, NTK_KEY_SIZE);
+    NTK_TRY(quantity_keys(c, arena, point, which));
   }
-  for (int64_t k = 0; k < s->analyses.count; ++k) {
-    const ntk_choice *choice = &s->analyses.item[k];
-    const bool to_root = ((const ntk_analysis *)choice->row)->to_root;
-
-    NTK_TRY(choice_stage(c->key, choice, add_group(point, to_root ? "" : choice->label)->key));
-  }
+  if (type->needs_network) return NTK_OK;
+  memcpy(add_group(point, "data")->key, ntk_point_key(point, "kernel"), NTK_KEY_SIZE);
   return NTK_OK;
 }
 
@@ -92,40 +136,56 @@ const char *ntk_point_key(const ntk_point *point, const char *group) {
   return "";
 }
 
-static bool starts_with(const char *text, const char *prefix) {
-  return strncmp(text, prefix, strlen(prefix)) == 0;
+static bool is_below(const char *path, const char *section) {
+  const size_t length = strlen(section);
+
+  return strncmp(path, section, length) == 0 && (path[length] == '.' || path[length] == '\0');
 }
 
-/* One value whatever its spelling: 0.10 and 1e-1 are the same point. */
-static ntk_status add_value(const ntk_axis *axis, int64_t k, ntk_text *text) {
-  double number = 0;
+/* The values of an axis' keys below the kernel; one value whatever its spelling: 0.10 and 1e-1 are
+ * the same point. */
+static ntk_status add_values(const ntk_axis *axis, int64_t k, ntk_text *text) {
+  for (int64_t i = 0; i < axis->key_count; ++i) {
+    const ntk_axis_key *key = &axis->key[i];
 
-  NTK_TRY(ntk_text_add(text, "%s: ", axis->path));
-  if (ntk_axis_number(axis, k, &number)) return ntk_text_add(text, "%.17g\n", number);
-  NTK_TRY(ntk_axis_label(axis, k, text));
-  return ntk_text_add(text, "\n");
+    if (!is_below(key->path, "spectrum") && !is_below(key->path, "analyses")) continue;
+    NTK_TRY(ntk_text_add(text, "%s: ", key->path));
+    NTK_TRY(ntk_axis_key_spell(key, k, text));
+    NTK_TRY(ntk_text_add(text, "\n"));
+  }
+  return NTK_OK;
 }
 
-/* The kernel's key already holds data and network; axes further down are added by value. */
+/* The keys of the kernels already hold data and network. */
+static ntk_status kernel_keys(const ntk_point *point, ntk_text *text) {
+  char group[NTK_NAME_SIZE];
+
+  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
+    ntk_point_group(point, which, "kernel", group);
+    NTK_TRY(ntk_text_add(text, "point upon %s\n", ntk_point_key(point, group)));
+  }
+  return NTK_OK;
+}
+
+/* Axes further down are added by value. */
 static ntk_status point_id(const ntk_sweep *sweep, chain *c, ntk_point *point) {
   ntk_text_destroy(&c->text);
-  NTK_TRY(ntk_text_add(&c->text, "point upon %s\n", ntk_point_key(point, "kernel")));
+  NTK_TRY(kernel_keys(point, &c->text));
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    const ntk_axis *axis = &sweep->axis[k];
-
-    if (!starts_with(axis->path, "spectrum") && !starts_with(axis->path, "analyses")) continue;
-    NTK_TRY(add_value(axis, ntk_sweep_index(sweep, point->number, k), &c->text));
+    NTK_TRY(add_values(&sweep->axis[k], ntk_sweep_index(sweep, point->number, k), &c->text));
   }
   end_stage(c, point->id);
   return NTK_OK;
 }
 
-static ntk_status identify(const ntk_sweep *sweep, ntk_arena *arena, ntk_point *point) {
-  chain c = {0};
-  const size_t groups = 4 + (size_t)point->settings.analyses.count;
+static ntk_status identify(const ntk_sweep *sweep, ntk_arena *arena, bool later,
+                           ntk_point *point) {
+  chain c = {.later = later};
+  const size_t quantities = (size_t)point->settings.kernel.quantity.count;
+  const size_t groups = 2 + quantities * (2 + (size_t)point->settings.analyses.count);
 
   NTK_TRY(ntk_arena_new(arena, groups * sizeof(*point->group), &point->group));
-  ntk_status status = stage_keys(&c, point);
+  ntk_status status = stage_keys(&c, arena, point);
   if (status == NTK_OK) status = point_id(sweep, &c, point);
   ntk_text_destroy(&c.text);
   return status;
@@ -133,10 +193,25 @@ static ntk_status identify(const ntk_sweep *sweep, ntk_arena *arena, ntk_point *
 
 /* ---- binding ---------------------------------------------------------------------------------- */
 
+/* Data without a source, beside a kernel from a file, would not load again. */
+static ntk_status print_sections(const ntk_settings *settings, ntk_text *text) {
+  enum { MOST = 32 };
+  ntk_option rows[MOST] = {{0}};
+  int count = 0;
+
+  for (const ntk_option *o = ntk_settings_section.options; o->key; ++o) {
+    NTK_ASSERT(count < MOST - 1);
+    if (settings->data.source.row || strcmp(o->key, "data") != 0) rows[count++] = *o;
+  }
+  const ntk_section section = {.options = rows};
+
+  return ntk_option_print(&section, settings, 0, text);
+}
+
 static ntk_status print_settings(ntk_arena *arena, const ntk_settings *settings,
                                  const ntk_node *sweep, const char **yaml) {
   ntk_text text = {0};
-  ntk_status status = ntk_option_print(&ntk_settings_section, settings, 0, &text);
+  ntk_status status = print_sections(settings, &text);
 
   if (status == NTK_OK && sweep) {
     status = ntk_text_add(&text, "sweep:\n");
@@ -148,32 +223,31 @@ static ntk_status print_settings(ntk_arena *arena, const ntk_settings *settings,
 }
 
 /* The point's nodes live only while it is bound: a sweep may have very many points. */
-static ntk_status bind_settings(ntk_job *job, int64_t number, ntk_problems *problems) {
+static ntk_status bind_settings(const ntk_job *job, int64_t number, ntk_arena *arena,
+                                ntk_settings *settings, ntk_problems *problems) {
   ntk_arena nodes = {0};
   ntk_node *root = NULL;
-  ntk_status status =
-      ntk_sweep_point(&job->tree, &job->sweep, number, &nodes, &root, problems);
+  ntk_status status = ntk_sweep_point(&job->tree, &job->sweep, number, &nodes, &root, problems);
 
   if (status == NTK_OK) {
-    status = ntk_option_bind(&ntk_settings_section, root, "", job->base_directory, &job->arena,
-                             &job->point[number].settings, problems);
+    status = ntk_option_bind(&ntk_settings_section, root, "", job->base_directory, arena, settings,
+                             problems);
   }
   ntk_arena_destroy(&nodes);
-  job->point[number].settings.sweep = NULL;
+  settings->sweep = NULL;
   return status;
 }
 
-static ntk_status bind_point(ntk_job *job, int64_t number, ntk_problems *problems) {
-  ntk_point *point = &job->point[number];
-
+static ntk_status bind_point(ntk_job *job, int64_t number, bool later, ntk_point *point,
+                             ntk_problems *problems) {
   point->number = number;
-  NTK_TRY(bind_settings(job, number, problems));
+  NTK_TRY(bind_settings(job, number, &job->arena, &point->settings, problems));
   if (problems->count) return NTK_OK;
-  if (((const ntk_kernel_type *)point->settings.kernel.type.row)->needs_network) {
-    NTK_TRY(ntk_data_present(&point->settings.data));
-  }
+  const ntk_kernel_type *type = (const ntk_kernel_type *)point->settings.kernel.type.row;
+
+  if (!later && type->needs_network) NTK_TRY(ntk_data_present(&point->settings.data));
   point->settings.relative_to = job->base_directory;
-  NTK_TRY(identify(&job->sweep, &job->arena, point));
+  NTK_TRY(identify(&job->sweep, &job->arena, later, point));
   return print_settings(&job->arena, &point->settings, NULL, &point->yaml);
 }
 
@@ -221,26 +295,77 @@ static ntk_status override(ntk_job *job, int64_t set_count, const char *const *s
   return NTK_OK;
 }
 
-static ntk_status bind_points(ntk_job *job, ntk_problems *problems) {
-  const size_t bytes = (size_t)job->sweep.point_count * sizeof(*job->point);
+/* Marks the values of the point's axes; whether one of them was not marked before.
+ *   seen  of all values, axis after axis */
+static bool shows_new_value(const ntk_sweep *sweep, int64_t number, bool *seen) {
+  bool new = false;
 
-  NTK_TRY(ntk_arena_new(&job->arena, bytes, &job->point));
-  for (int64_t k = 0; k < job->sweep.point_count; ++k) {
-    NTK_TRY(bind_point(job, k, problems));
-    if (problems->count && k >= NTK_MOST_BAD_POINTS) return NTK_OK;
+  for (int64_t k = 0; k < sweep->axis_count; ++k) {
+    bool *value = seen + ntk_sweep_index(sweep, number, k);
+
+    new = new || !*value;
+    *value = true;
+    seen += sweep->axis[k].count;
   }
-  job->point_count = job->sweep.point_count;
+  return new;
+}
+
+/* With one problem there may be others: every value of every axis is looked at once. */
+static ntk_status bind_values(const ntk_job *job, bool *seen, ntk_problems *problems) {
+  for (int64_t k = 0, looked = 0; k < job->sweep.point_count && looked < MOST_LOOKED; ++k) {
+    ntk_arena arena = {0};
+    ntk_settings settings = {0};
+
+    if (ntk_sweep_skips(&job->sweep, k) || !shows_new_value(&job->sweep, k, seen)) continue;
+    const ntk_status status = bind_settings(job, k, &arena, &settings, problems);
+
+    ntk_arena_destroy(&arena);
+    NTK_TRY(status);
+    ++looked;
+  }
   return NTK_OK;
 }
 
-static ntk_status load(const char *config, int64_t set_count, const char *const *sets,
+static ntk_status find_all_problems(const ntk_job *job, ntk_problems *problems) {
+  int64_t values = 0;
+  bool *seen = NULL;
+
+  for (int64_t k = 0; k < job->sweep.axis_count; ++k) values += job->sweep.axis[k].count;
+  NTK_TRY(NTK_NEW(values, &seen));
+  const ntk_status status = bind_values(job, seen, problems);
+
+  ntk_free(&seen);
+  return status;
+}
+
+static int64_t count_points(const ntk_sweep *sweep) {
+  int64_t count = 0;
+
+  for (int64_t k = 0; k < sweep->point_count; ++k) count += !ntk_sweep_skips(sweep, k);
+  return count;
+}
+
+static ntk_status bind_points(ntk_job *job, bool later, ntk_problems *problems) {
+  const size_t count = (size_t)count_points(&job->sweep);
+
+  NTK_TRY(ntk_arena_new(&job->arena, count * sizeof(*job->point), &job->point));
+  for (int64_t k = 0; k < job->sweep.point_count; ++k) {
+    if (ntk_sweep_skips(&job->sweep, k)) continue;
+    NTK_TRY(bind_point(job, k, later, &job->point[job->point_count], problems));
+    if (problems->count) return find_all_problems(job, problems);
+    ++job->point_count;
+  }
+  return NTK_OK;
+}
+
+static ntk_status load(const char *config, int64_t set_count, const char *const *sets, bool later,
                        ntk_job *job, ntk_problems *problems) {
   NTK_TRY(ntk_tree_load(config, &job->tree, problems));
   if (job->tree.broken) return NTK_OK; /* else go on: all problems at once */
   NTK_TRY(override(job, set_count, sets, problems));
   NTK_TRY(find_base(config, job));
   NTK_TRY(ntk_sweep_read(&job->tree, &job->sweep, problems));
-  NTK_TRY(bind_points(job, problems));
+  NTK_TRY(bind_points(job, later, problems));
   if (problems->count) return NTK_OK;
   job->directory = job->point[0].settings.output.directory;
   return print_settings(&job->arena, &job->point[0].settings,
@@ -250,9 +375,62 @@ static ntk_status load(const char *config, int64_t set_count, const char *const 
 ntk_status ntk_job_load(const char *config, int64_t set_count, const char *const *sets,
                         ntk_job *job, ntk_problems *problems) {
   *job = (ntk_job){0};
-  const ntk_status status = load(config, set_count, sets, job, problems);
+  const ntk_status status = load(config, set_count, sets, false, job, problems);
 
   if (status != NTK_OK) ntk_job_destroy(job);
+  return status;
+}
+
+ntk_status ntk_job_load_later(const char *config, int64_t set_count, const char *const *sets,
+                              ntk_job *job, ntk_problems *problems) {
+  *job = (ntk_job){0};
+  const ntk_status status = load(config, set_count, sets, true, job, problems);
+
+  if (status != NTK_OK) ntk_job_destroy(job);
+  return status;
+}
+
+/* ---- keys for the other ranks ------------------------------------------------------------------ */
+
+static int64_t count_keys(const ntk_job *job) {
+  int64_t count = job->point_count;
+
+  for (int64_t k = 0; k < job->point_count; ++k) count += job->point[k].group_count;
+  return count;
+}
+
+/* To the keys of a job, in the order of points and groups, or from them. */
+static void copy_keys(ntk_job *job, bool pack, ntk_key *key) {
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    ntk_point *point = &job->point[k];
+
+    memcpy(pack ? *key : point->id, pack ? point->id : *key, NTK_KEY_SIZE);
+    ++key;
+    for (int64_t g = 0; g < point->group_count; ++g, ++key) {
+      memcpy(pack ? *key : point->group[g].key, pack ? point->group[g].key : *key, NTK_KEY_SIZE);
+    }
+  }
+}
+
+static ntk_status prepare_keys(const ntk_job *job, int64_t count, ntk_key **key) {
+  NTK_CHECK(count_keys(job) == count, NTK_E_CONFIG,
+            "the config is not the same on all ranks; was it changed just now?");
+  return NTK_NEW(count, key);
+}
+
+ntk_status ntk_job_share(const ntk_comm *comm, ntk_job *job) {
+  int64_t count = count_keys(job);
+  ntk_key *key = NULL;
+
+  ntk_comm_broadcast(comm, 0, &count, sizeof(count));
+  const ntk_status status = ntk_agree(comm, prepare_keys(job, count, &key));
+
+  if (status == NTK_OK) {
+    copy_keys(job, true, key);
+    ntk_comm_broadcast(comm, 0, key, count * (int64_t)sizeof(*key));
+    copy_keys(job, false, key);
+  }
+  ntk_free(&key);
   return status;
 }
 
@@ -269,10 +447,11 @@ void ntk_point_path(const ntk_job *job, const ntk_point *point, const char *file
   (void)snprintf(path, NTK_PATH_SIZE, "%s/points/%s/%s", job->directory, point->id, file);
 }
 
-void ntk_kernel_path(const ntk_job *job, const ntk_point *point, const char *file,
+void ntk_kernel_path(const ntk_job *job, const ntk_point *point, int64_t which, const char *file,
                      char path[NTK_PATH_SIZE]) {
-  const char *stage = strcmp(file, "spectrum.h5") == 0 ? "spectrum" : "kernel";
+  char stage[NTK_NAME_SIZE];
 
+  ntk_point_group(point, which, strcmp(file, "spectrum.h5") == 0 ? "spectrum" : "kernel", stage);
   (void)snprintf(path, NTK_PATH_SIZE, "%s/kernels/%s/%s", job->directory, ntk_point_key(point, stage),
                  file);
 }
@@ -288,33 +467,63 @@ bool ntk_point_keeps(const ntk_point *point, const char *what) {
 
 static bool exists(const char *path) { return access(path, R_OK) == 0; }
 
-/* Whether the point's results speak of test samples; without any there is no test_train.h5. */
-static bool has_test_set(const ntk_job *job, const ntk_point *point) {
+/* Whether the group of results.h5 has the variable. */
+static bool has_variable(const ntk_job *job, const ntk_point *point, const char *group,
+                         const char *name) {
   char path[NTK_PATH_SIZE];
-  ntk_record kernel = {0};
+  ntk_record listed = {0};
 
   ntk_point_path(job, point, "results.h5", path);
-  const bool listed = ntk_file_list(path, "kernel", false, &kernel) == NTK_OK;
-  const bool found = listed && ntk_record_find(&kernel, "test_initial_output");
+  const bool found = ntk_file_list(path, group, false, &listed) == NTK_OK &&
+                     ntk_record_find(&listed, name) != NULL;
 
-  ntk_record_destroy(&kernel);
+  ntk_record_destroy(&listed);
   return found;
+}
+
+/* A file that `keep` names, and the variable of /kernel without which there is none: no test set, no
+ * parts of tensors, no Gram where only eigenvalues came. */
+typedef struct kept_file {
+  const char *word, *file, *sign;
+} kept_file;
+
+static bool is_kept(const ntk_job *job, const ntk_point *point, int64_t which,
+                    const kept_file *kept) {
+  char path[NTK_PATH_SIZE], group[NTK_NAME_SIZE];
+
+  if (!ntk_point_keeps(point, kept->word)) return true;
+  ntk_kernel_path(job, point, which, kept->file, path);
+  if (exists(path)) return true;
+  ntk_point_group(point, which, "kernel", group);
+  return !has_variable(job, point, group, kept->sign);
+}
+
+static bool kernel_files_exist(const ntk_job *job, const ntk_point *point, int64_t which) {
+  static const kept_file files[] = {{"gram", "gram.h5", "preview"},
+                                    {"spectrum", "spectrum.h5", "preview"},
+                                    {"test_train", "test_train.h5", "test_initial_output"},
+                                    {"per_layer", "per_layer.h5", "tensor"}};
+
+  for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); ++k) {
+    if (!is_kept(job, point, which, &files[k])) return false;
+  }
+  return true;
 }
 
 /* Whether the big files that `keep` names are there. */
 static bool kept_files_exist(const ntk_job *job, const ntk_point *point) {
-  static const char *const kernel_files[][2] = {
-      {"gram", "gram.h5"}, {"spectrum", "spectrum.h5"}, {"test_train", "test_train.h5"}};
+  static const char *const files[][2] = {{"weights", "weights.h5"},
+                                         {"predictions", "predictions.h5"}};
   char path[NTK_PATH_SIZE];
 
-  for (size_t k = 0; k < sizeof(kernel_files) / sizeof(kernel_files[0]); ++k) {
-    if (!ntk_point_keeps(point, kernel_files[k][0])) continue;
-    ntk_kernel_path(job, point, kernel_files[k][1], path);
-    if (exists(path)) continue;
-    if (strcmp(kernel_files[k][0], "test_train") != 0 || has_test_set(job, point)) return false;
+  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
+    if (!kernel_files_exist(job, point, which)) return false;
   }
-  ntk_point_path(job, point, "weights.h5", path);
-  return !ntk_point_keeps(point, "weights") || exists(path);
+  for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); ++k) {
+    ntk_point_path(job, point, files[k][1], path);
+    if (ntk_point_keeps(point, files[k][0]) && !exists(path)) return false;
+  }
+  return true;
 }
 
 static bool groups_match(const ntk_point *point, const ntk_record *keys) {
@@ -326,6 +535,29 @@ static bool groups_match(const ntk_point *point, const ntk_record *keys) {
   return true;
 }
 
+static void set_damaged(ntk_point_facts *facts) {
+  facts->state = NTK_POINT_DAMAGED;
+  (void)snprintf(facts->message, sizeof(facts->message), "%.*s", (int)sizeof(facts->message) - 1,
+                 ntk_last_error()->text);
+}
+
+/* What the last event says of a point. */
+static void judge(const ntk_event *event, bool complete, ntk_point_facts *facts) {
+  if (complete) {
+    facts->state = NTK_POINT_DONE;
+    if (strcmp(event->name, "done") != 0) return;
+    facts->seconds = event->seconds;
+    facts->ranks = event->ranks;
+  } else if (strcmp(event->name, "failed") == 0) {
+    facts->state = NTK_POINT_FAILED;
+    memcpy(facts->message, event->message, sizeof(facts->message));
+  } else if (ntk_event_is_alive(event)) {
+    facts->state = NTK_POINT_RUNNING;
+    (void)snprintf(facts->message, sizeof(facts->message), "since %s on %s", event->time,
+                   event->host);
+  }
+}
+
 ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point, ntk_point_facts *facts) {
   char path[NTK_PATH_SIZE];
   ntk_record keys = {0};
@@ -333,18 +565,26 @@ ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point, ntk_point_
 
   *facts = (ntk_point_facts){.state = NTK_POINT_PENDING, .seconds = NAN};
   ntk_point_path(job, point, "results.h5", path);
-  NTK_TRY(ntk_file_keys(path, &keys));
+  const ntk_status read = ntk_file_keys(path, &keys);
+
+  if (read == NTK_E_INPUT) {
+    set_damaged(facts);
+    return NTK_OK;
+  }
+  NTK_TRY(read);
   const bool complete = groups_match(point, &keys) && kept_files_exist(job, point);
 
   ntk_record_destroy(&keys);
   ntk_point_path(job, point, "log.jsonl", path);
   NTK_TRY(ntk_event_last(path, &event));
-  if (complete) {
-    facts->state = NTK_POINT_DONE;
-    facts->seconds = event.seconds;
-  } else if (strcmp(event.name, "failed") == 0) {
-    facts->state = NTK_POINT_FAILED;
-    memcpy(facts->message, event.message, sizeof(facts->message));
-  }
+  judge(&event, complete, facts);
   return NTK_OK;
+}
+
+const char *ntk_point_state_name(ntk_point_state state) {
+  static const char *const names[] = {
+      [NTK_POINT_PENDING] = "pending", [NTK_POINT_RUNNING] = "running", [NTK_POINT_DONE] = "done",
+      [NTK_POINT_FAILED] = "failed",   [NTK_POINT_DAMAGED] = "damaged"};
+
+  return names[state];
 }

@@ -9,10 +9,13 @@ int ntk_complain(ntk_status status) {
 
 int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *job) {
   ntk_problems problems = {0};
-  const ntk_status status =
-      ntk_job_load(arguments->operand, arguments->set_count, arguments->set, job, &problems);
+  ntk_status status = ntk_command_check_operand("CONFIG", arguments->operand);
   int code = 0;
 
+  if (status == NTK_OK) {
+    status = (speak ? ntk_job_load : ntk_job_load_later)(arguments->operand, arguments->set_count,
+                                                         arguments->set, job, &problems);
+  }
   if (problems.count) {
     if (speak) {
       (void)fprintf(stderr, "%s%lld problem%s in %s\n", ntk_text_string(&problems.text),

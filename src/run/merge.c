@@ -3,29 +3,164 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "ntk/base/memory.h"
 #include "ntk/run/stack.h"
 #include "ntk/store/file.h"
 #include "ntk/store/provenance.h"
 
-/* What is known of the points, and their groups. */
+enum { ATTEMPTS = 5 };
+
+/* Which file was read: a job that replaces it makes another one. */
+typedef struct identity {
+  bool there;
+  bool linked; /* under a name of our own, so that it stays */
+  dev_t device;
+  ino_t number;
+  off_t size;
+  struct timespec changed;
+} identity;
+
+/* What is known of the points, and their groups.  A slot is a point's place in the arrays. */
 typedef struct merge {
   const ntk_job *job;
-  ntk_point_facts *facts; /* [points] */
+  bool flat;
+  ntk_sweep layout; /* of the arrays: that of the job, or the one axis `point` */
+  ntk_axis line;
+  char links[NTK_PATH_SIZE]; /* folder for names of our own; "": there cannot be one */
+  ntk_point_facts *facts;    /* [slots] */
+  identity *file;            /* [slots] of results.h5 */
+  bool *skipped;             /* [slots] */
   int64_t stack_count, stack_room;
   ntk_stack *stack;   /* root first */
-  ntk_record *record; /* [stack_count] of sweep.h5 */
+  ntk_record *record; /* [stack_count] of the merged file */
 } merge;
+
+static int64_t slot_of(const merge *m, const ntk_point *point) {
+  return m->flat ? point - m->job->point : point->number;
+}
+
+/* The point of a slot; there is one wherever something was taken in. */
+static const ntk_point *point_of(const merge *m, int64_t slot) {
+  int64_t first = 0, last = m->job->point_count - 1;
+
+  if (m->flat) return &m->job->point[slot];
+  while (first < last) {
+    const int64_t middle = (first + last) / 2;
+
+    if (m->job->point[middle].number < slot) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  return &m->job->point[first];
+}
+
+static void set_layout(merge *m) {
+  m->layout = m->job->sweep;
+  if (!m->flat) return;
+  m->line = (ntk_axis){.path = "point", .name = "point", .count = m->job->point_count};
+  m->layout = (ntk_sweep){.axis_count = 1, .point_count = m->line.count, .axis = &m->line};
+}
+
+/* ---- files that change while they are read -------------------------------------------------
+ *
+ * A job replaces results.h5 by renaming another file to it.  The one that was read first is kept
+ * under a second name until the end, where the file system has such (hard) links; where not, it is
+ * checked that the file is still the same.  So every point is shown as it was at one moment. */
+
+static void link_path(const merge *m, int64_t slot, char path[NTK_PATH_SIZE]) {
+  const int length = snprintf(path, NTK_PATH_SIZE, "%s/%lld.h5", m->links, (long long)slot);
+
+  if (length >= NTK_PATH_SIZE) path[0] = '\0'; /* leads nowhere */
+}
+
+static void make_links(merge *m) {
+  const int length =
+      snprintf(m->links, sizeof(m->links), "%s/.merge.%ld", m->job->directory, (long)getpid());
+
+  if (length >= (int)sizeof(m->links) || mkdir(m->links, 0777) != 0) m->links[0] = '\0';
+}
+
+static void remove_links(const merge *m) {
+  char path[NTK_PATH_SIZE];
+
+  if (!m->links[0]) return;
+  for (int64_t p = 0; m->file && p < m->layout.point_count; ++p) {
+    if (!m->file[p].linked) continue;
+    link_path(m, p, path);
+    (void)unlink(path);
+  }
+  (void)rmdir(m->links);
+}
+
+/* Where the file of a point is read. */
+static void path_of(const void *context, int64_t slot, char *path) {
+  const merge *m = context;
+
+  if (m->file[slot].linked) {
+    link_path(m, slot, path);
+  } else {
+    ntk_point_path(m->job, point_of(m, slot), "results.h5", path);
+  }
+}
+
+static identity identify(const char *path) {
+  struct stat facts;
+
+  if (stat(path, &facts) != 0) return (identity){0};
+  return (identity){.there = true,
+                    .device = facts.st_dev,
+                    .number = facts.st_ino,
+                    .size = facts.st_size,
+                    .changed = facts.st_mtim};
+}
+
+static identity hold(const merge *m, int64_t slot) {
+  char path[NTK_PATH_SIZE], own[NTK_PATH_SIZE];
+
+  ntk_point_path(m->job, point_of(m, slot), "results.h5", path);
+  link_path(m, slot, own);
+  if (m->links[0] && link(path, own) == 0) return (identity){.there = true, .linked = true};
+  return identify(path);
+}
+
+static bool same_file(const identity *a, const identity *b) {
+  return a->there == b->there && a->device == b->device && a->number == b->number &&
+         a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+         a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Whether a file that was read is another one by now.  Points that were not there may come. */
+static bool has_changed(const merge *m) {
+  char path[NTK_PATH_SIZE];
+
+  for (int64_t p = 0; m->file && p < m->job->point_count; ++p) {
+    const identity *before = &m->file[slot_of(m, &m->job->point[p])];
+
+    if (!before->there || before->linked) continue;
+    ntk_point_path(m->job, &m->job->point[p], "results.h5", path);
+    const identity now = identify(path);
+
+    if (!same_file(before, &now)) return true;
+  }
+  return false;
+}
 
 static void destroy(merge *m) {
   for (int64_t k = 0; k < m->stack_count; ++k) {
     if (m->record) ntk_record_destroy(&m->record[k]);
     ntk_stack_destroy(&m->stack[k]);
   }
+  remove_links(m);
   ntk_free(&m->record);
   ntk_free(&m->stack);
   ntk_free(&m->facts);
+  ntk_free(&m->file);
+  ntk_free(&m->skipped);
 }
 
 /* ---- first pass: all names, shapes and coordinates ----------------------------------------- */
@@ -44,7 +179,8 @@ static ntk_stack *add_stack(merge *m, const char *name) {
   NTK_ASSERT(m->stack_count < m->stack_room);
   stack = &m->stack[m->stack_count++];
   (void)snprintf(stack->name, sizeof(stack->name), "%s", name);
-  stack->sweep = &m->job->sweep;
+  stack->sweep = &m->layout;
+  stack->named = &m->job->sweep;
   return stack;
 }
 
@@ -60,8 +196,8 @@ static ntk_status make_stacks(merge *m) {
 }
 
 /* Attributes that belong to one point, or that the merged file has as variables. */
-static const char *const hidden[] = {"key",     "keys",  "config",      "overrides", "point_id",
-                                     "seconds", "title", "Conventions", NULL};
+static const char *const hidden[] = {"key",      "keys",    "config", "overrides",   "axes",
+                                     "point_id", "seconds", "title",  "Conventions", NULL};
 static const char *const hidden_in_groups[] = {"key", NULL};
 
 /* Only groups under the key that the config asks for: a file may hold others, of an older config.
@@ -73,18 +209,22 @@ static ntk_status take_groups(merge *m, const ntk_point *point, const char *path
     const ntk_attribute *found = ntk_record_find_attribute(keys, group->group);
 
     if (!found || strcmp(found->text, group->key) != 0) continue;
-    NTK_TRY(ntk_stack_take(add_stack(m, group->group), point->number, path,
+    NTK_TRY(ntk_stack_take(add_stack(m, group->group), slot_of(m, point), path,
                            group->group[0] ? hidden_in_groups : hidden));
   }
   return NTK_OK;
 }
 
 static ntk_status take_point(merge *m, const ntk_point *point) {
+  const int64_t slot = slot_of(m, point);
   char path[NTK_PATH_SIZE];
   ntk_record keys = {0};
 
-  NTK_TRY(ntk_point_look(m->job, point, &m->facts[point->number]));
-  ntk_point_path(m->job, point, "results.h5", path);
+  m->skipped[slot] = false;
+  NTK_TRY(ntk_point_look(m->job, point, &m->facts[slot]));
+  m->file[slot] = hold(m, slot);
+  if (!m->file[slot].there || m->facts[slot].state == NTK_POINT_DAMAGED) return NTK_OK;
+  path_of(m, slot, path);
   NTK_TRY(ntk_file_keys(path, &keys));
   const ntk_status status = take_groups(m, point, path, &keys);
 
@@ -92,76 +232,137 @@ static ntk_status take_point(merge *m, const ntk_point *point) {
   return status;
 }
 
+static ntk_status take_points(merge *m) {
+  const int64_t slots = m->layout.point_count;
+
+  NTK_TRY(NTK_NEW(slots, &m->facts));
+  NTK_TRY(NTK_NEW(slots, &m->file));
+  NTK_TRY(NTK_NEW(slots, &m->skipped));
+  for (int64_t p = 0; p < slots; ++p) {
+    m->skipped[p] = true;
+    m->facts[p].seconds = NAN;
+  }
+  NTK_TRY(make_stacks(m));
+  for (int64_t p = 0; p < m->job->point_count; ++p) NTK_TRY(take_point(m, &m->job->point[p]));
+  return NTK_OK;
+}
+
 /* ---- coordinates --------------------------------------------------------------------------- */
 
-/* The kind of an axis: words as soon as one value is no number. */
-static ntk_kind axis_kind(const ntk_axis *axis) {
+/* The values of an axis, or of one of its keys. */
+typedef struct values {
+  const char *name, *path;
+  const ntk_axis *axis;
+  const ntk_axis_key *key; /* NULL: those of the coordinate */
+} values;
+
+static bool number_of(const values *v, int64_t k, double *number) {
+  return v->key ? ntk_axis_key_number(v->key, k, number) : ntk_axis_number(v->axis, k, number);
+}
+
+/* Words as soon as one value is no number. */
+static ntk_kind kind_of(const values *v) {
   ntk_kind kind = NTK_KIND_INT;
   double number = 0;
 
-  for (int64_t k = 0; k < axis->count; ++k) {
-    if (!ntk_axis_number(axis, k, &number)) return NTK_KIND_TEXT;
+  for (int64_t k = 0; k < v->axis->count; ++k) {
+    if (!number_of(v, k, &number)) return NTK_KIND_TEXT;
     if (number != floor(number) || fabs(number) > 9007199254740992.0) kind = NTK_KIND_REAL;
   }
   return kind;
 }
 
-static ntk_status set_label(const ntk_axis *axis, int64_t k, ntk_variable *v) {
+static ntk_status set_label(const values *v, int64_t k, ntk_variable *to, int64_t at) {
   ntk_text label = {0};
-  ntk_status status = ntk_axis_label(axis, k, &label);
+  ntk_status status =
+      v->key ? ntk_axis_key_label(v->key, k, &label) : ntk_axis_label(v->axis, k, &label);
 
-  if (status == NTK_OK) status = ntk_variable_set_text(v, k, ntk_text_string(&label));
+  if (status == NTK_OK) status = ntk_variable_set_text(to, at, ntk_text_string(&label));
   ntk_text_destroy(&label);
   return status;
 }
 
-static ntk_status set_value(const ntk_axis *axis, int64_t k, ntk_variable *v) {
+static ntk_status set_value(const values *v, int64_t k, ntk_variable *to, int64_t at) {
   double number = 0;
 
-  if (v->kind == NTK_KIND_TEXT) return set_label(axis, k, v);
-  (void)ntk_axis_number(axis, k, &number);
-  if (v->kind == NTK_KIND_INT)
-    ((int64_t *)v->data)[k] = (int64_t)number;
+  if (to->kind == NTK_KIND_TEXT) return set_label(v, k, to, at);
+  (void)number_of(v, k, &number);
+  if (to->kind == NTK_KIND_INT)
+    ((int64_t *)to->data)[at] = (int64_t)number;
   else
-    ((double *)v->data)[k] = number;
+    ((double *)to->data)[at] = number;
   return NTK_OK;
 }
 
-static ntk_status add_axis(const ntk_axis *axis, ntk_record *record) {
-  const ntk_field field = {axis->name, axis->name, "1", axis->path, "", axis_kind(axis)};
+/* Over the axis itself, or over the points of the flat form. */
+static ntk_status add_values(const merge *m, const values *v, ntk_record *record) {
+  const ntk_axis *axis = m->flat ? &m->line : v->axis;
+  const ntk_field field = {v->name, axis->name, "1", v->path, "", kind_of(v)};
+  const int64_t k = v->axis - m->job->sweep.axis;
 
   NTK_TRY(ntk_record_add(record, &field, &axis->count, NULL));
-  for (int64_t k = 0; k < axis->count; ++k) {
-    NTK_TRY(set_value(axis, k, &record->variables[record->variable_count - 1]));
+  ntk_variable *to = &record->variables[record->variable_count - 1];
+
+  for (int64_t at = 0; at < axis->count; ++at) {
+    const int64_t number = m->flat ? m->job->point[at].number : 0;
+    const int64_t index = m->flat ? ntk_sweep_index(&m->job->sweep, number, k) : at;
+
+    NTK_TRY(set_value(v, index, to, at));
   }
   return NTK_OK;
 }
 
-static ntk_status add_axes(const ntk_sweep *sweep, ntk_record *record) {
-  for (int64_t k = 0; k < sweep->axis_count; ++k) NTK_TRY(add_axis(&sweep->axis[k], record));
+static ntk_status add_axis(const merge *m, const ntk_axis *axis, ntk_record *record,
+                           ntk_text *coordinates) {
+  const values own = {axis->name, axis->path, axis, NULL};
+
+  NTK_TRY(add_values(m, &own, record));
+  if (m->flat) NTK_TRY(ntk_text_add(coordinates, " %s", own.name));
+  for (int64_t i = 0; axis->zipped && i < axis->key_count; ++i) {
+    const values v = {axis->key[i].name, axis->key[i].path, axis, &axis->key[i]};
+
+    NTK_TRY(add_values(m, &v, record));
+    NTK_TRY(ntk_text_add(coordinates, " %s", v.name));
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_line(const merge *m, ntk_record *record) {
+  static const ntk_field field = {"point", "point", "1", "point of the sweep", "", NTK_KIND_INT};
+  int64_t *number = NULL;
+
+  NTK_TRY(ntk_record_add(record, &field, &m->line.count, &number));
+  for (int64_t p = 0; p < m->line.count; ++p) number[p] = p;
+  return NTK_OK;
+}
+
+/*   coordinates  names of variables that are coordinates, beside those that are axes */
+static ntk_status add_axes(const merge *m, ntk_record *record, ntk_text *coordinates) {
+  const ntk_sweep *sweep = &m->job->sweep;
+
+  if (m->flat) NTK_TRY(add_line(m, record));
+  for (int64_t k = 0; k < sweep->axis_count; ++k) {
+    NTK_TRY(add_axis(m, &sweep->axis[k], record, coordinates));
+  }
   return NTK_OK;
 }
 
 /* ---- what is known of every point ---------------------------------------------------------- */
 
-static const char *const states[] = {
-    [NTK_POINT_PENDING] = "pending", [NTK_POINT_DONE] = "done", [NTK_POINT_FAILED] = "failed"};
-
-static ntk_status add_over_axes(const ntk_sweep *sweep, const char *name, const char *units,
+static ntk_status add_over_axes(const ntk_sweep *layout, const char *name, const char *units,
                                 const char *long_name, ntk_kind kind, ntk_record *record) {
   ntk_variable shape = {.kind = kind, .count = 1};
 
-  NTK_CHECK(sweep->axis_count <= NTK_MAX_RANK, NTK_E_SIZE,
-            "the sweep has %lld axes; %d can be "
-            "merged",
-            (long long)sweep->axis_count, NTK_MAX_RANK);
+  NTK_CHECK(layout->axis_count <= NTK_MAX_RANK, NTK_E_SIZE,
+            "the sweep has %lld axes; %d can be merged; the flat form (--flat) takes any number",
+            (long long)layout->axis_count, NTK_MAX_RANK);
   (void)snprintf(shape.name, sizeof(shape.name), "%s", name);
   (void)snprintf(shape.units, sizeof(shape.units), "%s", units);
   (void)snprintf(shape.long_name, sizeof(shape.long_name), "%s", long_name);
-  for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    (void)snprintf(shape.dimension[k], NTK_NAME_SIZE, "%s", sweep->axis[k].name);
-    shape.size[shape.rank++] = sweep->axis[k].count;
-    shape.count *= sweep->axis[k].count;
+  for (int64_t k = 0; k < layout->axis_count; ++k) {
+    (void)snprintf(shape.dimension[k], NTK_NAME_SIZE, "%s", layout->axis[k].name);
+    shape.size[shape.rank++] = layout->axis[k].count;
+    shape.count *= layout->axis[k].count;
   }
   ntk_variable *added = NULL;
 
@@ -169,33 +370,37 @@ static ntk_status add_over_axes(const ntk_sweep *sweep, const char *name, const 
   return ntk_new((size_t)shape.count, ntk_kind_size(kind), &added->data);
 }
 
-static ntk_status add_text(const ntk_sweep *sweep, const char *name, const char *long_name,
+static ntk_status add_text(const ntk_sweep *layout, const char *name, const char *long_name,
                            ntk_record *record) {
-  return add_over_axes(sweep, name, "1", long_name, NTK_KIND_TEXT, record);
+  return add_over_axes(layout, name, "1", long_name, NTK_KIND_TEXT, record);
+}
+
+static const char *status_of(const merge *m, int64_t slot) {
+  return m->skipped[slot] ? "skipped" : ntk_point_state_name(m->facts[slot].state);
 }
 
 static ntk_status set_texts(const merge *m, ntk_record *record) {
-  for (int64_t p = 0; p < m->job->point_count; ++p) {
-    const ntk_point_facts *facts = &m->facts[p];
+  for (int64_t p = 0; p < m->layout.point_count; ++p) {
+    const char *id = m->skipped[p] ? "" : point_of(m, p)->id;
 
-    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "point_id"), p, m->job->point[p].id));
-    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "status"), p, states[facts->state]));
-    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "message"), p, facts->message));
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "point_id"), p, id));
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "status"), p, status_of(m, p)));
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "message"), p, m->facts[p].message));
   }
   return NTK_OK;
 }
 
 static ntk_status add_facts(const merge *m, ntk_record *record) {
-  const ntk_sweep *sweep = &m->job->sweep;
+  const ntk_sweep *layout = &m->layout;
 
-  NTK_TRY(add_text(sweep, "point_id", "id of the point, its folder below points/", record));
-  NTK_TRY(add_text(sweep, "status", "done, failed or pending", record));
-  NTK_TRY(add_text(sweep, "message", "why the point failed", record));
-  NTK_TRY(add_over_axes(sweep, "seconds", "s", "wall time of the point", NTK_KIND_REAL, record));
+  NTK_TRY(add_text(layout, "point_id", "id of the point, its folder below points/", record));
+  NTK_TRY(add_text(layout, "status", "done, failed, damaged, running, pending or skipped", record));
+  NTK_TRY(add_text(layout, "message", "why the point failed, or where it runs", record));
+  NTK_TRY(add_over_axes(layout, "seconds", "s", "wall time of the point", NTK_KIND_REAL, record));
   NTK_TRY(set_texts(m, record));
   double *seconds = ntk_record_find(record, "seconds")->data;
 
-  for (int64_t p = 0; p < m->job->point_count; ++p) seconds[p] = m->facts[p].seconds;
+  for (int64_t p = 0; p < layout->point_count; ++p) seconds[p] = m->facts[p].seconds;
   NTK_TRY(ntk_record_set_text(record, "config", m->job->yaml));
   NTK_TRY(ntk_record_set_text(record, "merged_by", ntk_program_version()));
   const char *title = m->job->point_count ? m->job->point[0].settings.name : NULL;
@@ -205,45 +410,64 @@ static ntk_status add_facts(const merge *m, ntk_record *record) {
 
 /* ---- second pass --------------------------------------------------------------------------- */
 
+static ntk_status describe_group(const merge *m, int64_t k, ntk_text *coordinates) {
+  ntk_record *record = &m->record[k];
+
+  (void)snprintf(record->name, sizeof(record->name), "%s", m->stack[k].name);
+  NTK_TRY(add_axes(m, record, coordinates));
+  if (k == 0) NTK_TRY(add_facts(m, record));
+  NTK_TRY(ntk_stack_describe(&m->stack[k], record));
+  NTK_TRY(ntk_stack_coordinates(&m->stack[k], coordinates));
+  if (!coordinates->length) return NTK_OK;
+  return ntk_record_set_text(record, "coordinates", coordinates->data + 1); /* as in CF */
+}
+
 static ntk_status describe(merge *m) {
   NTK_TRY(NTK_NEW(m->stack_count, &m->record));
   for (int64_t k = 0; k < m->stack_count; ++k) {
-    ntk_record *record = &m->record[k];
+    ntk_text coordinates = {0};
+    const ntk_status status = describe_group(m, k, &coordinates);
 
-    (void)snprintf(record->name, sizeof(record->name), "%s", m->stack[k].name);
-    NTK_TRY(add_axes(&m->job->sweep, record));
-    if (k == 0) NTK_TRY(add_facts(m, record));
-    NTK_TRY(ntk_stack_describe(&m->stack[k], record));
+    ntk_text_destroy(&coordinates);
+    NTK_TRY(status);
   }
   return NTK_OK;
-}
-
-static void path_of(const void *job, int64_t point, char *path) {
-  ntk_point_path(job, &((const ntk_job *)job)->point[point], "results.h5", path);
 }
 
 static ntk_status fill(void *context, const ntk_record *record, ntk_variable *variable) {
   const merge *m = context;
 
-  return ntk_stack_fill(find_stack(m, record->name), path_of, m->job, variable);
+  NTK_TRY(ntk_stack_fill(find_stack(m, record->name), path_of, m, variable));
+  NTK_CHECK(!has_changed(m), NTK_E_INPUT,
+            "%s: points change while they are merged; wait for the job to end, and merge again",
+            m->job->directory);
+  return NTK_OK;
 }
 
 static ntk_status run(merge *m) {
   char path[NTK_PATH_SIZE];
-  const int length = snprintf(path, sizeof(path), "%s/sweep.h5", m->job->directory);
+  const int length = snprintf(path, sizeof(path), "%s/%s", m->job->directory,
+                              m->flat ? "sweep_flat.h5" : "sweep.h5");
 
   NTK_CHECK(length < (int)sizeof(path), NTK_E_CREATE, "path too long: %s", m->job->directory);
-  NTK_TRY(NTK_NEW(m->job->point_count, &m->facts));
-  NTK_TRY(make_stacks(m));
-  for (int64_t p = 0; p < m->job->point_count; ++p) NTK_TRY(take_point(m, &m->job->point[p]));
+  set_layout(m);
+  make_links(m);
+  NTK_TRY(take_points(m));
   NTK_TRY(describe(m));
   return ntk_file_write_filled(path, m->stack_count, m->record, fill, m);
 }
 
-ntk_status ntk_merge(const ntk_job *job) {
-  merge m = {.job = job};
-  const ntk_status status = run(&m);
+/* What fails because a job has just replaced a file is tried again. */
+ntk_status ntk_merge(const ntk_job *job, bool flat) {
+  ntk_status status = NTK_OK;
+  bool again = true;
 
-  destroy(&m);
+  for (int k = 0; k < ATTEMPTS && again; ++k) {
+    merge m = {.job = job, .flat = flat};
+
+    status = run(&m);
+    again = status != NTK_OK && has_changed(&m);
+    destroy(&m);
+  }
   return status;
 }

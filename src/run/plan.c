@@ -1,133 +1,204 @@
 /* plan: what a config means before anything runs. */
+#include "ntk/run/plan.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "ntk/base/array.h"
+#include "ntk/base/log.h"
+#include "ntk/base/memory.h"
 #include "ntk/run/command.h"
-#include "ntk/run/cost.h"
 #include "ntk/run/load.h"
 
-static void print_amount(char *text, size_t size, double amount, const char *unit, double step) {
-  static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
-  int k = 0;
+/* ---- seconds -----------------------------------------------------------------------------------
+ */
 
-  for (; amount >= step && k < 6; ++k) amount /= step;
-  (void)snprintf(text, size, "%.3g %s%s", amount, prefix[k], unit);
+enum { EDGE = 256, TRIALS = 2 };
+
+/* flop/s of one product of three square matrices. */
+static double time_product(double *matrix) {
+  const int64_t size = (int64_t)EDGE * EDGE;
+  double best = INFINITY;
+
+  for (int k = 0; k < TRIALS; ++k) {
+    const double start = ntk_now();
+
+    ntk_gemm(NTK_DOUBLE, false, false, EDGE, EDGE, EDGE, 1, matrix, EDGE, matrix + size, EDGE, 0,
+             matrix + 2 * size, EDGE);
+    best = fmin(best, ntk_now() - start);
+  }
+  return 2.0 * EDGE * EDGE * EDGE / fmax(best, 1e-6);
 }
 
-static ntk_status print_axes(const ntk_sweep *sweep) {
-  for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    const ntk_axis *axis = &sweep->axis[k];
-    ntk_text values = {0};
-    ntk_status status = NTK_OK;
+static ntk_status measure_rate(double *rate) {
+  double *matrix = NULL;
 
-    for (int64_t i = 0; i < axis->count && status == NTK_OK; ++i) {
-      status = ntk_text_add(&values, i ? ", " : "");
-      if (status == NTK_OK) status = ntk_axis_label(axis, i, &values);
-    }
-    if (status == NTK_OK) {
-      (void)printf("axis %-28s %4lld values: %s\n", axis->path, (long long)axis->count,
-             ntk_text_string(&values));
-    }
-    ntk_text_destroy(&values);
-    NTK_TRY(status);
-  }
+  NTK_TRY(ntk_array_new(NTK_DOUBLE, (int64_t)3 * EDGE * EDGE, &matrix));
+  *rate = time_product(matrix);
+  ntk_free(&matrix);
   return NTK_OK;
 }
 
-static const char *state_name(ntk_point_state state) {
-  static const char *const names[] = {"pending", "done", "failed"};
+/* Shares of the GEMM's rate that large kernels and spectra reach, and what every point takes for
+ * itself: data, files, agreement. */
+static double predict(const ntk_point_cost *cost, double rate, int ranks) {
+  const double kernel_share = 0.6, spectrum_share = 0.25, overhead = 0.05;
+  const double all = rate * (ranks > 0 ? ranks : 1);
 
-  return names[state];
+  return overhead + cost->kernel_flops / (kernel_share * all) +
+         cost->spectrum_flops / (spectrum_share * all);
 }
 
-static ntk_status point_name(const ntk_job *job, const ntk_point *point, ntk_text *name) {
-  for (int64_t k = 0; k < job->sweep.axis_count; ++k) {
-    NTK_TRY(ntk_text_add(name, "%s%s=", k ? " " : "", job->sweep.axis[k].name));
-    NTK_TRY(ntk_axis_label(&job->sweep.axis[k], ntk_sweep_index(&job->sweep, point->number, k),
-                           name));
-  }
+/* ---- points ------------------------------------------------------------------------------------
+ */
+
+static ntk_status keep_problem(ntk_plan *plan, ntk_plan_point *p) {
+  const char *text = ntk_last_error()->text;
+
+  NTK_TRY(NTK_NEW(strlen(text) + 1, &p->problem));
+  memcpy(p->problem, text, strlen(text) + 1);
+  p->flops = p->seconds = NAN;
+  p->cost = (ntk_point_cost){.ranks_needed = 1};
+  ++plan->problems;
   return NTK_OK;
 }
 
-typedef struct totals {
-  double flops, bytes, disk, longest;
-  int64_t ranks, done, longest_point;
-} totals;
+/* Sums over points that are done, to scale the estimates by. */
+typedef struct experience {
+  double predicted, taken;
+} experience;
 
-static void add(totals *sum, const ntk_point *point, const ntk_point_cost *cost,
-                ntk_point_state state) {
-  const double flops = cost->kernel_flops + cost->spectrum_flops;
-
-  sum->flops += flops;
-  sum->disk += cost->disk_bytes;
-  sum->bytes = fmax(sum->bytes, cost->bytes_per_rank);
-  if (cost->ranks_needed > sum->ranks) sum->ranks = cost->ranks_needed;
-  if (state == NTK_POINT_DONE) ++sum->done;
-  if (flops > sum->longest) {
-    sum->longest = flops;
-    sum->longest_point = point->number + 1;
-  }
-}
-
-static ntk_status print_point(const ntk_job *job, const ntk_point *point, int ranks,
-                              ntk_data_cache *cache, totals *sum) {
-  ntk_point_cost cost = {0};
+static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache, experience *sum) {
+  const ntk_point *point = &plan->job->point[k];
+  ntk_plan_point *p = &plan->point[k];
   ntk_point_facts facts = {0};
-  ntk_text name = {0};
-  char flops[32], bytes[32];
 
-  NTK_TRY(ntk_point_cost_of(point, ranks, cache, &cost));
-  NTK_TRY(ntk_point_look(job, point, &facts));
-  const ntk_status status = point_name(job, point, &name);
+  NTK_TRY(ntk_point_look(plan->job, point, &facts));
+  p->state = facts.state;
+  ++plan->states[facts.state];
+  const ntk_status status = ntk_point_cost_of(point, plan->ranks, cache, &p->cost);
 
-  print_amount(flops, sizeof(flops), cost.kernel_flops + cost.spectrum_flops, "flop", 1000);
-  print_amount(bytes, sizeof(bytes), cost.bytes_per_rank, "B", 1024);
-  (void)printf("%5lld  %s  %-8s n %-7lld P %-9lld %11s %11s/rank  %s\n", (long long)point->number + 1,
-         point->id, state_name(facts.state), (long long)cost.n, (long long)cost.parameters, flops,
-         bytes, ntk_text_string(&name));
-  ntk_text_destroy(&name);
-  add(sum, point, &cost, facts.state);
-  return status;
-}
-
-static void print_totals(const ntk_job *job, const totals *sum, int ranks) {
-  char flops[32], bytes[32], disk[32];
-
-  print_amount(flops, sizeof(flops), sum->flops, "flop", 1000);
-  print_amount(bytes, sizeof(bytes), sum->bytes, "B", 1024);
-  print_amount(disk, sizeof(disk), sum->disk, "B", 1024);
-  (void)printf("\n%lld points, %lld done; %s in all, most in point %lld\n", (long long)job->point_count,
-         (long long)sum->done, flops, (long long)sum->longest_point);
-  (void)printf("on %d ranks: up to %s per rank; at least %lld rank%s needed\n", ranks, bytes,
-         (long long)sum->ranks, sum->ranks == 1 ? "" : "s");
-  (void)printf("kept files: about %s in %s\n", disk, job->directory);
-}
-
-static ntk_status print_plan(const ntk_job *job, int ranks) {
-  ntk_data_cache cache = {0};
-  totals sum = {0};
-
-  (void)printf("directory: %s\n", job->directory);
-  ntk_status status = print_axes(&job->sweep);
-
-  for (int64_t k = 0; k < job->point_count && status == NTK_OK; ++k) {
-    status = print_point(job, &job->point[k], ranks, &cache, &sum);
+  if (status == NTK_E_MEMORY) return status;
+  if (status != NTK_OK) return keep_problem(plan, p);
+  p->flops = p->cost.kernel_flops + p->cost.spectrum_flops;
+  p->seconds = predict(&p->cost, plan->rate, plan->ranks);
+  if (facts.seconds > 0 && facts.ranks > 0) {
+    sum->predicted += predict(&p->cost, plan->rate, facts.ranks);
+    sum->taken += facts.seconds;
   }
+  return NTK_OK;
+}
+
+/* A kernel's files belong to all points that have its key. */
+typedef struct kept {
+  const char *key;
+  double bytes;
+} kept;
+
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const kept *)a)->key, ((const kept *)b)->key);
+}
+
+static ntk_status add_kept(ntk_plan *plan) {
+  const int64_t count = plan->job->point_count;
+  kept *all = NULL;
+
+  NTK_TRY(NTK_NEW(count, &all));
+  for (int64_t k = 0; k < count; ++k) {
+    all[k] = (kept){ntk_point_key(&plan->job->point[k], "kernel"), plan->point[k].cost.disk_bytes};
+  }
+  qsort(all, (size_t)count, sizeof(*all), by_key);
+  for (int64_t k = 0; k < count; ++k) {
+    if (k == 0 || strcmp(all[k - 1].key, all[k].key) != 0) plan->kept_bytes += all[k].bytes;
+  }
+  ntk_free(&all);
+  return NTK_OK;
+}
+
+static void add_up(ntk_plan *plan) {
+  plan->longest = -1;
+  plan->ranks_needed = 1;
+  for (int64_t k = 0; k < plan->job->point_count; ++k) {
+    const ntk_plan_point *p = &plan->point[k];
+
+    if (p->problem) continue;
+    plan->flops += p->flops;
+    plan->seconds += p->seconds;
+    plan->results_bytes += p->cost.results_bytes;
+    plan->bytes_per_rank = fmax(plan->bytes_per_rank, p->cost.bytes_per_rank);
+    if (p->cost.ranks_needed > plan->ranks_needed) plan->ranks_needed = p->cost.ranks_needed;
+    if (plan->longest < 0 || p->seconds > plan->point[plan->longest].seconds) plan->longest = k;
+    if (p->state == NTK_POINT_DONE) continue;
+    plan->flops_left += p->flops;
+    plan->seconds_left += p->seconds;
+  }
+}
+
+static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
+  const ntk_job *job = plan->job;
+  experience sum = {0};
+
+  NTK_TRY(measure_rate(&plan->rate));
+  NTK_TRY(NTK_NEW(job->point_count, &plan->point));
+  for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache, &sum));
+  plan->measured = sum.predicted > 0 && sum.taken > 0;
+  for (int64_t k = 0; k < job->point_count && plan->measured; ++k) {
+    plan->point[k].seconds *= sum.taken / sum.predicted;
+  }
+  plan->skipped = job->sweep.point_count - job->point_count;
+  add_up(plan);
+  return add_kept(plan);
+}
+
+ntk_status ntk_plan_make(const ntk_job *job, int ranks, ntk_plan *plan) {
+  ntk_data_cache cache = {0};
+
+  *plan = (ntk_plan){.job = job, .ranks = ranks};
+  const ntk_status status = look(plan, &cache);
+
   ntk_data_cache_destroy(&cache);
-  if (status == NTK_OK) print_totals(job, &sum, ranks);
+  if (status != NTK_OK) ntk_plan_destroy(plan);
   return status;
+}
+
+void ntk_plan_destroy(ntk_plan *plan) {
+  for (int64_t k = 0; plan->point && k < plan->job->point_count; ++k) {
+    ntk_free(&plan->point[k].problem);
+  }
+  ntk_free(&plan->point);
+  *plan = (ntk_plan){0};
+}
+
+/* ---- the command -------------------------------------------------------------------------------
+ */
+
+/* 0, or 1 if some points cannot be planned; they would fail. */
+static int print(const ntk_job *job, const ntk_arguments *arguments) {
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  ntk_plan plan = {0};
+  ntk_text text = {0};
+  ntk_status status =
+      ntk_plan_make(job, arguments->ranks ? (int)arguments->ranks : (int)processors, &plan);
+  const bool troubled = plan.problems > 0;
+
+  if (status == NTK_OK) {
+    status =
+        arguments->json ? ntk_plan_json(&plan, &text) : ntk_plan_text(&plan, arguments->all, &text);
+  }
+  if (status == NTK_OK) (void)printf("%s", ntk_text_string(&text));
+  ntk_text_destroy(&text);
+  ntk_plan_destroy(&plan);
+  return status == NTK_OK ? troubled : ntk_complain(status);
 }
 
 int ntk_command_plan(const ntk_arguments *arguments) {
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  const int ranks = arguments->ranks ? (int)arguments->ranks : (int)processors;
   ntk_job job = {0};
-  const int code = ntk_load_or_complain(arguments, true, &job);
+  int code = ntk_load_or_complain(arguments, true, &job);
 
-  if (code != 0) return code;
-  const ntk_status status = print_plan(&job, ranks);
-
+  if (code == 0) code = print(&job, arguments);
   ntk_job_destroy(&job);
-  return status == NTK_OK ? 0 : ntk_complain(status);
+  return code;
 }

@@ -1,5 +1,6 @@
 #include "ntk/run/point.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,11 +8,13 @@
 #include "ntk/analysis/analysis.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
+#include "ntk/kernel/validation.h"
 #include "ntk/run/build.h"
+#include "ntk/run/keep.h"
+#include "ntk/run/predictions.h"
 #include "ntk/run/results.h"
 #include "ntk/run/share.h"
 #include "ntk/store/file.h"
-#include "ntk/store/panel.h"
 #include "ntk/store/provenance.h"
 
 /* A point while it is computed.  Everything in it is freed by `finish`. */
@@ -23,25 +26,39 @@ typedef struct work {
   ntk_data data;
   ntk_network network, initial; /* initial: empty unless the output is centered on another */
   bool has_network;
+  ntk_features features;  /* what the quantities share */
+  int64_t which;          /* the quantity at work: kernel, spectrum and coefficients are its */
   ntk_kernel kernel;
+  ntk_matrix held_out;    /* of the kernel: test and validation rows; borrows */
   ntk_spectrum spectrum;
   bool has_spectrum;
   double *residual, *target_coefficient, *residual_coefficient;
+  char predictions_path[NTK_PATH_SIZE];
+  ntk_prediction_file predictions;
   bool *valid;            /* [group_count] results.h5 holds the group under its key */
   ntk_record *records;    /* root first, then the groups that are computed now */
   int64_t record_count;
   double started, kernel_seconds;
+  char summary[256];
 } work;
 
-static void finish(work *w) {
-  for (int64_t k = 0; k < w->record_count; ++k) ntk_record_destroy(&w->records[k]);
-  ntk_free(&w->records);
-  ntk_free(&w->valid);
+/* Before the next quantity, and at the end. */
+static void drop_quantity(work *w) {
   ntk_free(&w->residual);
   ntk_free(&w->target_coefficient);
   ntk_free(&w->residual_coefficient);
   ntk_spectrum_destroy(&w->spectrum);
   ntk_kernel_destroy(&w->kernel);
+  w->has_spectrum = false;
+}
+
+static void finish(work *w) {
+  for (int64_t k = 0; k < w->record_count; ++k) ntk_record_destroy(&w->records[k]);
+  ntk_free(&w->records);
+  ntk_free(&w->valid);
+  drop_quantity(w);
+  ntk_prediction_abandon(&w->predictions);
+  ntk_features_destroy(&w->features);
   ntk_network_destroy(&w->network);
   ntk_network_destroy(&w->initial);
   ntk_data_destroy(&w->data);
@@ -49,14 +66,25 @@ static void finish(work *w) {
 
 static const ntk_settings *settings_of(const work *w) { return &w->point->settings; }
 
+static ntk_kept kept_of(const work *w) {
+  return (ntk_kept){w->comm, w->job, w->point, w->which};
+}
+
 /* ---- what is there already --------------------------------------------------------------------- */
 
+/* A damaged file holds nothing that is valid, and is replaced. */
 static ntk_status look(work *w) {
   char path[NTK_PATH_SIZE];
   ntk_record keys = {0};
 
   ntk_point_path(w->job, w->point, "results.h5", path);
-  NTK_TRY(ntk_file_keys(path, &keys));
+  const ntk_status read = ntk_file_keys(path, &keys);
+
+  if (read == NTK_E_INPUT) {
+    ntk_log("%s; everything is computed again", ntk_last_error()->text);
+    return NTK_OK;
+  }
+  NTK_TRY(read);
   for (int64_t k = 0; k < w->point->group_count; ++k) {
     const ntk_group_key *group = &w->point->group[k];
     const ntk_attribute *found = ntk_record_find_attribute(&keys, group->group);
@@ -69,9 +97,10 @@ static ntk_status look(work *w) {
 
 static ntk_status find_valid_groups(work *w) {
   const int64_t groups = w->point->group_count;
+  const int64_t records = groups + settings_of(w)->kernel.quantity.count;
 
   NTK_AGREE(w->comm, NTK_NEW(groups, &w->valid));
-  NTK_AGREE(w->comm, NTK_NEW(groups + 1, &w->records));
+  NTK_AGREE(w->comm, NTK_NEW(records, &w->records));
   NTK_AGREE(w->comm, w->comm->rank == 0 ? look(w) : NTK_OK);
   ntk_comm_broadcast(w->comm, 0, w->valid, groups * (int64_t)sizeof(*w->valid));
   return NTK_OK;
@@ -93,6 +122,7 @@ static ntk_status load_data(work *w) {
   NTK_AGREE(w->comm, w->comm->rank == 0
                          ? ntk_data_load(&settings_of(w)->data, &w->place->cache, &w->data)
                          : NTK_OK);
+  NTK_AGREE(w->comm, ntk_data_join_validation(&w->data));
   w->has_network = true;
   return ntk_data_share(w->comm, &w->data);
 }
@@ -117,38 +147,56 @@ static ntk_status build_networks(work *w) {
   return ntk_network_build_initial(s, &w->data.shape, w->data.outputs, &w->initial);
 }
 
+static bool is_last(const work *w) {
+  return w->which == settings_of(w)->kernel.quantity.count - 1;
+}
+
 static ntk_status compute_kernel(work *w) {
   const double start = ntk_now();
-
-  NTK_AGREE(w->comm, w->has_network ? build_networks(w) : NTK_OK);
+  const ntk_kept kept = kept_of(w);
+  ntk_data joined = w->data;
   const ntk_kernel_input input = {
       .grid = w->place->grid,
       .block = block_edge(w),
       .settings = &settings_of(w)->kernel,
+      .which = w->which,
+      .features = settings_of(w)->kernel.quantity.count > 1 ? &w->features : NULL,
       .network = w->has_network ? &w->network : NULL,
       .initial = w->initial.layer_count ? &w->initial : NULL,
-      .data = &w->data,
+      .data = w->data.validation.count > 0 ? &joined : &w->data,
   };
 
+  joined.test.count += w->data.validation.count;
   NTK_TRY(ntk_kernel_compute(&input, &w->kernel));
+  ntk_kernel_part_validation(&w->kernel, w->data.validation.count);
+  w->held_out = ntk_kernel_held_out(&w->kernel);
   w->kernel_seconds = ntk_now() - start;
-  return NTK_OK;
+  if (is_last(w)) ntk_features_destroy(&w->features);
+  return ntk_keep_parts(&kept, &input, &w->kernel);
 }
 
 static ntk_view view_of(const work *w) {
-  const bool full = w->kernel.rows_per_sample > 1;
+  const bool full = w->kernel.rows_per_sample > 1, matrices = w->kernel.gram.grid != NULL;
 
   return (ntk_view){
       .comm = w->comm,
       .n = w->kernel.n,
       .m = w->kernel.m,
       .outputs = w->kernel.outputs,
-      .rows = w->kernel.gram.rows,
+      .rows = w->kernel.n * w->kernel.rows_per_sample,
       .columns = full ? 1 : w->kernel.outputs,
       .classes = w->data.classes,
       .parameters = w->has_network ? w->network.parameters : 0,
-      .gram = &w->kernel.gram,
+      .rate_scale = w->kernel.rate_scale,
+      .gram = matrices ? &w->kernel.gram : NULL,
       .test_train = &w->kernel.test_train,
+      .validation = w->kernel.validation,
+      .held_out = &w->held_out,
+      .validation_f0 = w->kernel.validation
+                           ? w->kernel.test_f0 + w->kernel.m * w->kernel.outputs
+                           : NULL,
+      .validation_y = w->data.validation.targets,
+      .validation_label = w->data.validation.label,
       .spectrum = w->has_spectrum ? &w->spectrum : NULL,
       .f0 = w->kernel.f0,
       .test_f0 = w->kernel.test_f0,
@@ -180,9 +228,26 @@ static ntk_status project_targets(work *w) {
   return ntk_spectrum_project(&w->spectrum, columns, w->residual, w->residual_coefficient);
 }
 
+static ntk_status copy_modes(work *w) {
+  const ntk_kernel *k = &w->kernel;
+  const int64_t count = k->n * k->outputs;
+
+  NTK_TRY(ntk_spectrum_adopt(&settings_of(w)->spectrum, k->n, k->eigenvalue, k->single,
+                             &w->spectrum));
+  w->has_spectrum = true;
+  if (!k->target_power) return NTK_OK;
+  NTK_TRY(allocate_coefficients(w, count));
+  for (int64_t i = 0; i < count; ++i) {
+    w->target_coefficient[i] = sqrt(k->target_power[i]);
+    w->residual_coefficient[i] = -w->target_coefficient[i]; /* f0 = 0 */
+  }
+  return NTK_OK;
+}
+
 static ntk_status compute_spectrum(work *w) {
   const ntk_spectrum_settings *settings = &settings_of(w)->spectrum;
 
+  if (w->kernel.eigenvalue) return ntk_agree(w->comm, copy_modes(w));
   if (strcmp(settings->solver->name, "none") == 0) return NTK_OK;
   NTK_TRY(ntk_spectrum_compute(settings, &w->kernel.gram, w->kernel.single, &w->spectrum));
   w->has_spectrum = true;
@@ -191,11 +256,11 @@ static ntk_status compute_spectrum(work *w) {
 
 /* ---- results ----------------------------------------------------------------------------------- */
 
-/* Starts the record of a group; NULL key: the root. */
-static ntk_status start_record(work *w, const char *name, const char *key, ntk_record **record) {
+/* Starts the record of a group of the point. */
+static ntk_status start_record(work *w, const char *group, ntk_record **record) {
   *record = &w->records[w->record_count++];
-  (void)snprintf((*record)->name, sizeof((*record)->name), "%s", name);
-  return ntk_record_set_text(*record, "key", key);
+  (void)snprintf((*record)->name, sizeof((*record)->name), "%s", group);
+  return ntk_record_set_text(*record, "key", ntk_point_key(w->point, group));
 }
 
 /* One of the groups that are no analysis. */
@@ -210,7 +275,7 @@ static ntk_status network_group(work *w, ntk_record *record) {
 }
 
 static ntk_status kernel_group(work *w, ntk_record *record) {
-  return ntk_results_kernel(&settings_of(w)->kernel, &w->data, &w->kernel, record);
+  return ntk_results_kernel(w->comm, &settings_of(w)->kernel, &w->data, &w->kernel, record);
 }
 
 static ntk_status spectrum_group(work *w, ntk_record *record) {
@@ -221,51 +286,92 @@ static ntk_status spectrum_group(work *w, ntk_record *record) {
 
 static const struct {
   const char *name;
+  bool once; /* not for every quantity */
   group_fn *fill;
 } stage_groups[] = {
-    {"data", data_group},
-    {"network", network_group},
-    {"kernel", kernel_group},
-    {"spectrum", spectrum_group},
+    {"data", true, data_group},
+    {"network", true, network_group},
+    {"kernel", false, kernel_group},
+    {"spectrum", false, spectrum_group},
 };
 
 static ntk_status fill_stage_groups(work *w) {
   for (size_t k = 0; k < sizeof(stage_groups) / sizeof(stage_groups[0]); ++k) {
-    const char *name = stage_groups[k].name, *key = ntk_point_key(w->point, name);
+    char group[NTK_NAME_SIZE];
     ntk_record *record = NULL;
 
-    if (!key[0] || is_valid(w, name)) continue;
-    NTK_AGREE(w->comm, start_record(w, name, key, &record));
+    if (stage_groups[k].once && w->which > 0) continue;
+    ntk_point_group(w->point, w->which, stage_groups[k].name, group);
+    if (!ntk_point_key(w->point, group)[0] || is_valid(w, group)) continue;
+    NTK_AGREE(w->comm, start_record(w, group, &record));
     NTK_TRY(stage_groups[k].fill(w, record));
   }
   return NTK_OK;
 }
 
 static ntk_status check_needs(const work *w, const ntk_analysis *analysis) {
-  NTK_CHECK(!(analysis->needs & NTK_NEEDS_TARGETS) || w->data.train.targets, NTK_E_CONFIG,
+  const char *key = w->kernel.eigenvalue ? "target_power" : "targets";
+  const bool targets = w->data.train.targets || w->kernel.target_power;
+
+  NTK_CHECK(!(analysis->needs & NTK_NEEDS_TARGETS) || targets, NTK_E_CONFIG,
             "the analysis '%s' needs targets, but the kernel came without; name their dataset in "
-            "kernel.targets",
-            analysis->row.name);
+            "kernel.%s",
+            analysis->row.name, key);
   return NTK_OK;
+}
+
+/* Before anything is computed from what a file has given. */
+static ntk_status check_all_needs(const work *w) {
+  const ntk_choices *analyses = &settings_of(w)->analyses;
+
+  for (int64_t k = 0; k < analyses->count; ++k) {
+    NTK_TRY(check_needs(w, (const ntk_analysis *)analyses->item[k].row));
+  }
+  return NTK_OK;
+}
+
+/* The record of an analysis; NULL if its group is valid.  The scalars of `root` are the summaries of
+ * the quantity and always written anew. */
+static ntk_status find_record(work *w, const ntk_choice *choice, ntk_record *root,
+                              ntk_record **record) {
+  char group[NTK_NAME_SIZE];
+
+  *record = root;
+  if (((const ntk_analysis *)choice->row)->to_root) return NTK_OK;
+  ntk_point_group(w->point, w->which, choice->label, group);
+  *record = NULL;
+  if (is_valid(w, group) && !w->predictions.path) return NTK_OK;
+  NTK_AGREE(w->comm, start_record(w, group, record));
+  NTK_AGREE(w->comm, ntk_record_set_text(*record, "analysis", choice->row->name));
+  (void)snprintf(w->predictions.group, sizeof(w->predictions.group), "%s", group);
+  w->predictions.key = ntk_point_key(w->point, group);
+  return NTK_OK;
+}
+
+/* Of the first quantity the root, of others a group of its own if it has any. */
+static ntk_status find_root(work *w, ntk_record **root) {
+  char group[NTK_NAME_SIZE];
+
+  *root = &w->records[0];
+  ntk_point_group(w->point, w->which, "", group);
+  if (w->which == 0 || !ntk_point_key(w->point, group)[0]) return NTK_OK;
+  return ntk_agree(w->comm, start_record(w, group, root));
 }
 
 static ntk_status fill_analyses(work *w) {
   const ntk_choices *analyses = &settings_of(w)->analyses;
-  const ntk_view view = view_of(w);
+  const ntk_predictions sink = ntk_prediction_sink(&w->predictions);
+  ntk_view view = view_of(w);
+  ntk_record *root = NULL, *record = NULL;
 
+  NTK_TRY(find_root(w, &root));
+  if (w->predictions.path) view.predictions = &sink;
   for (int64_t k = 0; k < analyses->count; ++k) {
     const ntk_choice *choice = &analyses->item[k];
-    const ntk_analysis *analysis = (const ntk_analysis *)choice->row;
-    ntk_record *record = &w->records[0];
 
-    if (!analysis->to_root) {
-      if (is_valid(w, choice->label)) continue;
-      NTK_AGREE(w->comm,
-                start_record(w, choice->label, ntk_point_key(w->point, choice->label), &record));
-      NTK_AGREE(w->comm, ntk_record_set_text(record, "analysis", analysis->row.name));
-    }
-    NTK_AGREE(w->comm, check_needs(w, analysis));
-    NTK_TRY(analysis->compute(&view, choice->options, record));
+    NTK_TRY(find_record(w, choice, root, &record));
+    if (!record) continue;
+    NTK_TRY(((const ntk_analysis *)choice->row)->compute(&view, choice->options, record));
   }
   return NTK_OK;
 }
@@ -284,6 +390,24 @@ static ntk_status key_list(const ntk_point *point, ntk_record *root) {
   return status;
 }
 
+/* Where the point stands in its sweep: a line "width: 64" for every axis. */
+static ntk_status axis_list(const work *w, ntk_record *root) {
+  const ntk_sweep *sweep = &w->job->sweep;
+  ntk_text list = {0};
+  ntk_status status = NTK_OK;
+
+  for (int64_t k = 0; k < sweep->axis_count && status == NTK_OK; ++k) {
+    status = ntk_text_add(&list, "%s: ", sweep->axis[k].name);
+    if (status == NTK_OK) {
+      status = ntk_axis_label(&sweep->axis[k], ntk_sweep_index(sweep, w->point->number, k), &list);
+    }
+    if (status == NTK_OK) status = ntk_text_add(&list, "\n");
+  }
+  if (status == NTK_OK) status = ntk_record_set_text(root, "axes", ntk_text_string(&list));
+  ntk_text_destroy(&list);
+  return status;
+}
+
 static ntk_status describe_root(work *w, ntk_record *root) {
   const ntk_grid *grid = w->place->grid;
   char text[64];
@@ -295,6 +419,7 @@ static ntk_status describe_root(work *w, ntk_record *root) {
   NTK_TRY(ntk_record_set_text(root, "config", w->point->yaml));
   NTK_TRY(ntk_record_set_text(root, "overrides", w->job->overrides));
   NTK_TRY(ntk_record_set_text(root, "point_id", w->point->id));
+  NTK_TRY(axis_list(w, root));
   NTK_TRY(ntk_record_set_real(root, "seconds", ntk_now() - w->started));
   return key_list(w->point, root);
 }
@@ -302,20 +427,30 @@ static ntk_status describe_root(work *w, ntk_record *root) {
 static ntk_status start_root(work *w) {
   ntk_record *root = NULL;
 
-  NTK_AGREE(w->comm, start_record(w, "", ntk_point_key(w->point, ""), &root));
+  NTK_AGREE(w->comm, start_record(w, "", &root));
   return ntk_provenance_add(w->comm, root);
 }
 
-/* Groups that stay as they are, for ntk_file_write. */
+static bool is_recorded(const work *w, const char *group) {
+  for (int64_t k = 0; k < w->record_count; ++k) {
+    if (strcmp(w->records[k].name, group) == 0) return true;
+  }
+  return false;
+}
+
+/* Groups that stay as they are, for ntk_file_write; none: the old file is not looked at. */
 static ntk_status write_keeping(work *w, const char *path) {
   const char **keep = NULL;
   int64_t kept = 0;
 
   NTK_TRY(NTK_NEW(w->point->group_count + 1, &keep));
   for (int64_t k = 0; k < w->point->group_count; ++k) {
-    if (w->valid[k] && w->point->group[k].group[0]) keep[kept++] = w->point->group[k].group;
+    const char *group = w->point->group[k].group;
+
+    if (w->valid[k] && !is_recorded(w, group)) keep[kept++] = group;
   }
-  const ntk_status status = ntk_file_write(path, w->record_count, w->records, keep);
+  const ntk_status status =
+      ntk_file_write(path, w->record_count, w->records, kept > 0 ? keep : NULL);
 
   ntk_free(&keep);
   return status;
@@ -329,133 +464,74 @@ static ntk_status write_results(work *w) {
   return write_keeping(w, path);
 }
 
-/* ---- files that are kept on request ------------------------------------------------------------ */
-
-static ntk_status file_header(const work *w, const char *stage, ntk_record *header) {
-  NTK_TRY(ntk_record_set_text(header, "Conventions", "CF-1.10"));
-  NTK_TRY(ntk_record_set_text(header, "program", ntk_program_version()));
-  NTK_TRY(ntk_record_set_text(header, "config", w->point->yaml));
-  return ntk_record_set_text(header, "key", ntk_point_key(w->point, stage));
-}
-
-static ntk_status make_folder_of(const char *path) {
-  char folder[NTK_PATH_SIZE];
-
-  (void)snprintf(folder, sizeof(folder), "%s", path);
-  *strrchr(folder, '/') = '\0';
-  return ntk_directory_make(folder);
-}
-
-static ntk_status spectrum_header(const work *w, ntk_record *header) {
-  NTK_TRY(file_header(w, "spectrum", header));
-  return ntk_results_eigenvalues(&w->spectrum, header);
-}
-
-static ntk_status write_big(work *w, const char *file, ntk_status header_status,
-                            const ntk_record *header, const ntk_panel_matrix *matrix) {
-  char path[NTK_PATH_SIZE];
-
-  NTK_AGREE(w->comm, header_status);
-  ntk_kernel_path(w->job, w->point, file, path);
-  NTK_AGREE(w->comm, w->comm->rank == 0 ? make_folder_of(path) : NTK_OK);
-  return ntk_panel_write(w->comm, path, header, 1, matrix);
-}
-
-static ntk_status keep_matrix(work *w, const char *what, const char *file,
-                              const ntk_panel_matrix *matrix) {
-  ntk_record header = {0};
-
-  if (!ntk_point_keeps(w->point, what) || !matrix->matrix->cols || !matrix->matrix->rows) {
-    return NTK_OK;
-  }
-  const ntk_status made = strcmp(what, "spectrum") == 0 ? spectrum_header(w, &header)
-                                                        : file_header(w, "kernel", &header);
-  const ntk_status status = write_big(w, file, made, &header, matrix);
-
-  ntk_record_destroy(&header);
-  return status;
-}
-
-static ntk_status write_weights(work *w) {
-  char path[NTK_PATH_SIZE];
-  ntk_record weights = {0};
-  ntk_status status = ntk_network_export(&w->network, &weights);
-
-  ntk_point_path(w->job, w->point, "weights.h5", path);
-  if (status == NTK_OK) status = ntk_file_write(path, 1, &weights, NULL);
-  ntk_record_destroy(&weights);
-  return status;
-}
-
-static ntk_status write_kept_files(work *w) {
-  const bool full = w->kernel.rows_per_sample > 1;
-  const ntk_panel_matrix gram = {
-      .name = "ntk",
-      .column_axis = full ? "row2" : "sample2",
-      .row_axis = full ? "row" : "sample",
-      .long_name = "empirical neural tangent kernel on the training set",
-      .units = "1",
-      .source = full ? "B6" : "B5",
-      .matrix = &w->kernel.gram,
-  };
-  const ntk_panel_matrix test_train = {
-      .name = "ntk",
-      .column_axis = full ? "row" : "sample",
-      .row_axis = full ? "test_row" : "test_sample",
-      .long_name = "empirical neural tangent kernel between training and test set",
-      .units = "1",
-      .source = full ? "B6" : "B5",
-      .matrix = &w->kernel.test_train,
-  };
-  const ntk_panel_matrix vectors = {
-      .name = "eigenvector",
-      .column_axis = "mode",
-      .row_axis = full ? "row" : "sample",
-      .long_name = "eigenvectors of the Gram, one a mode",
-      .units = "1",
-      .source = "I.2",
-      .matrix = &w->spectrum.vectors,
-  };
-
-  NTK_TRY(keep_matrix(w, "gram", "gram.h5", &gram));
-  NTK_TRY(keep_matrix(w, "test_train", "test_train.h5", &test_train));
-  if (w->has_spectrum) NTK_TRY(keep_matrix(w, "spectrum", "spectrum.h5", &vectors));
-  if (!w->has_network || !ntk_point_keeps(w->point, "weights")) return NTK_OK;
-  return ntk_agree(w->comm, w->comm->rank == 0 ? write_weights(w) : NTK_OK);
-}
-
 /* ---- the whole point --------------------------------------------------------------------------- */
 
 static ntk_status make_folder(const work *w) {
   char path[NTK_PATH_SIZE];
 
   ntk_point_path(w->job, w->point, "results.h5", path);
-  return make_folder_of(path);
+  return ntk_make_folder_of(path);
 }
 
-static ntk_status run(work *w) {
-  NTK_AGREE(w->comm, w->comm->rank == 0 ? make_folder(w) : NTK_OK);
-  NTK_TRY(find_valid_groups(w));
-  NTK_TRY(start_root(w));
-  NTK_TRY(load_data(w));
-  NTK_TRY(compute_kernel(w));
-  NTK_TRY(compute_spectrum(w));
-  NTK_TRY(fill_stage_groups(w));
-  NTK_TRY(fill_analyses(w));
-  NTK_TRY(write_kept_files(w));
-  return ntk_agree(w->comm, w->comm->rank == 0 ? write_results(w) : NTK_OK);
+static void open_predictions(work *w) {
+  if (!ntk_point_keeps(w->point, "predictions")) return;
+  ntk_point_path(w->job, w->point, "predictions.h5", w->predictions_path);
+  w->predictions = (ntk_prediction_file){.comm = w->comm,
+                                         .path = w->predictions_path,
+                                         .data = &w->data,
+                                         .kernel = &w->kernel,
+                                         .config = w->point->yaml};
 }
 
-static void summarize(const work *w, char *summary, int size) {
+/* The line about the first quantity. */
+static void summarize(work *w) {
   char spectrum[96] = "";
 
   if (w->has_spectrum && w->spectrum.n > 0) {
     (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s, lambda_max %.4g",
                    w->spectrum.seconds, w->spectrum.eigenvalue[0]);
   }
-  (void)snprintf(summary, (size_t)size, "n %lld, kernel %.2f s (%.1f GF/s)%s",
+  (void)snprintf(w->summary, sizeof(w->summary), "n %lld, kernel %.2f s (%.1f GF/s)%s",
                  (long long)w->kernel.n, w->kernel_seconds,
-                 1e-9 * w->kernel.flops / w->kernel.seconds, spectrum);
+                 w->kernel.seconds > 0 ? 1e-9 * w->kernel.flops / w->kernel.seconds : 0, spectrum);
+}
+
+static ntk_status run_quantity(work *w) {
+  const ntk_kept kept = kept_of(w);
+
+  NTK_TRY(compute_kernel(w));
+  NTK_AGREE(w->comm, check_all_needs(w));
+  NTK_TRY(compute_spectrum(w));
+  NTK_TRY(fill_stage_groups(w));
+  NTK_TRY(fill_analyses(w));
+  NTK_TRY(ntk_keep_kernel(&kept, &w->kernel));
+  if (w->has_spectrum) NTK_TRY(ntk_keep_spectrum(&kept, &w->kernel, &w->spectrum));
+  if (w->which == 0) summarize(w);
+  return NTK_OK;
+}
+
+static ntk_status run_quantities(work *w) {
+  for (w->which = 0; w->which < settings_of(w)->kernel.quantity.count; ++w->which) {
+    NTK_TRY(run_quantity(w));
+    drop_quantity(w);
+  }
+  w->which = 0;
+  return NTK_OK;
+}
+
+static ntk_status run(work *w) {
+  const ntk_kept kept = kept_of(w);
+
+  NTK_AGREE(w->comm, w->comm->rank == 0 ? make_folder(w) : NTK_OK);
+  NTK_TRY(find_valid_groups(w));
+  NTK_TRY(start_root(w));
+  NTK_TRY(load_data(w));
+  NTK_AGREE(w->comm, w->has_network ? build_networks(w) : NTK_OK);
+  open_predictions(w);
+  NTK_TRY(run_quantities(w));
+  if (w->has_network) NTK_TRY(ntk_keep_weights(&kept, &w->network));
+  NTK_TRY(ntk_prediction_finish(&w->predictions));
+  return ntk_agree(w->comm, w->comm->rank == 0 ? write_results(w) : NTK_OK);
 }
 
 ntk_status ntk_point_run(const ntk_job *job, const ntk_point *point, ntk_place *place,
@@ -467,7 +543,7 @@ ntk_status ntk_point_run(const ntk_job *job, const ntk_point *point, ntk_place *
             .started = ntk_now()};
   const ntk_status status = run(&w);
 
-  if (status == NTK_OK) summarize(&w, summary, size);
+  (void)snprintf(summary, (size_t)size, "%s", status == NTK_OK ? w.summary : "");
   finish(&w);
   return status;
 }

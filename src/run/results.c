@@ -57,6 +57,26 @@ static const ntk_field test_label_field = {
 static const ntk_field test_target_field = {"test_target", "test_sample output", "1",
                                             "test target", "", NTK_KIND_REAL};
 
+static const ntk_field validation_axis = {"validation_sample", "validation_sample", "1",
+                                          "validation sample", "", NTK_KIND_INT};
+static const ntk_field validation_index_field = {"validation_index", "validation_sample", "1",
+                                                 "position in the data source", "", NTK_KIND_INT};
+static const ntk_field validation_label_field = {
+    "validation_label", "validation_sample", "1", "class, -1 where there is none", "",
+    NTK_KIND_INT};
+static const ntk_field validation_target_field = {"validation_target", "validation_sample output",
+                                                  "1", "validation target", "", NTK_KIND_REAL};
+
+static ntk_status add_validation(const ntk_data *data, ntk_record *record) {
+  const int64_t sizes[] = {data->validation.count, data->outputs};
+
+  if (sizes[0] == 0) return NTK_OK;
+  NTK_TRY(add_counter(record, &validation_axis, sizes[0]));
+  NTK_TRY(add_values(record, &validation_index_field, sizes, data->validation.index));
+  NTK_TRY(add_values(record, &validation_label_field, sizes, data->validation.label));
+  return add_values(record, &validation_target_field, sizes, data->validation.targets);
+}
+
 ntk_status ntk_results_data(const ntk_data *data, ntk_record *record) {
   const int64_t train[] = {data->train.count, data->outputs};
   const int64_t test[] = {data->test.count, data->outputs};
@@ -67,6 +87,7 @@ ntk_status ntk_results_data(const ntk_data *data, ntk_record *record) {
   NTK_TRY(add_values(record, &label_field, train, data->train.label));
   NTK_TRY(add_values(record, &target_field, train, data->train.targets));
   NTK_TRY(ntk_record_set_int(record, "classes", data->classes));
+  NTK_TRY(add_validation(data, record));
   if (!test[0]) return NTK_OK;
   NTK_TRY(add_counter(record, &test_axis, test[0]));
   NTK_TRY(add_values(record, &test_index_field, test, data->test.index));
@@ -140,12 +161,24 @@ static const ntk_field test_initial_field = {"test_initial_output", "test_sample
                                              "output of the network at initialisation", "B4",
                                              NTK_KIND_REAL};
 static const ntk_field diagonal_fields[2] = {
-    {"diagonal", "sample", "1", "Theta(x, x), training samples", "B5", NTK_KIND_REAL},
-    {"diagonal", "row", "1", "Theta(x, x), training samples", "B6", NTK_KIND_REAL},
+    {"diagonal", "sample", "1", "K(x, x), training samples", "B5", NTK_KIND_REAL},
+    {"diagonal", "row", "1", "K(x, x), training samples", "B6", NTK_KIND_REAL},
+};
+static const ntk_field validation_initial_field = {
+    "validation_initial_output", "validation_sample output", "1",
+    "output of the network at initialisation", "B4", NTK_KIND_REAL};
+static const ntk_field validation_row_axis = {
+    "validation_row", "validation_row", "1",
+    "row of the full validation block: validation_sample * outputs + output", "", NTK_KIND_INT};
+static const ntk_field validation_diagonal_fields[2] = {
+    {"validation_diagonal", "validation_sample", "1", "K(x, x), validation samples", "B5",
+     NTK_KIND_REAL},
+    {"validation_diagonal", "validation_row", "1", "K(x, x), validation samples", "B6",
+     NTK_KIND_REAL},
 };
 static const ntk_field test_diagonal_fields[2] = {
-    {"test_diagonal", "test_sample", "1", "Theta(x, x), test samples", "B5", NTK_KIND_REAL},
-    {"test_diagonal", "test_row", "1", "Theta(x, x), test samples", "B6", NTK_KIND_REAL},
+    {"test_diagonal", "test_sample", "1", "K(x, x), test samples", "B5", NTK_KIND_REAL},
+    {"test_diagonal", "test_row", "1", "K(x, x), test samples", "B6", NTK_KIND_REAL},
 };
 static const ntk_field tensor_axis = {"tensor", "tensor", "1", "trainable tensor", "",
                                       NTK_KIND_TEXT};
@@ -217,14 +250,29 @@ static ntk_status add_tensors(const ntk_kernel *kernel, ntk_record *record) {
 static ntk_status add_kernel_attributes(const ntk_kernel_settings *settings,
                                         const ntk_kernel *kernel, ntk_record *record) {
   NTK_TRY(ntk_record_set_text(record, "type", settings->type.row->name));
-  NTK_TRY(ntk_record_set_text(record, "quantity", settings->quantity->name));
+  NTK_TRY(ntk_record_set_text(record, "quantity", kernel->quantity->row.name));
   NTK_TRY(ntk_record_set_text(record, "outputs", settings->outputs.row->name));
   NTK_TRY(ntk_record_set_text(record, "precision", kernel->single ? "single" : "double"));
   NTK_TRY(ntk_record_set_text(record, "contraction", kernel->contraction));
   NTK_TRY(ntk_record_set_int(record, "reproducible", kernel->reproducible));
-  NTK_TRY(ntk_record_set_real(record, "rate_scale", 1.0));
+  NTK_TRY(ntk_record_set_real(record, "rate_scale", kernel->rate_scale));
   NTK_TRY(ntk_record_set_real(record, "flops", kernel->flops));
   return ntk_record_set_real(record, "seconds", kernel->seconds);
+}
+
+/* Behind those of the test set. */
+static ntk_status add_validation_arrays(const ntk_kernel *k, ntk_record *record) {
+  const int full = k->rows_per_sample > 1;
+  const int64_t sizes[] = {k->validation, k->outputs};
+  const int64_t rows = k->validation * k->rows_per_sample;
+  const double *diagonal = k->test_diagonal;
+
+  if (k->validation == 0) return NTK_OK;
+  NTK_TRY(add_counter(record, &validation_axis, k->validation));
+  if (full) NTK_TRY(add_counter(record, &validation_row_axis, rows));
+  NTK_TRY(add_values(record, &validation_initial_field, sizes, k->test_initial + k->m * k->outputs));
+  return add_values(record, &validation_diagonal_fields[full], &rows,
+                    diagonal ? diagonal + k->m * k->rows_per_sample : NULL);
 }
 
 static ntk_status add_kernel_arrays(const ntk_kernel *kernel, const double *diagonal,
@@ -239,6 +287,7 @@ static ntk_status add_kernel_arrays(const ntk_kernel *kernel, const double *diag
   if (full) NTK_TRY(add_counter(record, &row_axis, rows));
   NTK_TRY(add_values(record, &initial_field, train, kernel->initial));
   NTK_TRY(add_values(record, &diagonal_fields[full], &rows, diagonal));
+  NTK_TRY(add_validation_arrays(kernel, record));
   if (!kernel->m) return NTK_OK;
   NTK_TRY(add_counter(record, &test_axis, kernel->m));
   if (full) NTK_TRY(add_counter(record, &test_row_axis, test_rows));
@@ -251,11 +300,12 @@ static ntk_status add_diagonal(const ntk_kernel *kernel, double *diagonal, ntk_r
   return ntk_agree(kernel->gram.grid->comm, add_kernel_arrays(kernel, diagonal, record));
 }
 
-ntk_status ntk_results_kernel(const ntk_kernel_settings *settings, const ntk_data *data,
-                              const ntk_kernel *kernel, ntk_record *record) {
-  const ntk_comm *comm = kernel->gram.grid->comm;
+ntk_status ntk_results_kernel(const ntk_comm *comm, const ntk_kernel_settings *settings,
+                              const ntk_data *data, const ntk_kernel *kernel,
+                              ntk_record *record) {
   double *diagonal = NULL;
 
+  if (!kernel->gram.grid) return ntk_agree(comm, add_kernel_attributes(settings, kernel, record));
   NTK_AGREE(comm, NTK_NEW(kernel->gram.rows, &diagonal));
   const ntk_status status = add_diagonal(kernel, diagonal, record);
   ntk_free(&diagonal);
@@ -275,6 +325,8 @@ ntk_status ntk_results_eigenvalues(const ntk_spectrum *spectrum, ntk_record *rec
   return add_values(record, &eigenvalue_field, &spectrum->n, spectrum->eigenvalue);
 }
 
+static const ntk_field power_field = {"target_power", "mode output", "1", "squares of V^T y", "D.1",
+                                      NTK_KIND_REAL};
 static const ntk_field coefficient_fields[2][2] = {
     {{"target_coefficient", "mode output", "1", "V^T y", "D.1", NTK_KIND_REAL},
      {"residual_coefficient", "mode output", "1", "V^T (f0 - y)", "D.1", NTK_KIND_REAL}},
@@ -284,6 +336,7 @@ static const ntk_field coefficient_fields[2][2] = {
 
 static ntk_status add_spectrum_attributes(const ntk_spectrum *s, ntk_record *record) {
   NTK_TRY(ntk_record_set_text(record, "solver", s->solver));
+  if (*s->kernel) NTK_TRY(ntk_record_set_text(record, "solver_kernel", s->kernel));
   NTK_TRY(ntk_record_set_int(record, "block", s->block));
   NTK_TRY(ntk_record_set_real(record, "residual", s->residual));
   NTK_TRY(ntk_record_set_real(record, "orthogonality", s->orthogonality));
@@ -293,6 +346,19 @@ static ntk_status add_spectrum_attributes(const ntk_spectrum *s, ntk_record *rec
   return ntk_record_set_real(record, "seconds", s->seconds);
 }
 
+/* Where only eigenvalues are known, the signs of coefficients are not. */
+static ntk_status add_powers(const ntk_view *view, ntk_record *record) {
+  const int64_t sizes[] = {view->rows, view->columns};
+  double *power = NULL;
+
+  if (!view->target_coefficient) return NTK_OK;
+  NTK_TRY(ntk_record_add(record, &power_field, sizes, &power));
+  for (int64_t k = 0; k < view->rows * view->columns; ++k) {
+    power[k] = view->target_coefficient[k] * view->target_coefficient[k];
+  }
+  return NTK_OK;
+}
+
 ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *record) {
   const int full = view->columns == 1 && view->outputs > 1;
   const int64_t sizes[] = {view->rows, view->columns};
@@ -300,6 +366,10 @@ ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *record) {
   NTK_TRY(add_counter(record, &mode_axis, view->rows));
   if (!full) NTK_TRY(add_counter(record, &output_axis, view->outputs));
   NTK_TRY(ntk_results_eigenvalues(view->spectrum, record));
+  if (!view->gram) {
+    NTK_TRY(add_powers(view, record));
+    return add_spectrum_attributes(view->spectrum, record);
+  }
   NTK_TRY(add_values(record, &coefficient_fields[full][0], sizes, view->target_coefficient));
   NTK_TRY(add_values(record, &coefficient_fields[full][1], sizes, view->residual_coefficient));
   return add_spectrum_attributes(view->spectrum, record);

@@ -19,7 +19,8 @@ typedef struct runner {
   const ntk_comm *comm;
   ntk_grid grid;
   ntk_place place;
-  double *cost;            /* [point_count] predicted flops; rank 0 */
+  bool *done;              /* [point_count] when the job began */
+  double *cost;            /* [point_count] predicted flops of those that were not; rank 0 */
   double planned_bytes;    /* largest prediction of a point that is computed; rank 0 */
   double idle_bytes;       /* of this process before the first point */
   double cost_left, cost_spent, seconds_spent;
@@ -28,9 +29,19 @@ typedef struct runner {
 
 /* ---- the sweep's folder ------------------------------------------------------------------------ */
 
+static ntk_status list_axis(const ntk_axis *axis, ntk_text *list) {
+  if (!axis->zipped) return ntk_text_add(list, "%s", axis->path);
+  NTK_TRY(ntk_text_add(list, "%s (", axis->name));
+  for (int64_t i = 0; i < axis->key_count; ++i) {
+    NTK_TRY(ntk_text_add(list, "%s%s", i ? ", " : "", axis->key[i].path));
+  }
+  return ntk_text_add(list, ")");
+}
+
 static ntk_status list_axes(const ntk_sweep *sweep, ntk_text *list) {
   for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    NTK_TRY(ntk_text_add(list, "%s%s", k ? ", " : "", sweep->axis[k].path));
+    if (k > 0) NTK_TRY(ntk_text_add(list, ", "));
+    NTK_TRY(list_axis(&sweep->axis[k], list));
   }
   return sweep->axis_count ? NTK_OK : ntk_text_add(list, "none");
 }
@@ -81,6 +92,26 @@ static ntk_status prepare_folder(const ntk_job *job) {
 
 /* ---- cost and progress ------------------------------------------------------------------------- */
 
+/* What is there when the job begins, on every rank. */
+static ntk_status look_at_points(const ntk_job *job, bool *done) {
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    ntk_point_facts facts = {0};
+
+    NTK_TRY(ntk_point_look(job, &job->point[k], &facts));
+    done[k] = facts.state == NTK_POINT_DONE;
+  }
+  return NTK_OK;
+}
+
+static ntk_status find_done(runner *r) {
+  const int64_t count = r->job->point_count;
+
+  NTK_AGREE(r->comm, NTK_NEW(count, &r->done));
+  NTK_AGREE(r->comm, r->comm->rank == 0 ? look_at_points(r->job, r->done) : NTK_OK);
+  ntk_comm_broadcast(r->comm, 0, r->done, count * (int64_t)sizeof(*r->done));
+  return NTK_OK;
+}
+
 /* A point whose cost cannot be told (a file is missing, say) counts as free and fails later. */
 static ntk_status predict(runner *r) {
   ntk_data_cache *cache = &r->place.cache;
@@ -89,6 +120,7 @@ static ntk_status predict(runner *r) {
   for (int64_t k = 0; k < r->job->point_count; ++k) {
     ntk_point_cost cost = {0};
 
+    if (r->done[k]) continue;
     if (ntk_point_cost_of(&r->job->point[k], r->comm->size, cache, &cost) == NTK_OK) {
       r->cost[k] = cost.kernel_flops + cost.spectrum_flops;
       r->planned_bytes = fmax(r->planned_bytes, cost.bytes_per_rank);
@@ -98,7 +130,9 @@ static ntk_status predict(runner *r) {
   return NTK_OK;
 }
 
-static void spend(runner *r, int64_t k, double seconds) {
+static void spend(runner *r, const ntk_point *point, double seconds) {
+  const int64_t k = point - r->job->point;
+
   if (r->comm->rank != 0) return;
   r->cost_left -= r->cost[k];
   if (seconds <= 0) return;
@@ -153,16 +187,26 @@ static ntk_status record_event(const runner *r, const ntk_point *point, const ch
   return ntk_event_append(path, &event);
 }
 
+/* The folder is there before the first event. */
+static ntk_status record_start(const runner *r, const ntk_point *point) {
+  char folder[NTK_PATH_SIZE];
+
+  ntk_point_path(r->job, point, "", folder);
+  NTK_TRY(ntk_directory_make(folder));
+  return record_event(r, point, "started", 0, "");
+}
+
 static void report(const runner *r, const ntk_point *point, const char *what, const char *text) {
   char name[256], left[64];
 
   name_point(r->job, point, name, sizeof(name));
   time_left(r, left, sizeof(left));
-  ntk_log("point %lld of %lld %s%s: %s%s", (long long)point->number + 1,
+  ntk_log("point %lld of %lld %s%s: %s%s", (long long)(point - r->job->point) + 1,
           (long long)r->job->point_count, name, what, text, left);
 }
 
-/* Rank 0's view of what is on disk, on every rank. */
+/* Rank 0's view of what is on disk, on every rank: another job, or another point with the same id,
+ * may have done it meanwhile. */
 static ntk_status is_done(const runner *r, const ntk_point *point, bool *done) {
   ntk_point_facts facts = {0};
 
@@ -194,23 +238,28 @@ static ntk_status finish_point(runner *r, const ntk_point *point, double seconds
                                 : NTK_OK);
 }
 
+static ntk_status start_point(const runner *r, const ntk_point *point) {
+  return ntk_agree(r->comm, r->comm->rank == 0 ? record_start(r, point) : NTK_OK);
+}
+
 static ntk_status visit_point(runner *r, const ntk_point *point) {
   char summary[256] = "";
   const double start = ntk_now();
-  bool done = false;
-  ntk_status status = is_done(r, point, &done);
+  bool done = r->done[point - r->job->point];
+  ntk_status status = done ? NTK_OK : is_done(r, point, &done);
 
   if (status == NTK_OK && done) {
     ++r->counts.skipped;
-    spend(r, point->number, 0);
+    spend(r, point, 0);
     return NTK_OK;
   }
+  if (status == NTK_OK) status = start_point(r, point);
   if (status == NTK_OK) {
     status = ntk_point_run(r->job, point, &r->place, summary, sizeof(summary));
   }
   const double seconds = ntk_now() - start;
 
-  spend(r, point->number, seconds);
+  spend(r, point, seconds);
   return status == NTK_OK ? finish_point(r, point, seconds, summary)
                           : fail_point(r, point, seconds);
 }
@@ -226,6 +275,7 @@ static void report_memory(const runner *r) {
 
 static ntk_status visit_points(runner *r) {
   NTK_AGREE(r->comm, r->comm->rank == 0 ? prepare_folder(r->job) : NTK_OK);
+  NTK_TRY(find_done(r));
   NTK_AGREE(r->comm, r->comm->rank == 0 ? predict(r) : NTK_OK);
   for (int64_t k = 0; k < r->job->point_count; ++k) {
     NTK_TRY(visit_point(r, &r->job->point[k]));
@@ -243,6 +293,7 @@ ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, ntk_run_counts 
 
   *counts = r.counts;
   ntk_free(&r.cost);
+  ntk_free(&r.done);
   ntk_data_cache_destroy(&r.place.cache);
   ntk_grid_destroy(&r.grid);
   return status;
@@ -269,21 +320,24 @@ static int agree_on_code(const ntk_comm *comm, int code) {
   return (int)ntk_comm_max(comm, (double)code);
 }
 
+static int run_shared(const ntk_comm *comm, const ntk_arguments *arguments, ntk_job *job) {
+  ntk_run_counts counts = {0};
+  ntk_status status = ntk_job_share(comm, job);
+
+  ntk_log("%s: %lld point%s on %d rank%s", arguments->operand, (long long)job->point_count,
+          job->point_count == 1 ? "" : "s", comm->size, comm->size == 1 ? "" : "s");
+  if (status == NTK_OK) status = ntk_run_job(comm, job, &counts);
+  return conclude(comm, job, status, &counts);
+}
+
 int ntk_command_run(const ntk_arguments *arguments) {
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   ntk_job job = {0};
-  ntk_run_counts counts = {0};
 
   ntk_log_enable(comm.rank == 0);
   int code = agree_on_code(&comm, ntk_load_or_complain(arguments, comm.rank == 0, &job));
 
-  if (code == 0) {
-    ntk_log("%s: %lld point%s on %d rank%s", arguments->operand, (long long)job.point_count,
-            job.point_count == 1 ? "" : "s", comm.size, comm.size == 1 ? "" : "s");
-    const ntk_status status = ntk_run_job(&comm, &job, &counts);
-
-    code = conclude(&comm, &job, status, &counts);
-  }
+  if (code == 0) code = run_shared(&comm, arguments, &job);
   ntk_job_destroy(&job);
   return code;
 }

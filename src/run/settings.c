@@ -12,12 +12,18 @@ static const ntk_row keep_gram = {
 static const ntk_row keep_spectrum = {
     .name = "spectrum", .doc = "kernels/<key>/spectrum.h5, eigenvalues and eigenvectors"};
 static const ntk_row keep_test_train = {
-    .name = "test_train", .doc = "kernels/<key>/test_train.h5, the test-train block"};
+    .name = "test_train", .doc = "kernels/<key>/test_train.h5, the blocks of the test set"};
+static const ntk_row keep_predictions = {
+    .name = "predictions",
+    .doc = "points/<id>/predictions.h5, of all samples at all times of `dynamics`"};
 static const ntk_row keep_weights = {
     .name = "weights", .doc = "points/<id>/weights.h5, the network"};
+static const ntk_row keep_per_layer = {
+    .name = "per_layer", .doc = "kernels/<key>/per_layer.h5, the part of every tensor in the ntk"};
 
-static const ntk_row *const keeps[] = {&keep_results,    &keep_gram,    &keep_spectrum,
-                                       &keep_test_train, &keep_weights, NULL};
+static const ntk_row *const keeps[] = {&keep_results,    &keep_gram,        &keep_spectrum,
+                                       &keep_test_train, &keep_predictions, &keep_weights,
+                                       &keep_per_layer,  NULL};
 
 typedef struct output_settings {
   const char *directory;
@@ -91,7 +97,8 @@ static const ntk_option options[] = {
      .type = NTK_TREE,
      .offset = offsetof(ntk_settings, sweep),
      .flags = NTK_UNHASHED,
-     .doc = "axes of a product: any key by its path, with a list or range of values"},
+     .doc = "axes of a product: any key by its path, with a list or range of values; `zip`: several "
+            "keys as one axis; `skip`: points to leave out"},
     {.key = "output",
      .type = NTK_SECTION,
      .offset = offsetof(ntk_settings, output),
@@ -111,9 +118,14 @@ static bool wants_spectrum(const ntk_choices *analyses, const char **who) {
   return false;
 }
 
-/* What is true between sections. */
-static void check(const void *bound, const ntk_node *node, ntk_problems *problems) {
-  const ntk_settings *settings = bound;
+static ntk_mark mark_of(const ntk_node *node, const char *path) {
+  const ntk_node *at = ntk_node_at(node, path);
+
+  return at ? at->mark : node->mark;
+}
+
+static void check_solver(const ntk_settings *settings, const ntk_node *node,
+                         ntk_problems *problems) {
   const ntk_node *solver = ntk_node_at(node, "spectrum.solver");
   const char *who = NULL;
 
@@ -123,6 +135,119 @@ static void check(const void *bound, const ntk_node *node, ntk_problems *problem
                 "solver 'none' leaves no spectrum, but the analysis '%s' needs one; choose a solver "
                 "or drop the analysis", who);
   }
+}
+
+/* Groups of results.h5 that are no analyses. */
+static void check_labels(const ntk_settings *settings, ntk_problems *problems) {
+  static const char *const taken[] = {"data", "network", "kernel", "spectrum", NULL};
+
+  for (int64_t k = 0; k < settings->analyses.count; ++k) {
+    const ntk_choice *item = &settings->analyses.item[k];
+    bool free = !ntk_row_find(ntk_quantities, item->label);
+
+    for (int i = 0; taken[i]; ++i) free = free && strcmp(taken[i], item->label) != 0;
+    if (free) continue;
+    ntk_problem(problems, item->mark,
+                "analyses: the label '%s' is the name of another group of results.h5; choose another",
+                item->label);
+  }
+}
+
+/* What needs a Gram where there are only eigenvalues. */
+static void check_spectrum_only(const ntk_settings *settings, const ntk_node *node,
+                                ntk_problems *problems) {
+  static const char *const kept[] = {"gram", "spectrum", "test_train", "predictions", NULL};
+
+  for (int64_t k = 0; k < settings->analyses.count; ++k) {
+    const ntk_choice *item = &settings->analyses.item[k];
+
+    if (!(((const ntk_analysis *)item->row)->needs & NTK_NEEDS_GRAM)) continue;
+    ntk_problem(problems, item->mark,
+                "the analysis '%s' needs the Gram, but the kernel comes as eigenvalues only; name it "
+                "in kernel.gram, or drop the analysis",
+                item->row->name);
+  }
+  for (int64_t k = 0; k < settings->output.keep.count; ++k) {
+    const ntk_choice *item = &settings->output.keep.item[k];
+
+    for (int i = 0; kept[i]; ++i) {
+      if (strcmp(kept[i], item->row->name) != 0) continue;
+      ntk_problem(problems, item->mark,
+                  "output.keep: there is no %s of a kernel that comes as eigenvalues only", kept[i]);
+    }
+  }
+  if (settings->spectrum.solver && strcmp(settings->spectrum.solver->name, "none") == 0) {
+    ntk_problem(problems, mark_of(node, "spectrum.solver"),
+                "solver 'none' leaves nothing of a kernel that comes as eigenvalues only");
+  }
+}
+
+static void check_analyses(const ntk_settings *settings, bool gram, ntk_problems *problems) {
+  bool predicts = false;
+
+  for (int64_t k = 0; k < settings->analyses.count; ++k) {
+    const ntk_choice *item = &settings->analyses.item[k];
+    const ntk_analysis *analysis = (const ntk_analysis *)item->row;
+
+    predicts = predicts || analysis->steps;
+    if (analysis->check) analysis->check(item->options, gram, item->mark, problems);
+  }
+  for (int64_t k = 0; k < settings->output.keep.count && !predicts; ++k) {
+    const ntk_choice *item = &settings->output.keep.item[k];
+
+    if (item->row != &keep_predictions) continue;
+    ntk_problem(problems, item->mark,
+                "output.keep: predictions come from an analysis that makes some; add 'dynamics' to "
+                "analyses");
+  }
+}
+
+/* What is there of the network. */
+static void check_network(const ntk_settings *settings, ntk_problems *problems) {
+  const ntk_choices *quantities = &settings->kernel.quantity;
+
+  for (int64_t k = 0; k < quantities->count; ++k) {
+    if (quantities->item[k].row != &ntk_quantity_nngp.row || !settings->network.weights) continue;
+    ntk_problem(problems, quantities->item[k].mark,
+                "kernel.quantity: nngp is a covariance over draws of the readout, and nothing is known "
+                "of the law behind weights from a file; use conjugate");
+  }
+  for (int64_t k = 0; k < settings->output.keep.count; ++k) {
+    const ntk_choice *item = &settings->output.keep.item[k];
+    bool any = false;
+
+    for (int64_t i = 0; i < quantities->count; ++i) {
+      any = any || quantities->item[i].row == &ntk_quantity_ntk.row;
+    }
+    if (item->row != &keep_per_layer || any) continue;
+    ntk_problem(problems, item->mark,
+                "output.keep: per_layer are parts of the ntk, which kernel.quantity does not name");
+  }
+}
+
+/* What only a network has. */
+static void check_file(const ntk_settings *settings, ntk_problems *problems) {
+  for (int64_t k = 0; k < settings->output.keep.count; ++k) {
+    const ntk_choice *item = &settings->output.keep.item[k];
+
+    if (item->row != &keep_per_layer && item->row != &keep_weights) continue;
+    ntk_problem(problems, item->mark, "output.keep: a kernel from a file has no %s",
+                item->row == &keep_weights ? "weights" : "parts of tensors");
+  }
+}
+
+/* What is true between sections. */
+static void check(const void *bound, const ntk_node *node, ntk_problems *problems) {
+  const ntk_settings *settings = bound;
+  const ntk_kernel_type *type = (const ntk_kernel_type *)settings->kernel.type.row;
+  const bool gram = !type->spectrum_only || !type->spectrum_only(&settings->kernel);
+
+  check_solver(settings, node, problems);
+  check_labels(settings, problems);
+  check_analyses(settings, gram, problems);
+  if (!gram) check_spectrum_only(settings, node, problems);
+  if (type->needs_network) check_network(settings, problems);
+  else check_file(settings, problems);
 }
 
 const ntk_section ntk_settings_section = {options, check};

@@ -1,26 +1,41 @@
 #include "ntk/run/share.h"
 
+#include <string.h>
+
 #include "ntk/base/memory.h"
+
+enum { SETS = 3 };
 
 /* Which arrays rank 0 has; the others follow. */
 typedef struct manifest {
   ntk_shape shape;
-  int64_t features, outputs, classes;
-  int64_t count[2];
-  bool targets[2], label[2], index[2];
+  int64_t features, outputs, classes, vocabulary;
+  int64_t count[SETS];
+  bool targets[SETS], label[SETS], index[SETS];
 } manifest;
 
-static manifest describe(const ntk_data *data) {
-  return (manifest){
+static ntk_samples *set_of(ntk_data *data, int set) {
+  return set == 0 ? &data->train : set == 1 ? &data->validation : &data->test;
+}
+
+static manifest describe(ntk_data *data) {
+  manifest m = {
       .shape = data->shape,
       .features = data->features,
       .outputs = data->outputs,
       .classes = data->classes,
-      .count = {data->train.count, data->test.count},
-      .targets = {data->train.targets != NULL, data->test.targets != NULL},
-      .label = {data->train.label != NULL, data->test.label != NULL},
-      .index = {data->train.index != NULL, data->test.index != NULL},
+      .vocabulary = data->vocabulary,
   };
+
+  for (int s = 0; s < SETS; ++s) {
+    const ntk_samples *samples = set_of(data, s);
+
+    m.count[s] = samples->count;
+    m.targets[s] = samples->targets != NULL;
+    m.label[s] = samples->label != NULL;
+    m.index[s] = samples->index != NULL;
+  }
+  return m;
 }
 
 static ntk_status allocate_samples(const manifest *m, int set, ntk_samples *samples) {
@@ -36,8 +51,9 @@ static ntk_status allocate(const manifest *m, ntk_data *data) {
   data->features = m->features;
   data->outputs = m->outputs;
   data->classes = m->classes;
-  NTK_TRY(allocate_samples(m, 0, &data->train));
-  return allocate_samples(m, 1, &data->test);
+  data->vocabulary = m->vocabulary;
+  for (int s = 0; s < SETS; ++s) NTK_TRY(allocate_samples(m, s, set_of(data, s)));
+  return NTK_OK;
 }
 
 static void send(const ntk_comm *comm, const manifest *m, int set, ntk_samples *samples) {
@@ -57,7 +73,25 @@ ntk_status ntk_data_share(const ntk_comm *comm, ntk_data *data) {
     if (comm->rank != 0) ntk_data_destroy(data);
     return status;
   }
-  send(comm, &m, 0, &data->train);
-  send(comm, &m, 1, &data->test);
+  for (int s = 0; s < SETS; ++s) send(comm, &m, s, set_of(data, s));
   return NTK_OK;
+}
+
+/* The inputs of the test set, and behind them those of the validation set. */
+static ntk_status join_inputs(ntk_data *data) {
+  const size_t test = (size_t)(data->test.count * data->features);
+  const size_t validation = (size_t)(data->validation.count * data->features);
+  double *inputs = NULL;
+
+  NTK_TRY(ntk_new_unset(test + validation, sizeof(*inputs), &inputs));
+  if (test > 0) memcpy(inputs, data->test.inputs, test * sizeof(*inputs));
+  memcpy(inputs + test, data->validation.inputs, validation * sizeof(*inputs));
+  ntk_free(&data->test.inputs);
+  ntk_free(&data->validation.inputs);
+  data->test.inputs = inputs;
+  return NTK_OK;
+}
+
+ntk_status ntk_data_join_validation(ntk_data *data) {
+  return data->validation.inputs && data->validation.count > 0 ? join_inputs(data) : NTK_OK;
 }

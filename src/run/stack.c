@@ -3,11 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ntk/base/memory.h"
 #include "ntk/store/file.h"
+#include "stack_parts.h"
 
-enum { PATH_SIZE = 4096, FULL_SIZE = 2 * NTK_NAME_SIZE };
+enum { SMALL_FILE = 2 << 20 };
 
 static int64_t points_of(const ntk_stack *stack) { return stack->sweep->point_count; }
 
@@ -32,9 +34,31 @@ static bool is_coordinate(const ntk_variable *v) {
   return v->rank == 1 && strcmp(v->dimension[0], v->name) == 0;
 }
 
-static ntk_stack_column *find_column(const ntk_stack *stack, const char *name) {
+static bool same_dimensions(const ntk_variable *a, const ntk_variable *b) {
+  for (int k = 0; k < a->rank && a->rank == b->rank; ++k) {
+    if (strcmp(a->dimension[k], b->dimension[k]) != 0) return false;
+  }
+  return a->rank == b->rank;
+}
+
+static bool is_text(const ntk_variable *v) { return v->kind == NTK_KIND_TEXT; }
+
+/* A variable is known by its name, its dimensions and whether it is text. */
+static ntk_stack_column *find_column(const ntk_stack *stack, const ntk_variable *v) {
   for (int64_t k = 0; stack->column && k < stack->column_count; ++k) {
-    if (strcmp(stack->column[k].shape.name, name) == 0) return &stack->column[k];
+    const ntk_variable *shape = &stack->column[k].shape;
+
+    if (strcmp(shape->name, v->name) != 0 || is_text(shape) != is_text(v)) continue;
+    if (same_dimensions(shape, v)) return &stack->column[k];
+  }
+  return NULL;
+}
+
+static const ntk_stack_column *find_coordinate(const ntk_stack *stack, const char *name) {
+  for (int64_t k = 0; k < stack->column_count; ++k) {
+    const ntk_stack_column *column = &stack->column[k];
+
+    if (column->coordinate && strcmp(column->shape.name, name) == 0) return column;
   }
   return NULL;
 }
@@ -51,27 +75,15 @@ static ntk_status new_column(ntk_stack *stack, const ntk_variable *v, ntk_stack_
   return NTK_OK;
 }
 
-static bool same_dimensions(const ntk_variable *a, const ntk_variable *b) {
-  for (int k = 0; k < a->rank && a->rank == b->rank; ++k) {
-    if (strcmp(a->dimension[k], b->dimension[k]) != 0) return false;
-  }
-  return a->rank == b->rank;
-}
-
 /* Numbers of two kinds are both doubles; the sizes are the largest. */
-static ntk_status widen(const char *path, const ntk_variable *v, ntk_stack_column *column) {
+static void widen(const ntk_variable *v, ntk_stack_column *column) {
   ntk_variable *shape = &column->shape;
-  const bool text = v->kind == NTK_KIND_TEXT, was_text = shape->kind == NTK_KIND_TEXT;
 
-  NTK_CHECK(text == was_text && same_dimensions(v, shape), NTK_E_INPUT,
-            "%s: '%s' has another type or other dimensions than in the points before it", path,
-            v->name);
   if (v->kind != shape->kind) shape->kind = NTK_KIND_REAL;
   for (int k = 0; k < v->rank; ++k) {
     if (v->size[k] != shape->size[k]) column->padded = true;
     if (v->size[k] > shape->size[k]) shape->size[k] = v->size[k];
   }
-  return NTK_OK;
 }
 
 static bool same_text(char *const *a, char *const *b, int64_t count) {
@@ -103,16 +115,21 @@ static void keep_longest(ntk_stack_column *column, ntk_variable *v) {
   v->data = NULL;
 }
 
-static void full_name(const ntk_stack *stack, const char *name, char *full) {
-  (void)snprintf(full, FULL_SIZE, "%s%s%s", stack->name, stack->name[0] ? "/" : "", name);
+void ntk_stack_full_name(const ntk_stack *stack, const char *name, char *full) {
+  (void)snprintf(full, NTK_FULL_SIZE, "%s%s%s", stack->name, stack->name[0] ? "/" : "", name);
 }
 
-static ntk_status take_coordinate(const ntk_stack *stack, const char *path,
+/*   given  the variable with its data, or without */
+static ntk_status take_coordinate(const ntk_stack *stack, const char *path, ntk_variable *given,
                                   ntk_stack_column *column) {
-  char name[FULL_SIZE];
+  char name[NTK_FULL_SIZE];
   ntk_variable v;
 
-  full_name(stack, column->shape.name, name);
+  if (given->data) {
+    keep_longest(column, given);
+    return NTK_OK;
+  }
+  ntk_stack_full_name(stack, column->shape.name, name);
   NTK_TRY(ntk_file_read_variable(path, name, &v));
   keep_longest(column, &v);
   ntk_variable_destroy(&v);
@@ -120,12 +137,12 @@ static ntk_status take_coordinate(const ntk_stack *stack, const char *path,
 }
 
 static ntk_status take_variable(ntk_stack *stack, int64_t point, const char *path,
-                                const ntk_variable *v) {
-  ntk_stack_column *column = find_column(stack, v->name);
+                                ntk_variable *v) {
+  ntk_stack_column *column = find_column(stack, v);
 
   if (!column) NTK_TRY(new_column(stack, v, &column));
-  if (column->coordinate && !column->differs) NTK_TRY(take_coordinate(stack, path, column));
-  NTK_TRY(widen(path, v, column));
+  if (column->coordinate && !column->differs) NTK_TRY(take_coordinate(stack, path, v, column));
+  widen(v, column);
   column->present[point] = true;
   return NTK_OK;
 }
@@ -158,7 +175,7 @@ static ntk_status new_note(ntk_stack *stack, int64_t point, const ntk_attribute 
   return NTK_OK;
 }
 
-static const char *note_text(const ntk_stack_note *note, int64_t point) {
+const char *ntk_stack_note_text(const ntk_stack_note *note, int64_t point) {
   const ntk_stack_value *value = &note->value[point];
 
   if (!value->present) return "";
@@ -168,7 +185,8 @@ static const char *note_text(const ntk_stack_note *note, int64_t point) {
 static ntk_status keep_text(ntk_stack_note *note, int64_t point, const char *text) {
   char *copy = NULL;
 
-  if (point != note->first && strcmp(note_text(note, note->first), text) == 0) return NTK_OK;
+  if (point != note->first && strcmp(ntk_stack_note_text(note, note->first), text) == 0)
+    return NTK_OK;
   NTK_TRY(NTK_NEW(strlen(text) + 1, &copy));
   memcpy(copy, text, strlen(text) + 1);
   note->value[point].text = copy;
@@ -215,11 +233,18 @@ static ntk_status take_all(ntk_stack *stack, int64_t point, const char *path,
   return NTK_OK;
 }
 
+/* A file that is read as quickly as it is opened: coordinates come along. */
+static bool is_small(const char *path) {
+  struct stat facts;
+
+  return stat(path, &facts) == 0 && facts.st_size <= SMALL_FILE;
+}
+
 ntk_status ntk_stack_take(ntk_stack *stack, int64_t point, const char *path,
                           const char *const *hide) {
   ntk_record listed = {0};
 
-  NTK_TRY(ntk_file_list(path, stack->name, false, &listed));
+  NTK_TRY((is_small(path) ? ntk_file_read : ntk_file_list)(path, stack->name, false, &listed));
   const ntk_status status = take_all(stack, point, path, hide, &listed);
 
   ntk_record_destroy(&listed);
@@ -228,25 +253,59 @@ ntk_status ntk_stack_take(ntk_stack *stack, int64_t point, const char *path,
 
 /* ---- what it becomes ----------------------------------------------------------------------- */
 
-static bool is_axis(const ntk_stack *stack, const char *name) {
-  for (int64_t k = 0; k < stack->sweep->axis_count; ++k) {
-    if (strcmp(stack->sweep->axis[k].name, name) == 0) return true;
+static bool has_axis(const ntk_sweep *sweep, const char *name) {
+  for (int64_t k = 0; sweep && k < sweep->axis_count; ++k) {
+    const ntk_axis *axis = &sweep->axis[k];
+
+    if (strcmp(axis->name, name) == 0) return true;
+    for (int64_t i = 0; i < axis->key_count; ++i) {
+      if (strcmp(axis->key[i].name, name) == 0) return true;
+    }
   }
   return false;
 }
 
+static bool is_axis(const ntk_stack *stack, const char *name) {
+  return has_axis(stack->sweep, name) || has_axis(stack->named, name);
+}
+
 /* Names are long enough for every suffix: those of axes and dimensions are words. */
-static void merged_name(const ntk_stack *stack, const char *name, char *merged) {
+static void plain_name(const ntk_stack *stack, const char *name, char *merged) {
   (void)snprintf(merged, NTK_NAME_SIZE, "%.80s%s", name, is_axis(stack, name) ? "_value" : "");
 }
 
-static void merged_dimension(const ntk_stack *stack, const char *name, char *merged) {
-  const ntk_stack_column *column = find_column(stack, name);
-
-  merged_name(stack, name, merged);
-  if (column && column->coordinate && column->differs) {
-    (void)snprintf(merged, NTK_NAME_SIZE, "%.80s_index", name);
+/* The first of several variables of one name has it alone. */
+static bool is_first(const ntk_stack *stack, const ntk_stack_column *column) {
+  for (const ntk_stack_column *other = stack->column; other < column; ++other) {
+    if (strcmp(other->shape.name, column->shape.name) == 0) return false;
   }
+  return true;
+}
+
+static void append(char *name, const char *piece) {
+  const size_t used = strlen(name);
+
+  (void)snprintf(name + used, NTK_NAME_SIZE - used, "%s", piece);
+}
+
+void ntk_stack_column_name(const ntk_stack *stack, const ntk_stack_column *column, char *merged) {
+  const ntk_variable *shape = &column->shape;
+
+  plain_name(stack, shape->name, merged);
+  if (is_first(stack, column)) return;
+  append(merged, shape->rank ? "_by" : "_scalar");
+  for (int k = 0; k < shape->rank; ++k) {
+    append(merged, "_");
+    append(merged, shape->dimension[k]);
+  }
+  if (is_text(shape)) append(merged, "_text");
+}
+
+static void merged_dimension(const ntk_stack *stack, const char *name, char *merged) {
+  const ntk_stack_column *column = find_coordinate(stack, name);
+
+  plain_name(stack, name, merged);
+  if (column && column->differs) (void)snprintf(merged, NTK_NAME_SIZE, "%.80s_index", name);
 }
 
 /* Largest size of a dimension in any variable. */
@@ -281,7 +340,7 @@ static bool has_gaps(const ntk_stack *stack, const ntk_stack_column *column) {
 }
 
 /* A coordinate that all points share stands in the record as it is. */
-static bool is_shared(const ntk_stack_column *column) {
+bool ntk_stack_is_shared(const ntk_stack_column *column) {
   return column->coordinate && !column->differs;
 }
 
@@ -297,7 +356,7 @@ static ntk_status describe_shared(const ntk_stack *stack, const ntk_stack_column
   const ntk_variable *from = &column->shape;
   ntk_variable shape = *from, *to = NULL;
 
-  merged_name(stack, from->name, shape.name);
+  ntk_stack_column_name(stack, column, shape.name);
   memcpy(shape.dimension[0], shape.name, NTK_NAME_SIZE);
   shape.size[0] = from->count;
   NTK_TRY(ntk_record_add_shape(record, &shape, &to));
@@ -320,35 +379,52 @@ static void add_axes(const ntk_stack *stack, ntk_variable *v) {
 }
 
 static ntk_status check_rank(const ntk_stack *stack, const char *name, int rank) {
-  NTK_CHECK(stack->sweep->axis_count + rank <= NTK_MAX_RANK, NTK_E_SIZE,
-            "'%s' has %d dimensions; with %lld axes of the sweep that is more than %d", name, rank,
-            (long long)stack->sweep->axis_count, NTK_MAX_RANK);
+  NTK_CHECK(
+      stack->sweep->axis_count + rank <= NTK_MAX_RANK, NTK_E_SIZE,
+      "'%s' has %d dimensions; with %lld axes of the sweep that is more than %d; the flat form "
+      "(--flat) takes any number",
+      name, rank, (long long)stack->sweep->axis_count, NTK_MAX_RANK);
   return NTK_OK;
+}
+
+void ntk_stack_column_shape(const ntk_stack *stack, const ntk_stack_column *column,
+                            ntk_variable *shape) {
+  const ntk_variable *from = &column->shape;
+  const bool number = from->kind == NTK_KIND_INT || from->kind == NTK_KIND_FLAG;
+
+  *shape = *from;
+  shape->data = NULL;
+  ntk_stack_column_name(stack, column, shape->name);
+  if (number && has_gaps(stack, column)) shape->kind = NTK_KIND_REAL;
+  add_axes(stack, shape);
+  for (int k = 0; k < from->rank; ++k) {
+    merged_dimension(stack, from->dimension[k], shape->dimension[shape->rank]);
+    shape->size[shape->rank] = dimension_size(stack, from->dimension[k]);
+    shape->count *= shape->size[shape->rank++];
+  }
 }
 
 static ntk_status describe_stacked(const ntk_stack *stack, const ntk_stack_column *column,
                                    ntk_record *record) {
-  const ntk_variable *from = &column->shape;
-  const bool number = from->kind == NTK_KIND_INT || from->kind == NTK_KIND_FLAG;
-  ntk_variable shape = *from;
+  ntk_variable shape;
 
-  NTK_TRY(check_rank(stack, from->name, from->rank));
-  merged_name(stack, from->name, shape.name);
-  if (number && has_gaps(stack, column)) shape.kind = NTK_KIND_REAL;
-  add_axes(stack, &shape);
-  for (int k = 0; k < from->rank; ++k) {
-    merged_dimension(stack, from->dimension[k], shape.dimension[shape.rank]);
-    shape.size[shape.rank] = dimension_size(stack, from->dimension[k]);
-    shape.count *= shape.size[shape.rank++];
-  }
+  NTK_TRY(check_rank(stack, column->shape.name, column->shape.rank));
+  ntk_stack_column_shape(stack, column, &shape);
   return ntk_record_add_shape(record, &shape, NULL);
 }
 
-static void note_name(const ntk_stack *stack, const ntk_stack_note *note, char *name) {
+static bool has_column(const ntk_stack *stack, const char *name) {
+  for (int64_t k = 0; k < stack->column_count; ++k) {
+    if (strcmp(stack->column[k].shape.name, name) == 0) return true;
+  }
+  return false;
+}
+
+void ntk_stack_note_name(const ntk_stack *stack, const ntk_stack_note *note, char *name) {
   (void)snprintf(name, NTK_NAME_SIZE, "%.80s%s", note->name,
-                 find_column(stack, note->name) ? "_attribute"
-                 : is_axis(stack, note->name)   ? "_value"
-                                                : "");
+                 has_column(stack, note->name) ? "_attribute"
+                 : is_axis(stack, note->name)  ? "_value"
+                                               : "");
 }
 
 static bool note_has_gaps(const ntk_stack *stack, const ntk_stack_note *note) {
@@ -364,7 +440,7 @@ static ntk_status describe_varying_note(const ntk_stack *stack, const ntk_stack_
   ntk_variable shape = {.kind = gaps ? NTK_KIND_REAL : note->kind};
 
   NTK_TRY(check_rank(stack, note->name, 0));
-  note_name(stack, note, shape.name);
+  ntk_stack_note_name(stack, note, shape.name);
   (void)snprintf(shape.units, sizeof(shape.units), "%s",
                  strcmp(note->name, "seconds") == 0 ? "s" : "1");
   (void)snprintf(shape.long_name, sizeof(shape.long_name), "attribute %s of the points",
@@ -387,8 +463,8 @@ ntk_status ntk_stack_describe(const ntk_stack *stack, ntk_record *record) {
   for (int64_t k = 0; k < stack->column_count; ++k) {
     const ntk_stack_column *column = &stack->column[k];
 
-    NTK_TRY(is_shared(column) ? describe_shared(stack, column, record)
-                              : describe_stacked(stack, column, record));
+    NTK_TRY(ntk_stack_is_shared(column) ? describe_shared(stack, column, record)
+                                        : describe_stacked(stack, column, record));
   }
   for (int64_t k = 0; k < stack->note_count; ++k) {
     NTK_TRY(describe_note(stack, &stack->note[k], record));
@@ -396,147 +472,17 @@ ntk_status ntk_stack_describe(const ntk_stack *stack, ntk_record *record) {
   return NTK_OK;
 }
 
-/* ---- filling ------------------------------------------------------------------------------- */
-
-/* `count` entries next to each other, of a kind that fits: numbers into doubles, or the same kind.
- * Texts change their owner. */
-static void copy_cells(ntk_variable *from, int64_t at, int64_t count, ntk_variable *to,
-                       int64_t start) {
-  const size_t size = ntk_kind_size(from->kind);
-  char *source = (char *)from->data + (size_t)at * size;
-  double *real = (double *)to->data + start;
-
-  if (from->kind == to->kind) {
-    memcpy((char *)to->data + (size_t)start * size, source, (size_t)count * size);
-    if (from->kind == NTK_KIND_TEXT) memset(source, 0, (size_t)count * size);
-    return;
-  }
-  for (int64_t k = 0; k < count; ++k) {
-    real[k] = from->kind == NTK_KIND_INT      ? (double)((int64_t *)from->data)[at + k]
-              : from->kind == NTK_KIND_SINGLE ? (double)((float *)from->data)[at + k]
-                                              : (double)((int8_t *)from->data)[at + k];
-  }
-}
-
-/* Where row r of a point's array begins in an array of larger sizes. */
-static int64_t row_start(const ntk_variable *from, const int64_t *sizes, int64_t row) {
-  int64_t start = 0, step = 1;
-
-  for (int k = from->rank - 1; k >= 0; --k) {
-    if (k < from->rank - 1) {
-      start += row % from->size[k] * step;
-      row /= from->size[k];
-    }
-    step *= sizes[k];
-  }
-  return start;
-}
-
-/* Puts a point's array into its place.  Its dimensions are the last ones of `to`. */
-static void place(ntk_variable *from, int64_t point, ntk_variable *to) {
-  const int64_t *sizes = to->size + (to->rank - from->rank);
-  const int64_t row = from->rank ? from->size[from->rank - 1] : 1;
-  int64_t room = 1;
-
-  for (int k = 0; k < from->rank; ++k) room *= sizes[k];
-  for (int64_t r = 0; row > 0 && r < from->count / row; ++r) {
-    copy_cells(from, r * row, row, to, point * room + row_start(from, sizes, r));
-  }
-}
-
-static bool fits(const ntk_variable *from, const ntk_variable *to, int64_t axes) {
-  const bool text = from->kind == NTK_KIND_TEXT;
-
-  if (from->rank + axes != to->rank) return false;
-  for (int k = 0; k < from->rank; ++k) {
-    if (from->size[k] > to->size[axes + k]) return false;
-  }
-  return from->kind == to->kind || (!text && to->kind == NTK_KIND_REAL);
-}
-
-static ntk_status place_checked(const ntk_stack *stack, const char *path, ntk_variable *from,
-                                int64_t point, ntk_variable *to) {
-  NTK_CHECK(fits(from, to, stack->sweep->axis_count), NTK_E_INPUT,
-            "%s: '%s' changed while the points were merged; merge again", path, from->name);
-  place(from, point, to);
-  return NTK_OK;
-}
-
-static ntk_status place_point(const ntk_stack *stack, const char *path, const char *name,
-                              int64_t point, ntk_variable *to) {
-  ntk_variable from;
-
-  NTK_TRY(ntk_file_read_variable(path, name, &from));
-  const ntk_status status = place_checked(stack, path, &from, point, to);
-
-  ntk_variable_destroy(&from);
-  return status;
-}
-
-static void fill_missing(ntk_variable *v) {
-  for (int64_t k = 0; k < v->count && v->kind == NTK_KIND_REAL; ++k) ((double *)v->data)[k] = NAN;
-  for (int64_t k = 0; k < v->count && v->kind == NTK_KIND_SINGLE; ++k) ((float *)v->data)[k] = NAN;
-}
-
-static ntk_status fill_column(const ntk_stack *stack, const ntk_stack_column *column,
-                              ntk_stack_path *path_of, const void *context, ntk_variable *to) {
-  char path[PATH_SIZE], name[FULL_SIZE];
-
-  full_name(stack, column->shape.name, name);
-  for (int64_t p = 0; p < points_of(stack); ++p) {
-    if (!column->present[p]) continue;
-    path_of(context, p, path);
-    NTK_TRY(place_point(stack, path, name, p, to));
-  }
-  return NTK_OK;
-}
-
-static ntk_status fill_note(const ntk_stack *stack, const ntk_stack_note *note, ntk_variable *to) {
-  for (int64_t p = 0; p < points_of(stack); ++p) {
-    const ntk_stack_value *value = &note->value[p];
-
-    if (!value->present) continue;
-    if (to->kind == NTK_KIND_TEXT) {
-      NTK_TRY(ntk_variable_set_text(to, p, note_text(note, p)));
-    } else if (to->kind == NTK_KIND_INT) {
-      ((int64_t *)to->data)[p] = value->integer;
-    } else {
-      ((double *)to->data)[p] = value->real;
-    }
-  }
-  return NTK_OK;
-}
-
-static const ntk_stack_column *merged_column(const ntk_stack *stack, const char *name) {
+ntk_status ntk_stack_coordinates(const ntk_stack *stack, ntk_text *names) {
   char merged[NTK_NAME_SIZE];
 
   for (int64_t k = 0; k < stack->column_count; ++k) {
-    merged_name(stack, stack->column[k].shape.name, merged);
-    if (strcmp(merged, name) == 0) return &stack->column[k];
+    const ntk_stack_column *column = &stack->column[k];
+
+    if (!column->coordinate || !column->differs) continue;
+    ntk_stack_column_name(stack, column, merged);
+    NTK_TRY(ntk_text_add(names, " %s", merged));
   }
-  return NULL;
-}
-
-static const ntk_stack_note *merged_note(const ntk_stack *stack, const char *name) {
-  char merged[NTK_NAME_SIZE];
-
-  for (int64_t k = 0; k < stack->note_count; ++k) {
-    note_name(stack, &stack->note[k], merged);
-    if (strcmp(merged, name) == 0) return &stack->note[k];
-  }
-  return NULL;
-}
-
-ntk_status ntk_stack_fill(const ntk_stack *stack, ntk_stack_path *path, const void *context,
-                          ntk_variable *variable) {
-  const ntk_stack_column *column = merged_column(stack, variable->name);
-  const ntk_stack_note *note = column ? NULL : merged_note(stack, variable->name);
-
-  NTK_ASSERT(column || note);
-  NTK_TRY(ntk_new((size_t)variable->count, ntk_kind_size(variable->kind), &variable->data));
-  fill_missing(variable);
-  return column ? fill_column(stack, column, path, context, variable)
-                : fill_note(stack, note, variable);
+  return NTK_OK;
 }
 
 void ntk_stack_destroy(ntk_stack *stack) {
@@ -548,6 +494,7 @@ void ntk_stack_destroy(ntk_stack *stack) {
     for (int64_t p = 0; p < points_of(stack); ++p) ntk_free(&stack->note[k].value[p].text);
     ntk_free(&stack->note[k].value);
   }
+  ntk_stack_drop_ready(stack);
   ntk_free(&stack->column);
   ntk_free(&stack->note);
   *stack = (ntk_stack){0};

@@ -9,7 +9,9 @@ typedef struct ntk_point_cost {
   int64_t n, m, rows, parameters;
   double kernel_flops, spectrum_flops;
   double bytes_per_rank; /* peak, on the rank that needs most */
+  double matrix_bytes;   /* of those: Gram and test blocks, which stay for the spectrum */
   double disk_bytes;     /* of files that are kept */
+  double results_bytes;  /* of results.h5, about */
   int64_t ranks_needed;  /* for the 32-bit integers of ScaLAPACK */
 } ntk_point_cost;
 

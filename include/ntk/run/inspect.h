@@ -4,9 +4,10 @@
 
 #include "ntk/base/text.h"
 
-/* Local.  Appends what a file holds: groups, attributes (their first line), variables with
- * dimensions, units, range and meaning.  Of a results folder: its HDF5 files and the groups in
- * them.  Numbers of large arrays are not read.
+/* Local.  Appends what a file holds: groups, dimensions, attributes (their first line), variables
+ * with range, units and meaning, in lines of at most 100 characters.  Of a folder: its HDF5 files
+ * and the groups in them.  Numbers of large arrays are not read.  What is damaged is named in its
+ * place, the rest is shown, and the call fails.
  * Fails with NTK_E_MISSING, NTK_E_INPUT (not HDF5, damaged), NTK_E_IO, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_inspect_text(const char *path, ntk_text *text);
 

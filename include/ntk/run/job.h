@@ -21,7 +21,7 @@ typedef struct ntk_settings {
   const ntk_node *sweep;
   struct {
     const char *directory;
-    ntk_choices keep; /* results gram spectrum test_train weights */
+    ntk_choices keep; /* results gram spectrum test_train predictions weights per_layer */
   } output;
 } ntk_settings;
 
@@ -29,12 +29,13 @@ extern const ntk_section ntk_settings_section;
 
 /* A group of results.h5 and the stage key under which it is valid. */
 typedef struct ntk_group_key {
-  const char *group; /* "data", "network", "kernel", "spectrum", an analysis' label, or "" (root) */
+  const char *group; /* "data", "network", "kernel", "spectrum", an analysis' label, or "" (root);
+                        of further quantities "conjugate/kernel", ..., and "conjugate" */
   ntk_key key;
 } ntk_group_key;
 
 typedef struct ntk_point {
-  int64_t number;     /* in the sweep */
+  int64_t number;     /* in the sweep's grid, which has the skipped ones too */
   ntk_key id;
   ntk_settings settings;
   int64_t group_count;
@@ -50,11 +51,11 @@ typedef struct ntk_job {
   const char *base_directory; /* that relative paths start from */
   const char *yaml;           /* resolved config of the sweep */
   const char *overrides;      /* the --set arguments, one a line */
-  int64_t point_count;
-  ntk_point *point;
+  int64_t point_count; /* without those that `skip` names */
+  ntk_point *point;    /* by ascending number */
 } ntk_job;
 
-enum { NTK_MOST_BAD_POINTS = 8, NTK_PATH_SIZE = 4096 };
+enum { NTK_PATH_SIZE = 4096 };
 
 /* Local.  Reads a config with its --set overrides, expands the sweep, binds every point, computes
  * keys and ids.  Problems go to `problems` (then NTK_OK and an unusable job: look at the count).
@@ -63,34 +64,59 @@ NTK_CHECKED ntk_status ntk_job_load(const char *config, int64_t set_count, const
                                     ntk_job *job, ntk_problems *problems);
 void ntk_job_destroy(ntk_job *job);
 
+/* Local.  The same for a rank that shall not read the files of a config: keys and ids are empty
+ * until ntk_job_share. */
+NTK_CHECKED ntk_status ntk_job_load_later(const char *config, int64_t set_count,
+                                          const char *const *sets, ntk_job *job,
+                                          ntk_problems *problems);
+
+/* Collective.  Keys and ids of rank 0's job on every rank.  Fails with NTK_E_CONFIG if ranks have
+ * read different configs, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_job_share(const ntk_comm *comm, ntk_job *job);
+
 /* Local.  Key of a point's group; "" if it has no such group. */
 const char *ntk_point_key(const ntk_point *point, const char *group);
+
+/* Local.  Name of a group of quantity `which`: that of the first is `name` itself, of another
+ * "<quantity>/<name>", where name "" gives "<quantity>". */
+void ntk_point_group(const ntk_point *point, int64_t which, const char *name,
+                     char group[NTK_NAME_SIZE]);
 
 /* Local.  Whether output.keep names `what`. */
 bool ntk_point_keeps(const ntk_point *point, const char *what);
 
-/* Local.  "<directory>/points/<id>/<file>" and "<directory>/kernels/<key of its stage>/<file>". */
+/* Local.  "<directory>/points/<id>/<file>" and, of quantity `which`,
+ * "<directory>/kernels/<key of its stage>/<file>". */
 void ntk_point_path(const ntk_job *job, const ntk_point *point, const char *file,
                     char path[NTK_PATH_SIZE]);
-void ntk_kernel_path(const ntk_job *job, const ntk_point *point, const char *file,
+void ntk_kernel_path(const ntk_job *job, const ntk_point *point, int64_t which, const char *file,
                      char path[NTK_PATH_SIZE]);
 
 typedef enum ntk_point_state {
   NTK_POINT_PENDING,
+  NTK_POINT_RUNNING,
   NTK_POINT_DONE,
-  NTK_POINT_FAILED
+  NTK_POINT_FAILED,
+  NTK_POINT_DAMAGED,
+  NTK_POINT_STATES
 } ntk_point_state;
 
 /* What is on disk for a point. */
 typedef struct ntk_point_facts {
   ntk_point_state state; /* done: results.h5 holds every group under its key, and kept files are
-                            there; failed: not so, and the last event of log.jsonl says why */
+                            there; failed: not so, and the last event of log.jsonl says why;
+                            running: not so, and a process has started on it that may be alive;
+                            damaged: results.h5 cannot be read, and a run computes it again */
   double seconds;        /* of the last finished run; NaN if unknown */
-  char message[512];     /* of a failure */
+  int ranks;             /* that it had; 0 if unknown */
+  char message[512];     /* of a failure; where it runs; what is wrong with results.h5 */
 } ntk_point_facts;
 
-/* Local.  Fails with NTK_E_INPUT for a results.h5 that cannot be read, NTK_E_MEMORY. */
+/* Local.  Fails with NTK_E_MEMORY, NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point,
                                       ntk_point_facts *facts);
+
+/* "pending", "running", ... */
+const char *ntk_point_state_name(ntk_point_state state);
 
 #endif

@@ -5,7 +5,8 @@
 #include "ntk/run/command.h"
 #include "ntk/run/job.h"
 
-/* Local.  0, or the exit code after everything that is wrong has been printed, if `speak`. */
+/* Local.  0, or the exit code after everything that is wrong has been printed.
+ *   speak  false: another rank prints it, and its keys are to be shared (ntk_job_share) */
 int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *job);
 
 #endif

@@ -5,10 +5,15 @@
 #include "ntk/run/job.h"
 
 /* Local.  Writes <directory>/sweep.h5 from the results.h5 of the points: one coordinate per axis,
- * point_id, status, message, seconds, and in one group per results group every scalar and curve
- * stacked over the axes.  A coordinate that differs between points becomes a variable over
- * (axes, <name>_index).  NaN where a point has no value.  Holds one variable in memory at a time.
- * Fails with NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY. */
-NTK_CHECKED ntk_status ntk_merge(const ntk_job *job);
+ * the keys of a zipped axis as variables over it; point_id, status, message, seconds; and in one
+ * group per results group every scalar and curve stacked over the axes.  A coordinate that differs
+ * between points becomes a variable over (axes, <name>_index).  NaN where a point has no value.
+ *   flat  <directory>/sweep_flat.h5 instead, over the one dimension `point` (without those that
+ *         are skipped): axes and their keys are coordinates over it
+ * Holds one variable in memory at a time, or a few small ones.  Jobs may write points meanwhile:
+ * the file shows each as it was at one moment, and a reader of it never sees half a file.
+ * Fails with NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY, NTK_E_SIZE (too many axes), NTK_E_INPUT (points
+ * keep changing). */
+NTK_CHECKED ntk_status ntk_merge(const ntk_job *job, bool flat);
 
 #endif

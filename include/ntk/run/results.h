@@ -15,8 +15,10 @@ NTK_CHECKED ntk_status ntk_results_spectrum(const ntk_view *view, ntk_record *re
 /* Local.  Adds eigenvalue(mode). */
 NTK_CHECKED ntk_status ntk_results_eigenvalues(const ntk_spectrum *spectrum, ntk_record *record);
 
-/* Collective.  The preview is Theta on the first 128 training samples sorted by class. */
-NTK_CHECKED ntk_status ntk_results_kernel(const ntk_kernel_settings *settings,
+/* Collective.  The preview is the Gram on the first 128 training samples sorted by class.  Only
+ * attributes if the kernel came as eigenvalues. */
+NTK_CHECKED ntk_status ntk_results_kernel(const ntk_comm *comm,
+                                          const ntk_kernel_settings *settings,
                                           const ntk_data *data, const ntk_kernel *kernel,
                                           ntk_record *record);
 

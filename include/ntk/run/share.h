@@ -11,4 +11,8 @@
  * Fails with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_data_share(const ntk_comm *comm, ntk_data *data);
 
+/* Local.  Moves the inputs of the validation set, if there are any, behind those of the test set, so
+ * that the kernel can take both as one: test.inputs is then [test.count + validation.count]. */
+NTK_CHECKED ntk_status ntk_data_join_validation(ntk_data *data);
+
 #endif

@@ -8,11 +8,14 @@
  *     One that differs becomes a variable d(axes, d_index), and curves over d use d_index.
  *   - Missing values are NaN and "": integers with missing values become doubles.
  *   - An attribute that differs between points becomes a variable (axes).
- *   - What has the name of an axis is called <name>_value. */
+ *   - What has the name of an axis, or of a key of one, is called <name>_value.
+ *   - A variable that has other dimensions in some points, or is text there, is one of its own:
+ *     <name>_by_<dimensions>, <name>_scalar, with _text behind it. */
 #ifndef NTK_RUN_STACK_H
 #define NTK_RUN_STACK_H
 
 #include "ntk/base/record.h"
+#include "ntk/base/text.h"
 #include "ntk/config/sweep.h"
 
 /* A variable of the group. */
@@ -42,16 +45,20 @@ typedef struct ntk_stack_note {
 /* Zero-initialise, set name and sweep; destroy. */
 typedef struct ntk_stack {
   char name[NTK_NAME_SIZE]; /* of the group, "" is the root */
-  const ntk_sweep *sweep;   /* borrowed */
+  const ntk_sweep *sweep;   /* the axes of the arrays; borrowed */
+  const ntk_sweep *named;   /* whose names are taken too; NULL: none */
   int64_t column_count, column_capacity, note_count, note_capacity;
   ntk_stack_column *column;
   ntk_stack_note *note;
+  int64_t ready_count; /* variables filled together with the last one that was asked for */
+  ntk_variable *ready;
 } ntk_stack;
 
 /* Local.  Takes in a point's group.
  *   path  of the point's file
  *   hide  names of attributes to leave out, ends with NULL
- * Fails with NTK_E_INPUT if the file cannot be read, or has words where others have numbers. */
+ * Fails with NTK_E_INPUT if the file cannot be read, or if an attribute has words where others have
+ * numbers. */
 NTK_CHECKED ntk_status ntk_stack_take(ntk_stack *stack, int64_t point, const char *path,
                                       const char *const *hide);
 
@@ -60,12 +67,16 @@ NTK_CHECKED ntk_status ntk_stack_take(ntk_stack *stack, int64_t point, const cha
  * Fails with NTK_E_SIZE if a variable has too many dimensions, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_stack_describe(const ntk_stack *stack, ntk_record *record);
 
+/* Local.  Appends " name" for every coordinate that differs between points. */
+NTK_CHECKED ntk_status ntk_stack_coordinates(const ntk_stack *stack, ntk_text *names);
+
 /* Where a point's file is: writes its path, [4096]. */
 typedef void ntk_stack_path(const void *context, int64_t point, char *path);
 
-/* Local.  Makes the data of a variable that ntk_stack_describe has added without.
+/* Local.  Makes the data of a variable that ntk_stack_describe has added without.  Small ones that
+ * follow it are made along with it, in at most 8 MiB.
  * Fails with NTK_E_INPUT if a file has changed since it was taken in, NTK_E_MEMORY. */
-NTK_CHECKED ntk_status ntk_stack_fill(const ntk_stack *stack, ntk_stack_path *path,
+NTK_CHECKED ntk_status ntk_stack_fill(ntk_stack *stack, ntk_stack_path *path,
                                       const void *context, ntk_variable *variable);
 
 void ntk_stack_destroy(ntk_stack *stack);

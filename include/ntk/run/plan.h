@@ -1,0 +1,41 @@
+/* plan.h -- what a job means before anything runs: cost of every point and of all. */
+#ifndef NTK_RUN_PLAN_H
+#define NTK_RUN_PLAN_H
+
+#include "ntk/run/cost.h"
+
+typedef struct ntk_plan_point {
+  ntk_point_cost cost;
+  double flops, seconds; /* NaN if they cannot be told; seconds are an estimate */
+  ntk_point_state state;
+  char *problem;         /* why not; owned, else NULL */
+} ntk_plan_point;
+
+typedef struct ntk_plan {
+  const ntk_job *job;
+  int ranks;
+  double rate;              /* flop/s of one rank in large GEMMs, as this machine has it */
+  bool measured;            /* seconds are scaled by those of points that are done */
+  ntk_plan_point *point;    /* [job->point_count] */
+  int64_t states[NTK_POINT_STATES], skipped, problems;
+  double flops, seconds;           /* of all points */
+  double flops_left, seconds_left; /* of those that are not done */
+  double bytes_per_rank;           /* most that any point needs */
+  double results_bytes, kept_bytes; /* on disk when all is done; shared files count once */
+  int64_t ranks_needed, longest;   /* index of the longest point; -1: none */
+} ntk_plan;
+
+/* Local.  Looks at every point: its cost on `ranks` ranks and what is done.  What is wrong with one
+ * point is kept with it.
+ *   plan  overwritten; owned by the caller, ntk_plan_destroy
+ * Fails with NTK_E_MEMORY, NTK_E_IO. */
+NTK_CHECKED ntk_status ntk_plan_make(const ntk_job *job, int ranks, ntk_plan *plan);
+void ntk_plan_destroy(ntk_plan *plan);
+
+/* Local.  Appends the plan as tables for people; of many points a summary, unless `all`. */
+NTK_CHECKED ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text);
+
+/* Local.  Appends the plan with every point as JSON. */
+NTK_CHECKED ntk_status ntk_plan_json(const ntk_plan *plan, ntk_text *text);
+
+#endif

@@ -1,0 +1,349 @@
+/* A plan as tables for people. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/run/plan.h"
+
+enum {
+  MOST_ROWS = 60,   /* points that are listed one by one */
+  MOST_VALUES = 24, /* of an axis, that are */
+  LONGEST = 5,      /* points named in a summary */
+  WIDEST = 24,      /* column of an axis */
+  AMOUNT = 32
+};
+
+/* ---- amounts -----------------------------------------------------------------------------------
+ */
+
+static void scale(char text[AMOUNT], double amount, const char *unit, double step) {
+  static const char *const decimal[] = {"", "k", "M", "G", "T", "P", "E"};
+  static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+  const char *const *prefix = step > 1000 ? binary : decimal;
+  int k = 0;
+
+  if (isnan(amount)) {
+    (void)snprintf(text, AMOUNT, "?");
+    return;
+  }
+  for (; amount >= 0.9995 * step && k < 6; ++k) amount /= step;
+  (void)snprintf(text, AMOUNT, amount < 999.5 ? "%.3g %s%s" : "%.0f %s%s", amount, prefix[k], unit);
+}
+
+static void flops_text(char text[AMOUNT], double flops) { scale(text, flops, "flop", 1000); }
+
+static void bytes_text(char text[AMOUNT], double bytes) { scale(text, bytes, "B", 1024); }
+
+static void time_text(char text[AMOUNT], double seconds) {
+  static const struct {
+    double most, unit;
+    const char *name;
+  } units[] = {{120, 1, "s"}, {7200, 60, "min"}, {172800, 3600, "h"}, {INFINITY, 86400, "days"}};
+  int k = 0;
+
+  if (isnan(seconds)) {
+    (void)snprintf(text, AMOUNT, "?");
+    return;
+  }
+  while (seconds >= units[k].most) ++k;
+  (void)snprintf(text, AMOUNT, seconds < 0.1 ? "%.2f %s" : "%.3g %s", seconds / units[k].unit,
+                 units[k].name);
+}
+
+/* ---- axes --------------------------------------------------------------------------------------
+ */
+
+/* The values of an axis, or of one of its keys; of many the first and the last. */
+static ntk_status add_values(const ntk_axis *axis, const ntk_axis_key *key, ntk_text *text) {
+  const int64_t ends = MOST_VALUES / 3;
+
+  for (int64_t k = 0; k < axis->count; ++k) {
+    if (axis->count > MOST_VALUES && k == ends) {
+      NTK_TRY(ntk_text_add(text, ", ..."));
+      k = axis->count - ends;
+    }
+    NTK_TRY(ntk_text_add(text, k ? ", " : ""));
+    NTK_TRY(key ? ntk_axis_key_label(key, k, text) : ntk_axis_label(axis, k, text));
+  }
+  return ntk_text_add(text, "\n");
+}
+
+static ntk_status add_axis(const ntk_axis *axis, ntk_text *text) {
+  NTK_TRY(ntk_text_add(text, "  %-32s %6" PRId64 "  ", axis->zipped ? axis->name : axis->path,
+                       axis->count));
+  NTK_TRY(add_values(axis, NULL, text));
+  for (int64_t i = 0; axis->zipped && i < axis->key_count; ++i) {
+    NTK_TRY(ntk_text_add(text, "    %-30s %6s  ", axis->key[i].path, ""));
+    NTK_TRY(add_values(axis, &axis->key[i], text));
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_axes(const ntk_sweep *sweep, ntk_text *text) {
+  if (sweep->axis_count == 0) return NTK_OK;
+  NTK_TRY(ntk_text_add(text, "\n  %-32s %6s\n", "axis", "values"));
+  for (int64_t k = 0; k < sweep->axis_count; ++k) NTK_TRY(add_axis(&sweep->axis[k], text));
+  return NTK_OK;
+}
+
+/* ---- every point -------------------------------------------------------------------------------
+ */
+
+static ntk_status label_of(const ntk_sweep *sweep, const ntk_point *point, int64_t k,
+                           ntk_text *label) {
+  return ntk_axis_label(&sweep->axis[k], ntk_sweep_index(sweep, point->number, k), label);
+}
+
+static ntk_status widest_label(const ntk_axis *axis, int *width) {
+  *width = (int)strlen(axis->name);
+  for (int64_t k = 0; k < axis->count; ++k) {
+    ntk_text label = {0};
+
+    const ntk_status status = ntk_axis_label(axis, k, &label);
+    if ((int)label.length > *width) *width = (int)label.length;
+    ntk_text_destroy(&label);
+    NTK_TRY(status);
+  }
+  if (*width > WIDEST) *width = WIDEST;
+  return NTK_OK;
+}
+
+static ntk_status add_cell(const ntk_sweep *sweep, const ntk_point *point, int64_t k, int width,
+                           ntk_text *text) {
+  ntk_text label = {0};
+  ntk_status status = label_of(sweep, point, k, &label);
+
+  if (status == NTK_OK) {
+    status = ntk_text_add(text, "  %-*s", width, ntk_text_string(&label));
+  }
+  ntk_text_destroy(&label);
+  return status;
+}
+
+static ntk_status add_row(const ntk_plan *plan, int64_t k, const int *width, ntk_text *text) {
+  const ntk_point *point = &plan->job->point[k];
+  const ntk_plan_point *p = &plan->point[k];
+  char flops[AMOUNT], bytes[AMOUNT], seconds[AMOUNT];
+
+  flops_text(flops, p->flops);
+  time_text(seconds, p->seconds);
+  bytes_text(bytes, p->problem ? NAN : p->cost.bytes_per_rank);
+  NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %s  %-7s %8" PRId64 " %11" PRId64 " %12s %9s %10s",
+                       k + 1, point->id, ntk_point_state_name(p->state), p->cost.n,
+                       p->cost.parameters, flops, seconds, bytes));
+  for (int64_t a = 0; a < plan->job->sweep.axis_count; ++a) {
+    NTK_TRY(add_cell(&plan->job->sweep, point, a, width[a], text));
+  }
+  while (text->length > 0 && text->data[text->length - 1] == ' ') {
+    text->data[--text->length] = '\0';
+  }
+  return ntk_text_add(text, "\n");
+}
+
+static ntk_status add_rows(const ntk_plan *plan, int *width, ntk_text *text) {
+  const ntk_sweep *sweep = &plan->job->sweep;
+
+  NTK_TRY(ntk_text_add(text, "\n  %5s  %-32s  %-7s %8s %11s %12s %9s %10s", "point", "id", "state",
+                       "samples", "parameters", "work", "time", "per rank"));
+  for (int64_t a = 0; a < sweep->axis_count; ++a) {
+    NTK_TRY(widest_label(&sweep->axis[a], &width[a]));
+    NTK_TRY(ntk_text_add(text, a + 1 < sweep->axis_count ? "  %-*s" : "  %.*s", width[a],
+                         sweep->axis[a].name));
+  }
+  NTK_TRY(ntk_text_add(text, "\n"));
+  for (int64_t k = 0; k < plan->job->point_count; ++k) NTK_TRY(add_row(plan, k, width, text));
+  return NTK_OK;
+}
+
+static ntk_status add_points(const ntk_plan *plan, ntk_text *text) {
+  int *width = NULL;
+
+  NTK_TRY(NTK_NEW(plan->job->sweep.axis_count, &width));
+  const ntk_status status = add_rows(plan, width, text);
+
+  ntk_free(&width);
+  return status;
+}
+
+/* ---- many points -------------------------------------------------------------------------------
+ */
+
+typedef struct share {
+  int64_t points, done;
+  double flops, seconds;
+} share;
+
+static void add_share(const ntk_plan *plan, int64_t axis, share *shares) {
+  for (int64_t k = 0; k < plan->job->point_count; ++k) {
+    const ntk_plan_point *p = &plan->point[k];
+    share *s = &shares[ntk_sweep_index(&plan->job->sweep, plan->job->point[k].number, axis)];
+
+    ++s->points;
+    s->done += p->state == NTK_POINT_DONE;
+    s->flops += p->problem ? 0 : p->flops;
+    s->seconds += p->problem ? 0 : p->seconds;
+  }
+}
+
+static ntk_status add_share_row(const ntk_axis *axis, int64_t k, const share *s, ntk_text *text) {
+  char flops[AMOUNT], seconds[AMOUNT];
+  ntk_text label = {0};
+  ntk_status status = ntk_axis_label(axis, k, &label);
+
+  flops_text(flops, s->flops);
+  time_text(seconds, s->seconds);
+  if (status == NTK_OK) {
+    status = ntk_text_add(text, "    %-30s %6" PRId64 " %6" PRId64 " %12s %9s\n",
+                          ntk_text_string(&label), s->points, s->done, flops, seconds);
+  }
+  ntk_text_destroy(&label);
+  return status;
+}
+
+static ntk_status add_shares(const ntk_plan *plan, int64_t a, share *shares, ntk_text *text) {
+  const ntk_axis *axis = &plan->job->sweep.axis[a];
+
+  add_share(plan, a, shares);
+  NTK_TRY(ntk_text_add(text, "\n  %-32s %6s %6s %12s %9s\n", axis->name, "points", "done", "work",
+                       "time"));
+  for (int64_t k = 0; k < axis->count; ++k) NTK_TRY(add_share_row(axis, k, &shares[k], text));
+  return NTK_OK;
+}
+
+static ntk_status add_by_axis(const ntk_plan *plan, int64_t a, ntk_text *text) {
+  share *shares = NULL;
+
+  if (plan->job->sweep.axis[a].count > MOST_VALUES) return NTK_OK;
+  NTK_TRY(NTK_NEW(plan->job->sweep.axis[a].count, &shares));
+  const ntk_status status = add_shares(plan, a, shares, text);
+
+  ntk_free(&shares);
+  return status;
+}
+
+static ntk_status add_name(const ntk_job *job, const ntk_point *point, ntk_text *text) {
+  for (int64_t k = 0; k < job->sweep.axis_count; ++k) {
+    NTK_TRY(ntk_text_add(text, " %s=", job->sweep.axis[k].name));
+    NTK_TRY(label_of(&job->sweep, point, k, text));
+  }
+  return NTK_OK;
+}
+
+/* The longest point behind `before` in the order of descending time; -1: none. */
+static int64_t next_longest(const ntk_plan *plan, int64_t before) {
+  int64_t best = -1;
+
+  for (int64_t k = 0; k < plan->job->point_count; ++k) {
+    const double seconds = plan->point[k].seconds;
+
+    if (plan->point[k].problem) continue;
+    if (before >= 0 && (seconds > plan->point[before].seconds ||
+                        (seconds == plan->point[before].seconds && k <= before))) {
+      continue;
+    }
+    if (best < 0 || seconds > plan->point[best].seconds) best = k;
+  }
+  return best;
+}
+
+static ntk_status add_longest(const ntk_plan *plan, ntk_text *text) {
+  int64_t k = next_longest(plan, -1);
+
+  NTK_TRY(ntk_text_add(text, "\n  the longest points\n"));
+  for (int n = 0; n < LONGEST && k >= 0; ++n, k = next_longest(plan, k)) {
+    char seconds[AMOUNT];
+
+    time_text(seconds, plan->point[k].seconds);
+    NTK_TRY(ntk_text_add(text, "    %9s  point %" PRId64 ":", seconds, k + 1));
+    NTK_TRY(add_name(plan->job, &plan->job->point[k], text));
+    NTK_TRY(ntk_text_add(text, "\n"));
+  }
+  return NTK_OK;
+}
+
+static ntk_status add_summary(const ntk_plan *plan, ntk_text *text) {
+  for (int64_t a = 0; a < plan->job->sweep.axis_count; ++a) NTK_TRY(add_by_axis(plan, a, text));
+  NTK_TRY(add_longest(plan, text));
+  return ntk_text_add(text, "\n  --all lists every point, --json too\n");
+}
+
+/* ---- all in all --------------------------------------------------------------------------------
+ */
+
+static ntk_status add_states(const ntk_plan *plan, ntk_text *text) {
+  const int64_t count = plan->job->point_count;
+
+  NTK_TRY(ntk_text_add(text, "%s: %" PRId64 " point%s", plan->job->directory, count,
+                       count == 1 ? "" : "s"));
+  for (int s = NTK_POINT_STATES - 1; s >= 0; --s) {
+    if (!plan->states[s]) continue;
+    NTK_TRY(ntk_text_add(text, ", %" PRId64 " %s", plan->states[s],
+                         ntk_point_state_name((ntk_point_state)s)));
+  }
+  if (plan->skipped) NTK_TRY(ntk_text_add(text, "; %" PRId64 " skipped", plan->skipped));
+  return ntk_text_add(text, "\n");
+}
+
+static ntk_status add_work(const ntk_plan *plan, ntk_text *text) {
+  char flops[AMOUNT], seconds[AMOUNT], left[AMOUNT], rate[AMOUNT];
+
+  flops_text(flops, plan->flops);
+  time_text(seconds, plan->seconds);
+  time_text(left, plan->seconds_left);
+  scale(rate, plan->rate, "flop/s", 1000);
+  NTK_TRY(ntk_text_add(text, "\n  work     %s, about %s on %d rank%s", flops, seconds, plan->ranks,
+                       plan->ranks == 1 ? "" : "s"));
+  if (plan->states[NTK_POINT_DONE]) NTK_TRY(ntk_text_add(text, "; %s of it left", left));
+  if (plan->measured) return ntk_text_add(text, " (as the points that are done)\n");
+  return ntk_text_add(text, " (at %s a rank in products of matrices, as here)\n", rate);
+}
+
+static ntk_status add_longest_one(const ntk_plan *plan, ntk_text *text) {
+  char flops[AMOUNT], seconds[AMOUNT];
+
+  if (plan->longest < 0) return NTK_OK;
+  flops_text(flops, plan->point[plan->longest].flops);
+  time_text(seconds, plan->point[plan->longest].seconds);
+  NTK_TRY(ntk_text_add(text, "  longest  point %" PRId64 ",", plan->longest + 1));
+  NTK_TRY(add_name(plan->job, &plan->job->point[plan->longest], text));
+  return ntk_text_add(text, " %s, about %s\n", flops, seconds);
+}
+
+static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
+  char bytes[AMOUNT], results[AMOUNT], kept[AMOUNT];
+
+  bytes_text(bytes, plan->bytes_per_rank);
+  bytes_text(results, plan->results_bytes);
+  bytes_text(kept, plan->kept_bytes);
+  NTK_TRY(ntk_text_add(text, "  memory   up to %s per rank; at least %" PRId64 " rank%s needed\n",
+                       bytes, plan->ranks_needed, plan->ranks_needed == 1 ? "" : "s"));
+  NTK_TRY(ntk_text_add(text, "  disk     results about %s", results));
+  if (plan->kept_bytes > 0) NTK_TRY(ntk_text_add(text, ", kept files %s", kept));
+  return ntk_text_add(text, "; as much as the results again for sweep.h5\n");
+}
+
+static ntk_status add_problems(const ntk_plan *plan, ntk_text *text) {
+  int64_t listed = 0;
+
+  for (int64_t k = 0; k < plan->job->point_count && listed < LONGEST; ++k) {
+    if (!plan->point[k].problem) continue;
+    NTK_TRY(ntk_text_add(text, "%s  point %" PRId64 " will fail: %s\n", listed++ ? "" : "\n", k + 1,
+                         plan->point[k].problem));
+  }
+  if (listed == plan->problems) return NTK_OK;
+  return ntk_text_add(text, "  and %" PRId64 " more\n", plan->problems - listed);
+}
+
+ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
+  NTK_TRY(add_states(plan, text));
+  NTK_TRY(add_axes(&plan->job->sweep, text));
+  NTK_TRY(all || plan->job->point_count <= MOST_ROWS ? add_points(plan, text)
+                                                     : add_summary(plan, text));
+  NTK_TRY(add_work(plan, text));
+  NTK_TRY(add_longest_one(plan, text));
+  NTK_TRY(add_room(plan, text));
+  return add_problems(plan, text);
+}

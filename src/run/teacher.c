@@ -1,0 +1,153 @@
+/* A network that draws targets: a function of generated inputs, and a source with normal inputs.
+ * The data floor does not know networks, so it lists these rows and they are defined here. */
+#include <string.h>
+
+#include "ntk/data/generate.h"
+#include "ntk/run/build.h"
+
+enum { BATCH = 1024 }; /* samples at once: they bound the memory of a forward pass */
+
+typedef struct teacher {
+  ntk_network_settings network;
+  int64_t outputs;
+} teacher;
+
+#define NETWORK_ROW                                                                  \
+  {                                                                                  \
+    .key = "network", .type = NTK_SECTION, .offset = offsetof(teacher, network),     \
+    .section = &ntk_network_section, .doc = "the teacher, with the keys of network:" \
+  }
+
+#define OUTPUTS_ROW                                                                           \
+  {                                                                                           \
+    .key = "outputs", .type = NTK_INT, .offset = offsetof(teacher, outputs), .fallback = "1", \
+    .low = 1, .high = 1e6, .doc = "of the teacher: columns of targets"                        \
+  }
+
+static const ntk_option function_options[] = {NETWORK_ROW, OUTPUTS_ROW, {0}};
+
+static ntk_status forward(const ntk_network *network, const ntk_shape *shape, int64_t n,
+                          const double *x, double *y) {
+  const int64_t features = ntk_shape_count(shape);
+
+  for (int64_t first = 0; first < n; first += BATCH) {
+    const int64_t count = n - first < BATCH ? n - first : BATCH;
+    ntk_tape tape = {0};
+
+    NTK_TRY(ntk_forward(network, count, x + first * features, &tape));
+    ntk_tape_output(&tape, y + first * network->outputs);
+    ntk_tape_destroy(&tape);
+  }
+  return NTK_OK;
+}
+
+static const char *output_of(const teacher *o) { return o->network.output.row->name; }
+
+static ntk_status check_output(const teacher *o) {
+  NTK_CHECK(strcmp(output_of(o), "as_is") == 0, NTK_E_CONFIG,
+            "data: a teacher's targets are f itself; leave out its network.output: %s",
+            output_of(o));
+  return NTK_OK;
+}
+
+static ntk_status value(const void *options, const ntk_shape *shape, int64_t n, const double *x,
+                        double *y) {
+  static const ntk_row in_double = {.name = "double"};
+  const teacher *o = options;
+  const ntk_settings settings = {.network = o->network, .kernel = {.precision = &in_double}};
+  ntk_network network = {0};
+
+  NTK_TRY(check_output(o));
+  NTK_TRY(ntk_network_build(&settings, shape, o->outputs, true, &network));
+  const ntk_status status = forward(&network, shape, n, x, y);
+
+  ntk_network_destroy(&network);
+  return status;
+}
+
+static int64_t outputs_of(const void *options) { return ((const teacher *)options)->outputs; }
+
+const ntk_data_function ntk_function_teacher = {
+    .row = {.name = "teacher",
+            .doc = "the output of a network of its own config and seed",
+            .options = function_options,
+            .options_size = sizeof(teacher)},
+    .outputs = outputs_of,
+    .value = value,
+};
+
+/* ---- the source ----------------------------------------------------------------------------- */
+
+typedef struct teacher_source {
+  teacher teacher; /* first: NETWORK_ROW and OUTPUTS_ROW are its */
+  int64_t dimension;
+  double noise_std;
+} teacher_source;
+
+static const ntk_option source_options[] = {
+    {.key = "dimension",
+     .type = NTK_INT,
+     .offset = offsetof(teacher_source, dimension),
+     .fallback = "16",
+     .low = 1,
+     .high = 1e9,
+     .doc = "coordinates of a sample"},
+    NETWORK_ROW,
+    OUTPUTS_ROW,
+    NTK_NOISE_ROW(teacher_source),
+    {0},
+};
+
+static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
+  ntk_fill_normal(key, n * ((const teacher_source *)options)->dimension, x);
+}
+
+static ntk_choice function_of(const teacher_source *o) {
+  return (ntk_choice){.row = &ntk_function_teacher.row, .options = (void *)&o->teacher};
+}
+
+static ntk_generator generator_of(const ntk_data_settings *settings, const teacher_source *o,
+                                  const ntk_choice *function) {
+  return (ntk_generator){
+      .shape = {.rank = 1, .size = {o->dimension}},
+      .options = o,
+      .fill = fill,
+      .function = function,
+      .noise_std = o->noise_std,
+      .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
+      .noise_dtype = NTK_DOUBLE,
+  };
+}
+
+static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+  const ntk_choice function = function_of(options);
+  const ntk_generator generator = generator_of(settings, options, &function);
+
+  return ntk_generator_describe(settings, &generator, raw);
+}
+
+static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+  const ntk_choice function = function_of(options);
+  const ntk_generator generator = generator_of(settings, options, &function);
+
+  return ntk_generator_draw(settings, &generator, raw);
+}
+
+static void check(const void *options, const ntk_node *node, ntk_problems *problems) {
+  const teacher *o = &((const teacher_source *)options)->teacher;
+  const ntk_node *at = ntk_node_at(node, "network.output");
+
+  if (strcmp(output_of(o), "as_is") == 0) return;
+  ntk_problem(problems, at ? at->mark : node->mark,
+              "a teacher's targets are f itself; leave out its network.output: %s", output_of(o));
+}
+
+const ntk_data_source ntk_source_teacher = {
+    .row = {.name = "teacher",
+            .doc = "independent N(0, 1) inputs, targets drawn by a network",
+            .options = source_options,
+            .options_size = sizeof(teacher_source)},
+    .read = draw,
+    .describe = describe,
+    .check = check,
+};
