@@ -1,3 +1,10 @@
+# A build of the fuzz targets has no other tests.
+option(NTK_FUZZ "build the fuzz targets, instead of the tests; needs clang" OFF)
+if(NTK_FUZZ)
+  include(NtkFuzz)
+  return()
+endif()
+
 # Tests.  Every tests/tNNN_<name>.c is an executable; each of its lines
 #   //TEST ranks=1,2,4 args="64 8" timeout=120
 # becomes one test per rank count, labelled with its floor.  A file without such a line is an error.
@@ -102,3 +109,39 @@ foreach(file ${cases})
   ntk_add_script(oracle.${name} oracle 120 ${PROJECT_SOURCE_DIR}/tests/oracle
                  --program $<TARGET_FILE:ntkrun> ${file})
 endforeach()
+
+# Fuzzing, where clang brings libFuzzer: a build of its own, then 10 seconds each (tools/fuzz).
+find_program(NTK_CLANG NAMES clang clang-20 clang-19 clang-18 clang-17 clang-16 clang-15 clang-14
+             DOC "clang with libFuzzer, for the tests fuzz.*")
+if(NTK_CLANG AND NOT DEFINED NTK_CLANG_FUZZES)
+  set(file ${PROJECT_BINARY_DIR}/try_fuzzer.c)
+  file(WRITE ${file} "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size);
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) {
+  return size && data ? 0 : 0;
+}\n")
+  execute_process(COMMAND ${NTK_CLANG} -fsanitize=fuzzer,address ${file} -o ${file}.out
+                  RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+  if(failed)
+    message(STATUS "fuzzing: ${NTK_CLANG} has no libFuzzer")
+    set(NTK_CLANG_FUZZES OFF CACHE INTERNAL "")
+  else()
+    message(STATUS "fuzzing: ${NTK_CLANG}")
+    set(NTK_CLANG_FUZZES ON CACHE INTERNAL "")
+  endif()
+endif()
+if(NTK_CLANG AND NTK_CLANG_FUZZES AND NOT NTK_SANITIZE)
+  function(ntk_add_fuzz case timeout)
+    add_test(NAME fuzz.${case} COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz ${ARGN})
+    set_tests_properties(fuzz.${case} PROPERTIES TIMEOUT ${timeout} LABELS fuzz
+      ENVIRONMENT "NTK_BUILD=${PROJECT_BINARY_DIR};NTK_CLANG=${NTK_CLANG}")
+  endfunction()
+  ntk_add_fuzz(build 600 build)
+  set_tests_properties(fuzz.build PROPERTIES PROCESSORS 2 FIXTURES_SETUP fuzz)
+  file(GLOB files CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "^fuzz_" "" name ${name})
+    ntk_add_fuzz(${name} 60 test ${name})
+    set_tests_properties(fuzz.${name} PROPERTIES FIXTURES_REQUIRED fuzz)
+  endforeach()
+endif()
