@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, CHUNK = 16384, POOL = 64 };
+enum { ALIGNMENT = 64, GRAIN = 64 << 10, HUGE_PAGE = 2 << 20, CHUNK = 16384, POOL = 64 };
 
 /* What precedes every block; as long as the alignment, so that the block keeps it. */
 typedef struct header {
@@ -28,7 +28,7 @@ static header *pool[POOL];
 static size_t pooled;
 
 static size_t size_class(size_t bytes) {
-  const size_t unit = bytes < 2 * (size_t)HUGE_PAGE ? ALIGNMENT : HUGE_PAGE;
+  const size_t unit = bytes < 2 * (size_t)HUGE_PAGE ? ALIGNMENT : GRAIN;
 
   return (bytes + ALIGNMENT + unit - 1) / unit * unit;
 }

@@ -36,9 +36,8 @@ static int run_command(const ntk_command *command, char **argv) {
     status = ntk_command_check_operand(command->operand, arguments.operand);
   }
   if (status != NTK_OK) return ntk_complain(status);
-  if (!command->mpi) return command->run(&arguments);
-  ntk_blas_adopt_core(argv);
-  return run_with_mpi(command, &arguments);
+  ntk_blas_adopt_core(argv); /* `plan` times products, too */
+  return command->mpi ? run_with_mpi(command, &arguments) : command->run(&arguments);
 }
 
 static int run_program(int argc, char **argv) {
