@@ -83,12 +83,13 @@ static header *allocate(size_t bytes) {
 
   if (place < POOL) return take(place);
   shrink_pool(bytes);
-  header *block = aligned_alloc(HUGE_PAGE, bytes);
+  void *block = NULL;
 
+  if (posix_memalign(&block, HUGE_PAGE, bytes) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-  if (block) (void)madvise(block, bytes, MADV_HUGEPAGE);
+  (void)madvise(block, bytes, MADV_HUGEPAGE);
 #endif
-  if (block) block->bytes = bytes;
+  ((header *)block)->bytes = bytes;
   return block;
 }
 
