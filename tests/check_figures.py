@@ -1,108 +1,198 @@
 #!/usr/bin/env python3
 """tools/plot.py and tools/summarize.py on what the program really writes: a sweep with classes, a
-sweep of something else than widths, a single point without merge.
+sweep of something else than widths, a single point.
 
-The pictures are not judged here, only that each of them is drawn, in all formats, and that nothing
-is drawn for results that are not there.
+The pictures are not judged here, only that each of them is drawn, in all formats and on narrow pages,
+that nothing is cut off, and that nothing is drawn for results that are not there.
 """
+import contextlib
+import io
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 import yaml
 
 TOP = pathlib.Path(os.environ.get("NTK_SOURCE_DIR", pathlib.Path(__file__).resolve().parent.parent))
 PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
-PLOT, SUMMARIZE = TOP / "tools" / "plot.py", TOP / "tools" / "summarize.py"
+sys.path.insert(0, str(TOP / "tools"))
+import figures
+import plot
+import summarize
+from results import Results
+
+figures.STYLE["savefig.dpi"] = 60  # a test needs no fine print
 
 ANALYSES = [
     "summary",
-    {"dynamics": {"times": {"geomspace": [1e-2, 1e4, 13], "zero": True, "infinity": True},
+    {"dynamics": {"times": {"geomspace": [0.1, 1e3, 9], "zero": True, "infinity": True},
                   "predictions": {"test": [0, 1], "train": [2]}}},
-    {"effective_dimension": {"ridge": {"geomspace": [1e-6, 1e2, 9]}, "ridge_unit": "trace_per_n"}},
-    {"fixed_design_risk": {"ridge": {"geomspace": [1e-6, 1e2, 9]}, "ridge_unit": "trace_per_n",
+    {"effective_dimension": {"ridge": {"geomspace": [1e-2, 10, 7]}, "ridge_unit": "trace_per_n"}},
+    {"fixed_design_risk": {"ridge": {"geomspace": [1e-2, 10, 7]}, "ridge_unit": "trace_per_n",
                            "noise_variance": 0.1}},
 ]
 CURVE = {"source": "grid", "train": {"count": 12}, "test": {"count": 5}, "noise_std": 0.1}
 
 
-class Figures(unittest.TestCase):
+def call(path, *words):
+    done = subprocess.run(list(map(str, words)), cwd=path, text=True, capture_output=True, timeout=200, check=False)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+
+
+def run(path, data, sweep=None, analyses=ANALYSES):
+    config = {"name": "a test", "data": data, "network": {"depth": 1, "width": 8},
+              "analyses": analyses, "output": {"directory": "out"}}
+    if sweep:
+        config["sweep"] = sweep
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    call(path, TOP / "tools" / "mpi", PROGRAM, "run", "config.yaml")
+
+
+def merged(path, *config, **more):
+    run(path, *config, **more)
+    call(path, PROGRAM, "merge", "out")
+    return Results(path / "out")
+
+
+def with_classes(path):
+    random = np.random.default_rng(0)
+    for name, count in (("x", 30), ("xt", 9)):
+        np.save(path / f"{name}.npy", random.normal(size=(count, 4)))
+        np.save(path / f"{name}_label.npy", np.arange(count) % 3)
+    return {"source": "npy", "inputs": "x.npy", "labels": "x_label.npy", "test_inputs": "xt.npy",
+            "test_labels": "xt_label.npy"}
+
+
+def printed(module, *words):
+    """What a script prints, in this process: modules are loaded once."""
+    with (mock.patch.object(sys, "argv", ["", *map(str, words)]),
+          contextlib.redirect_stdout(io.StringIO()) as out):
+        module.main()
+    return out.getvalue()
+
+
+class Drawing(unittest.TestCase):
+    def drawn(self, results, **page):
+        """{name: figure} of the figures that there is something for; each has data."""
+        found = {}
+        for kind, (draw, _) in figures.KINDS.items():
+            figures.plt.rcParams.update(figures.STYLE)
+            figure = draw(figures.Page(results, **page), *results.point())
+            if figure is not None:
+                self.assertTrue(all(axes.has_data() for axes in figure.axes if axes.get_visible()))
+                found[figures.name_of(kind, results)] = figure
+        self.addCleanup(figures.plt.close, "all")
+        return found
+
+    def check_frames(self, results, kinds, **page):
+        """Nothing is cut off."""
+        for kind in kinds:
+            figure = figures.draw(kind, figures.Page(results, **page), results.point())
+            box = figure.get_tightbbox()
+            self.assertGreater(min(box.x0, box.y0), -0.1)
+            self.assertLess(max(box.x1 - figure.get_figwidth(), box.y1 - figure.get_figheight()), 0.1)
+        figures.plt.close("all")
+
+
+class Classes(Drawing):
+    """A sweep with classes, widths and seeds."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
+        cls.addClassCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name)
+        cls.results = merged(path, with_classes(path), {"network.width": [4, 8, 16], "network.seed": [0, 1],
+                                                        "network.activation": ["relu", "erf"]})
+        cls.out = cls.results.path
+
+    def test_all_formats(self):
+        kinds = [name for name in figures.KINDS if name != "study"] + ["width_study"]
+        self.assertEqual(printed(plot, self.out).split(), [f"{self.out}/figures/{k}.png" for k in kinds])
+        for name in (f"{k}.{suffix}" for k in kinds for suffix in ("png", "pdf")):
+            self.assertGreater((self.out / "figures" / name).stat().st_size, 5000, name)
+
+    def test_narrow_pages(self):
+        self.check_frames(self.results, figures.KINDS, narrow=True, titled=False)
+
+    def test_summary(self):
+        text = printed(summarize, self.out)
+        for part in ("12 of 12 points are done", "test accuracy", "largest eigenvalue", "effective dimension",
+                     "kernel's spread", "sweep.h5", "points/"):
+            self.assertIn(part, text)
+        self.assertEqual(len([line for line in text.splitlines() if " relu " in line]), 3)
+
+    def test_a_point_by_its_id(self):
+        identity = self.results.points[0].parent.name
+        with mock.patch.object(plot, "KINDS", {"kernel": figures.KINDS["kernel"]}):
+            text = printed(plot, self.out, "--point", identity[:8], "--format", "svg")
+        self.assertEqual(text, f"{self.out}/figures/kernel.svg\n")
+        path, words = self.results.point(identity[:8])
+        self.assertEqual(path.parent.name, identity)
+        self.assertRegex(words, "^activation .*, seed .*, width ")
+        self.assertIn(f"<!-- {words} -->", (self.out / "figures" / "kernel.svg").read_text())
+        with self.assertRaisesRegex(SystemExit, "0 points with id nothing"):
+            printed(plot, self.out, "--point", "nothing")
+
+
+class Others(Drawing):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
         self.addCleanup(folder.cleanup)
         self.path = pathlib.Path(folder.name)
 
-    def call(self, *words, expect=0):
-        done = subprocess.run(list(map(str, words)), cwd=self.path, text=True, capture_output=True,
-                              timeout=200, check=False)
-        self.assertEqual(done.returncode, expect, done.stderr)
-        return done
-
-    def run_config(self, data, sweep=None, merge=True, analyses=ANALYSES):
-        config = {"name": "a test", "data": data, "network": {"depth": 1, "width": 8},
-                  "analyses": analyses, "output": {"directory": "out"}}
-        if sweep:
-            config["sweep"] = sweep
-        (self.path / "config.yaml").write_text(yaml.safe_dump(config))
-        self.call(TOP / "tools" / "mpi", PROGRAM, "run", "config.yaml")
-        if merge:
-            self.call(PROGRAM, "merge", "out")
-
-    def classes(self):
-        random = np.random.default_rng(0)
-        for name, count in (("x", 30), ("xt", 9)):
-            np.save(self.path / f"{name}.npy", random.normal(size=(count, 4)))
-            np.save(self.path / f"{name}_label.npy", np.arange(count) % 3)
-        return {"source": "npy", "inputs": "x.npy", "labels": "x_label.npy", "test_inputs": "xt.npy",
-                "test_labels": "xt_label.npy"}
-
-    def figures(self):
-        return {f.name for f in (self.path / "out" / "figures").iterdir() if f.stat().st_size > 5000}
-
-    def test_classes(self):
-        self.run_config(self.classes(), {"network.width": [4, 8, 16], "network.activation": ["relu", "erf"],
-                                         "network.seed": [0, 1]})
-        self.call(PLOT, "out")
-        kinds = ("kernel", "spectrum", "trajectories", "learning", "risk", "width_study")
-        self.assertEqual(self.figures(), {f"{k}.{s}" for k in kinds for s in ("png", "pdf")})
-        text = self.call(SUMMARIZE, "out").stdout
-        for part in ("12 of 12 points are done", "test accuracy", "eigenvalue 3", "effective dimension",
-                     "kernel's spread", "sweep.h5"):
-            self.assertIn(part, text)
-        self.assertEqual(len([line for line in text.splitlines() if " relu " in line]), 3)
+    def summary(self, results):
+        rows = summarize.columns(results)
+        return "\n".join([*summarize.lines(results, rows), *summarize.explain(results, rows)])
 
     def test_other_axes(self):
-        self.run_config(CURVE, {"network.depth": [1, 2], "network.activation": ["relu", "tanh"]})
-        self.call(PLOT, "out", "--format", "png")
-        self.assertEqual(self.figures(), {f"{k}.png" for k in (
-            "kernel", "spectrum", "trajectories", "learning", "risk", "depth_study")})
-        self.assertIn("test loss", self.call(SUMMARIZE, "out").stdout)
+        results = merged(self.path, CURVE, {"network.depth": [1, 2], "network.activation": ["relu", "tanh"]})
+        kinds = {"kernel", "spectrum", "trajectories", "learning", "risk", "depth_study"}
+        self.assertEqual(self.drawn(results).keys(), kinds)
+        self.check_frames(results, ["trajectories", "learning", "study"], narrow=True)
+        self.assertIn("test loss", self.summary(results))
 
     def test_words_only(self):
-        self.run_config(CURVE, {"network.activation": ["relu", "tanh"]})
-        self.call(PLOT, "out", "--format", "png")
-        self.assertEqual(self.figures(), {f"{k}.png" for k in (
-            "kernel", "spectrum", "trajectories", "learning", "risk")})
-        self.call(SUMMARIZE, "out")
+        results = merged(self.path, CURVE, {"network.activation": ["relu", "tanh"]},
+                         analyses=["summary", "effective_dimension"])
+        self.assertEqual(self.drawn(results).keys(), {"kernel", "spectrum", "risk"})
+        self.assertIn(" tanh ", self.summary(results))
 
     def test_single_point(self):
-        self.run_config(CURVE, merge=False)
-        self.call(PLOT, "out", "--format", "png")
-        self.assertIn("learning.png", self.figures())
-        self.assertIn("1 of 1 points are done", self.call(SUMMARIZE, "out").stdout)
+        """With an analysis that has a label."""
+        labelled = ["summary", {"dynamics": {"label": "course", **ANALYSES[1]["dynamics"]}}, *ANALYSES[2:]]
+        results = merged(self.path, CURVE, analyses=labelled)
+        kinds = ["kernel", "spectrum", "trajectories", "learning", "risk"]
+        self.assertEqual(list(self.drawn(results)), kinds)
+        self.check_frames(results, kinds)
+        self.assertIn("test loss", self.summary(results))
+        self.assertEqual(results.done_text(), "1 of 1 points are done")
 
-    def test_a_point_by_its_id(self):
-        self.run_config(CURVE, {"network.width": [4, 8]}, analyses=["summary"])
-        identity = next((self.path / "out" / "points").iterdir()).name
-        self.call(PLOT, "out", "--point", identity[:8], "--format", "png")
-        self.assertEqual(self.figures(), {"kernel.png", "spectrum.png", "width_study.png"})
-        self.assertIn("0 points", self.call(PLOT, "out", "--point", "nothing", expect=1).stderr)
+    def test_zipped_and_skipped(self):
+        results = merged(self.path, CURVE, {"network.seed": [0, 1], "zip": {"shape": {
+            "label": ["wide", "deep"], "network.width": [16, 4], "network.depth": [1, 3]}},
+            "skip": [{"seed": 1, "shape": "deep"}]}, analyses=["summary"])
+        self.assertEqual(self.drawn(results).keys(), {"kernel", "spectrum"})
+        self.assertEqual(results.done_text(), "3 of 3 points are done")
+        self.assertEqual({k: list(v) for k, v in results.keys_of("shape").items()},
+                         {"network.width": [16, 4], "network.depth": [1, 3]})
 
     def test_nothing_there(self):
-        self.assertIn("no points", self.call(PLOT, self.path, expect=1).stderr)
+        with self.assertRaisesRegex(SystemExit, "no points"):
+            printed(plot, self.path)
+
+    def test_nothing_merged(self):
+        run(self.path, CURVE, analyses=["summary"])
+        done = subprocess.run([TOP / "tools" / "plot.py", "out"], cwd=self.path, text=True, capture_output=True,
+                              timeout=200, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (1, "", "out/sweep.h5 is not there; run `ntkrun merge out`\n"))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ static inline char *json_load(const char *relative) {
   if (!file) FAIL("%s: cannot open", source_path(relative));
   do {
     room = 2 * room + 65536;
-    text = realloc(text, room);
-    EXPECT(text);
+    char *grown = realloc(text, room);
+    EXPECT(grown);
+    text = grown;
     used += fread(text + used, 1, room - used - 1, file);
   } while (used == room - 1);
   (void)fclose(file);

@@ -158,8 +158,9 @@ static void npy_layouts(void) {
     char shape[16];
     ntk_data data;
 
-    write_file("x.npy", bytes,
-               npy_bytes(bytes, 1 + k % 3, "<f8", "False", shapes[k], numbers, sizeof(numbers)));
+    const size_t length =
+        npy_bytes(bytes, 1 + k % 3, "<f8", "False", shapes[k], numbers, sizeof(numbers));
+    write_file("x.npy", bytes, length);
     (void)snprintf(shape, sizeof(shape), "(%" PRId64 ",)", counts[k]);
     write_npy("y.npy", "<f8", shape, numbers, (size_t)counts[k] * 8);
     load_valid("{source: npy, inputs: x.npy, labels: y.npy}", &data);

@@ -1,51 +1,77 @@
-"""A results directory as xarray datasets: the sweep, its axes, and one point of it."""
+"""A results directory as figures and tables see it: the sweep, its axes, one point of it, means over
+seeds, provenance."""
+import json
 import pathlib
 import sys
 
 import h5py
 import numpy as np
 import xarray as xr
-import yaml
+
+import ntkload
 
 
 def is_seed(axis):
     return axis == "seed" or axis.endswith("_seed")
 
 
-def open_group(path, group=None):
-    """The group as a dataset in memory, None if the file or the group is not there."""
-    try:
-        with xr.open_dataset(path, group=group, engine="h5netcdf") as data:
-            return data.load()
-    except (OSError, KeyError):
-        return None
+def open_group(path, name):
+    """A group of one point, None if it is not there."""
+    return find_group(ntkload.open_point(path), name)
+
+
+def find_group(groups, name):
+    """The group of that name, else the first analysis of that name under a label, or None."""
+    if name in groups or name in STAGES:
+        return groups.get(name)
+    labelled = (groups[g].assign_attrs(label=g) for g in groups if g not in STAGES and "/" not in g)
+    return next((group for group in labelled if group.attrs.get("analysis") == name), None)
+
+
+STAGES = ("/", "data", "network", "kernel", "spectrum")
 
 
 class Results:
-    """DIR of `ntkrun run`; with sweep.h5 (of `ntkrun merge`) or with a single point."""
+    """DIR of `ntkrun run`: its points, and sweep.h5 that `ntkrun merge` has made of them."""
 
     def __init__(self, directory):
         self.path = pathlib.Path(directory)
-        self.merged = self.path / "sweep.h5"
-        self.points = sorted((self.path / "points").glob("*/results.h5"))
+        self.points = ntkload.list_points(self.path)
+        try:
+            self.sweep = ntkload.open_sweep(self.path)
+            self.root = self.sweep["/"]
+        except OSError as error:
+            sys.exit(str(error))
         if not self.points:
             sys.exit(f"{self.path}: no points/*/results.h5; is it the output.directory of a run?")
-        if not self.merged.exists() and len(self.points) > 1:
-            sys.exit(f"{self.merged} is missing: run `ntkrun merge {self.path}` first")
-        self.root = open_group(self.merged if self.merged.exists() else self.points[0])
-        self.axes = list(self.root.point_id.dims) if "point_id" in self.root else []
-        self.name = self._name()
-
-    def _name(self):
-        try:
-            config = yaml.safe_load((self.path / "config.yaml").read_text())
-            return config.get("name") or self.path.resolve().name
-        except (OSError, yaml.YAMLError, AttributeError):
-            return self.path.resolve().name
+        self.axes = list(self.root.point_id.dims)
+        self.name = str(self.root.attrs.get("title") or self.path.resolve().name)
 
     def group(self, name):
-        """A group of the sweep (of the point, if there is only one), or None."""
-        return open_group(self.merged if self.axes else self.points[0], name)
+        """A group of the sweep, or None."""
+        return find_group(self.sweep, name)
+
+    def config(self):
+        """Text of the sweep's config."""
+        file = self.path / "config.yaml"
+        return file.read_text() if file.exists() else str(self.root.attrs.get("config", ""))
+
+    def keys_of(self, axis):
+        """{key of the config that an axis sets: its values}; a zipped axis sets several."""
+        over = [self.root[c] for c in self.root.coords if self.root[c].dims == (axis,)]
+        zipped = [c for c in over if c.name != axis]
+        return {c.attrs.get("long_name", c.name): c.values for c in zipped or over}
+
+    def status(self):
+        """Points by status: {"done": 28, "failed": 2}."""
+        words, counts = np.unique(self.root.status.values.astype(str), return_counts=True)
+        return dict(zip(words.tolist(), counts.tolist()))
+
+    def done_text(self):
+        """"28 of 30 points are done"; those that the sweep skips do not count."""
+        status = self.status()
+        total = sum(count for word, count in status.items() if word != "skipped")
+        return f"{status.get('done', 0)} of {total} points are done"
 
     def kernel_spread(self):
         """Relative deviation of the shown kernel from its mean over seeds, or None."""
@@ -90,7 +116,7 @@ class Results:
         return [a for a in self.axes if is_seed(a)]
 
     def reduce(self, data, keep):
-        """Averages over seeds, last value of every axis that is not kept.  (mean, spread, count)"""
+        """Means over seeds, last value of every other axis that is not kept.  (mean, spread, count)"""
         fixed = {a: -1 for a in self.axes if a not in keep and not is_seed(a) and a in data.dims}
         data = data.isel(fixed)
         seeds = [a for a in self.seeds() if a in data.dims]
@@ -133,9 +159,40 @@ class Results:
         if not self.axes:
             return ""
         where = np.argwhere(self.root.point_id.astype(str).values == identity)
-        if not len(where):
-            return ""
-        return ", ".join(f"{label(a)} {self.root[a].values[k]}" for a, k in zip(self.axes, where[0]))
+        return self.place_text(where[0]) if len(where) else ""
+
+    def place_text(self, place):
+        return ", ".join(f"{label(a)} {self.root[a].values[k]}" for a, k in zip(self.axes, place))
+
+    # Where and how it was computed.
+
+    def provenance(self):
+        """{what: {value: points}} of what the points' files say, and the events of their logs."""
+        facts = {name: {} for name in PROVENANCE}
+        events = []
+        for path in self.points:
+            with h5py.File(path) as file:
+                for name, found in facts.items():
+                    value = str(file.attrs.get(name, ""))
+                    found[value] = found.get(value, 0) + 1
+            events += read_events(path.parent / "log.jsonl")
+        return {n: {v: k for v, k in found.items() if v} for n, found in facts.items()}, events
+
+
+PROVENANCE = {"program": "program", "versions": "libraries", "cpu": "processor", "blas_core": "kernels of the BLAS",
+              "hosts": "hosts", "ranks": "ranks", "grid": "process grid", "overrides": "overrides"}
+
+
+def read_events(path):
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text().splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:  # cut by a crash
+            pass
+    return found
 
 
 def label(axis):

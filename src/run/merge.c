@@ -196,8 +196,8 @@ static ntk_status make_stacks(merge *m) {
 }
 
 /* Attributes that belong to one point, or that the merged file has as variables. */
-static const char *const hidden[] = {"key",      "keys",    "config", "overrides",   "axes",
-                                     "point_id", "seconds", "title",  "Conventions", NULL};
+static const char *const hidden[] = {"key",     "keys",  "config",      "overrides", "point_id",
+                                     "seconds", "title", "Conventions", NULL};
 static const char *const hidden_in_groups[] = {"key", NULL};
 
 /* Only groups under the key that the config asks for: a file may hold others, of an older config.

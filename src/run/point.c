@@ -390,24 +390,6 @@ static ntk_status key_list(const ntk_point *point, ntk_record *root) {
   return status;
 }
 
-/* Where the point stands in its sweep: a line "width: 64" for every axis. */
-static ntk_status axis_list(const work *w, ntk_record *root) {
-  const ntk_sweep *sweep = &w->job->sweep;
-  ntk_text list = {0};
-  ntk_status status = NTK_OK;
-
-  for (int64_t k = 0; k < sweep->axis_count && status == NTK_OK; ++k) {
-    status = ntk_text_add(&list, "%s: ", sweep->axis[k].name);
-    if (status == NTK_OK) {
-      status = ntk_axis_label(&sweep->axis[k], ntk_sweep_index(sweep, w->point->number, k), &list);
-    }
-    if (status == NTK_OK) status = ntk_text_add(&list, "\n");
-  }
-  if (status == NTK_OK) status = ntk_record_set_text(root, "axes", ntk_text_string(&list));
-  ntk_text_destroy(&list);
-  return status;
-}
-
 static ntk_status describe_root(work *w, ntk_record *root) {
   const ntk_grid *grid = w->place->grid;
   char text[64];
@@ -419,7 +401,6 @@ static ntk_status describe_root(work *w, ntk_record *root) {
   NTK_TRY(ntk_record_set_text(root, "config", w->point->yaml));
   NTK_TRY(ntk_record_set_text(root, "overrides", w->job->overrides));
   NTK_TRY(ntk_record_set_text(root, "point_id", w->point->id));
-  NTK_TRY(axis_list(w, root));
   NTK_TRY(ntk_record_set_real(root, "seconds", ntk_now() - w->started));
   return key_list(w->point, root);
 }

@@ -1,0 +1,35 @@
+# cmake --install: the program with its manual page and shell completion, the scripts for results in
+# share/ntkrun/tools (ntkrun-plot, ntkrun-report, ntkrun-summarize in bin), configs, documentation.
+include(GNUInstallDirs)
+
+install(TARGETS ntkrun)
+set_target_properties(ntkrun PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON) # Spack, modules
+
+# The program prints them from the tables that it parses configs and command lines with.
+set(pages ${PROJECT_BINARY_DIR}/pages)
+file(MAKE_DIRECTORY ${pages})
+function(ntk_page file folder)
+  add_custom_command(OUTPUT ${pages}/${file}
+    COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:ntkrun> reference ${ARGN} > ${pages}/${file}
+    DEPENDS ntkrun VERBATIM)
+  install(FILES ${pages}/${file} DESTINATION ${folder})
+endfunction()
+ntk_page(ntkrun.1 ${CMAKE_INSTALL_MANDIR}/man1 --man)
+ntk_page(ntkrun ${CMAKE_INSTALL_DATADIR}/bash-completion/completions --completion bash)
+ntk_page(_ntkrun ${CMAKE_INSTALL_DATADIR}/zsh/site-functions --completion zsh)
+add_custom_target(ntk_pages ALL DEPENDS ${pages}/ntkrun.1 ${pages}/ntkrun ${pages}/_ntkrun)
+
+set(tools ${CMAKE_INSTALL_DATADIR}/ntkrun/tools)
+install(PROGRAMS tools/plot.py tools/report tools/summarize.py tools/python DESTINATION ${tools})
+install(FILES tools/results.py tools/scalars.py tools/figures.py tools/ntkload.py DESTINATION ${tools})
+foreach(script plot.py report summarize.py)
+  get_filename_component(name ${script} NAME_WE)
+  file(RELATIVE_PATH path /${CMAKE_INSTALL_BINDIR} /${tools}/${script}) # the prefix may move
+  file(WRITE ${pages}/ntkrun-${name}
+    "#!/bin/sh\nexec \"$(dirname \"$(realpath \"$0\")\")/${path}\" \"$@\"\n")
+  install(PROGRAMS ${pages}/ntkrun-${name} DESTINATION ${CMAKE_INSTALL_BINDIR})
+endforeach()
+
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/ntkrun)
+install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,96 @@
+"""The scalars of a sweep that are worth a column, as tables of mean and spread over seeds."""
+import numpy as np
+
+from results import label
+
+# group, variable, name, share of one
+SCALARS = [
+    ("dynamics", "test_accuracy_infinity", "test accuracy", True),
+    ("dynamics", "test_loss_infinity", "test loss", False),
+    ("/", "lambda_max", "largest eigenvalue", False),
+    ("/", "lambda_min", "smallest eigenvalue", False),
+    ("/", "condition_number", "condition number", False),
+    ("/", "effective_rank", "effective rank", False),
+    ("/", "alignment", "kernel-target alignment", False),
+]
+
+
+def scalars(results):
+    """(name, share of one, meaning, data over the axes) of what the sweep has."""
+    found = [(name, share, *row) for group, variable, name, share in SCALARS
+             for row in find(results, group, variable)]
+    dimension, risk, spread = (results.group("effective_dimension"), results.group("fixed_design_risk"),
+                               results.kernel_spread())
+    if dimension is not None and "df1" in dimension:
+        found.append(("effective dimension", False, "tr K (K + mu)^-1 at the ridge mu = tr K / n",
+                      at_ridge(dimension, 1.0)))
+    if risk is not None and "risk" in risk:
+        found.append(("least risk", False, "in-sample risk of ridge regression at the best ridge",
+                      risk.risk.min(risk.risk.dims[-1])))
+    if spread is not None:
+        found.append(("kernel's spread", True, "difference of the kernel from its mean over seeds, relative to it; "
+                      "wide networks share one kernel", spread))
+    return [row for row in found if np.isfinite(row[3]).any()]
+
+
+def other_scalars(results):
+    """Rows as of `scalars`, of every other number that the points have."""
+    used = {(group, variable) for group, variable, *_ in SCALARS} | {("/", "seconds")}
+    for group in results.sweep:
+        for variable, data in results.group(group).data_vars.items():
+            if (set(data.dims) <= set(results.axes) and data.dtype.kind in "iuf" and (group, variable) not in used
+                    and np.isfinite(data).any()):
+                name = variable if group == "/" else f"{group}: {variable}"
+                yield label(name), False, data.attrs.get("long_name", ""), data
+
+
+def find(results, group, variable):
+    """[(meaning, data)] of a variable, [] if the sweep has none."""
+    dataset = results.group(group)
+    if dataset is None or variable not in dataset:
+        return []
+    data = dataset[variable]
+    meaning = data.attrs.get("long_name", variable)
+    if f"{variable}_limited" in dataset:
+        data = data.where(dataset[f"{variable}_limited"] == 0)  # the cutoff's value, not the kernel's
+    return [(meaning, data)]
+
+
+def at_ridge(dimension, relative):
+    """df1 at the ridge nearest to `relative` times trace/n (or to the middle of the grid)."""
+    along = dimension.df1.dims[-1]
+    ridge = dimension.get("ridge_relative")
+    if ridge is None:
+        return dimension.df1.isel({along: dimension.sizes[along] // 2})
+    others = [d for d in ridge.dims if d != along]
+    mean = ridge.mean(others) if others else ridge
+    return dimension.df1.isel({along: int(np.abs(np.log(mean / relative)).argmin())})
+
+
+def measured(mean, spread, share=False, several=True):
+    """"0.781 ± 0.004": as many digits as the spread has."""
+    if not np.isfinite(mean):
+        return "-"
+    scale = 100 if share else 1
+    mean, spread, unit = scale * mean, scale * spread, " %" if share else ""
+    if not several or not np.isfinite(spread) or spread == 0:
+        return f"{mean:.{3 if share else 4}g}{unit}"
+    power = int(np.floor(np.log10(abs(mean)))) if mean else 0
+    if -3 <= power < 5:
+        digits = min(max(0, 1 - int(np.floor(np.log10(spread)))), 6)
+        return f"{mean:.{digits}f} ± {spread:.{digits}f}{unit}"
+    digits = min(max(1, power - int(np.floor(np.log10(spread)))), 6)
+    return f"({mean / 10.0**power:.{digits}f} ± {spread / 10.0**power:.{digits}f})e{power}{unit}"
+
+
+def table(results, axes, rows):
+    """Lines of cells, names first: one line per value of the axes, each cell (text, mean)."""
+    columns = [(share, *results.reduce(data, axes)) for _, share, _, data in rows]
+    yield [*map(label, axes), *(name for name, *_ in rows)]
+    for place in np.ndindex(*(results.root.sizes[a] for a in axes)):
+        at = dict(zip(axes, place))
+        cells = [str(results.root[a].values[k]) for a, k in at.items()]
+        for share, mean, spread, count in columns:
+            where = {a: k for a, k in at.items() if a in mean.dims}
+            cells.append(measured(float(mean.isel(where)), float(spread.isel(where)), share, count > 1))
+        yield cells
