@@ -28,9 +28,11 @@ class Oracle(unittest.TestCase):
 
     def drive(self, case, ranks="1"):
         (self.path / "case.json").write_text(json.dumps(case))
-        return subprocess.run([TOP / "tests" / "oracle", "--program", PROGRAM, "--ranks", ranks,
-                               self.path / "case.json"], text=True, capture_output=True, timeout=200,
-                              check=False)
+        return self.call(PROGRAM, self.path / "case.json", ranks=ranks)
+
+    def call(self, program, *files, ranks="1"):
+        return subprocess.run([TOP / "tests" / "oracle", "--program", program, "--ranks", ranks, *files],
+                              text=True, capture_output=True, timeout=200, check=False)
 
     def load(self, name):
         return json.loads((CASES / f"{name}.json").read_text())
@@ -79,6 +81,52 @@ class Oracle(unittest.TestCase):
         case = self.load("golden/per_tensor_network")
         case["expected"]["layers"][1]["b_standard_normal"][0] *= 1 + 1e-12
         self.expect_failure(case, "dense1/b")
+
+    def test_wrong_laws(self):
+        case = self.load("golden/drawn_initializers")
+        case["expected"]["original"][1]["W"] = shift(case["expected"]["original"][1]["W"], 1e-12)
+        self.expect_failure(case, "he_uniform, original")
+
+    def test_wrong_article(self):
+        for path, field in ((("study_width_effect", "500", "frobenius_norm_correct"), "at width 500"),
+                            (("article_example_x_0.5_x_-0.3", "ntk_correct"), "example"),
+                            (("numerical_rank_at_1e-10",), "rank"),
+                            (("gd_stability_limit_mean_loss_2n_over_lambda_max",), "limit of the rate"),
+                            (("on_article_literal_ntk", "eigenvalues_ascending"), "mistaken matrix")):
+            with self.subTest(field=field):
+                case = self.load("golden/article_network")
+                *names, last = path
+                inner = case["expected"]["float64_draws"]
+                for name in names:
+                    inner = inner[name]
+                inner[last] = shift(inner[last], 1e-3)
+                self.expect_failure(case, field)
+
+    def test_fields_left(self):
+        case = self.load("oracles/mlp_tanh_std_2_3_1")
+        case["expected"]["hologram"] = {"depth": 1}
+        case["expected"]["modes"] = {"mystery": [[1]]}
+        done = self.drive(case)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertTrue(done.stdout.endswith("; not compared: hologram, modes\n"), done.stdout)
+
+    def test_every_file_has_a_line(self):
+        """Bad files and a program that vanishes are failures; the cases after them are still driven."""
+        good = CASES / "oracles" / "fixed_design_risk.json"
+        (self.path / "broken.json").write_text("[1")
+        (self.path / "list.json").write_text("[1]")
+        done = self.call(PROGRAM, "nofile.json", self.path / "broken.json", self.path / "list.json", good)
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        lines = done.stdout.splitlines()
+        for line, wanted in zip(lines, ("nofile: FAIL: .*No such file", "broken: FAIL: not JSON",
+                                        "list: FAIL: not of the form", "fixed_design_risk: ok"), strict=True):
+            self.assertRegex(line, wanted)
+        vanishing = self.path / "vanishing"
+        vanishing.write_text('#!/bin/sh\nrm -- "$0"\n')
+        vanishing.chmod(0o755)
+        done = self.call(vanishing, CASES / "oracles" / "mlp_tanh_std_2_3_1.json")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertRegex(done.stdout, r"^mlp_tanh_std_2_3_1: FAIL [^\n]*vanishing")
 
     def test_unknown_words(self):
         case = self.load("oracles/mlp_tanh_std_2_3_1")
