@@ -199,7 +199,10 @@ class Program(unittest.TestCase):
         self.run_config(config)
         seconds = [r["kernel"].attrs["seconds"] for r in self.results()]
         config["analyses"].append({"article_bounds": {"noise_variance": 0.1}})
-        self.assertIn("4 computed", self.run_config(config).stderr)
+        done = self.run_config(config).stderr
+        self.assertIn("4 computed", done)
+        self.assertIn("point 2 of 4 has results; its kernel is computed again, for "
+                      "/article_bounds\n", done)
         for result, old in zip(self.results(), seconds):
             self.assertIn("article_bounds", result)
             self.assertEqual(result["kernel"].attrs["seconds"], old)
@@ -211,7 +214,12 @@ class Program(unittest.TestCase):
         for keep, computed in ((["results"], 1), (["results"], 0), (["results", "test_train"], 1),
                                (["results", "test_train"], 0), (["results", "gram"], 1)):
             config["output"]["keep"] = keep
-            self.assertIn(f"{computed} computed", self.run_config(config).stderr)
+            done = self.run_config(config).stderr
+            self.assertIn(f"1 point: {computed} computed", done)
+            self.assertEqual("its kernel is computed again, for files that output.keep names" in done,
+                             computed == 1 and len(keep) > 1)
+            self.assertNotIn(", planned", done) # as small as that, plans are of no use
+            self.assertNotIn(" (0.0 GF/s)", done)
         config = self.linear(x, y)
         config["output"] = {"directory": "alone", "keep": ["test_train"]}
         for computed in (1, 0): # no test set, no test_train.h5, but done all the same
@@ -240,6 +248,10 @@ class Program(unittest.TestCase):
         done = self.run_config(config, expect=65)
         self.assertIn("network.seed, network.width", done.stderr)
         self.assertIn("network.depth", done.stderr)
+        plan = self.call("plan", "config.yaml")
+        self.assertEqual(plan.returncode, 1, plan.stderr)
+        self.assertIn("run will refuse: ", plan.stdout)
+        self.assertIn(plan.stdout.split("run will refuse: ")[1].strip(), done.stderr)
 
     def test_set_removes_an_axis(self):
         self.write(self.sweep_config())
@@ -350,7 +362,8 @@ class Program(unittest.TestCase):
         self.refuse(66, "nowhere.h5", "inspect", "nowhere.h5")
         config = self.sweep_config()
         config["data"]["inputs"] = "nowhere.npy"
-        self.assertIn("nowhere.npy", self.run_config(config, expect=66).stderr)
+        self.assertRegex(self.run_config(config, expect=66).stderr,
+                         r"config.yaml:[0-9]+:11: error: .*nowhere.npy: No such file")
 
     def test_all_problems_at_once(self):
         self.write("data: {source: gausian}\nnetwork: {widht: 3, depth: 2.5}\nkernel: {outputs: men}\n")
@@ -359,6 +372,29 @@ class Program(unittest.TestCase):
         for part in ("config.yaml:1:16: error", "gaussian", "config.yaml:2:11: error", "'width'",
                      "config.yaml:3:", "mean", "^"):
             self.assertIn(part, done.stderr)
+
+    def test_check_looks_at_points(self):
+        """What only shows once data are read and the network is built; a point of a sweep is named."""
+        (self.path / "gap.csv").write_text("a,b,y\n1,2,3\n1,,2\n3,4,5\n")
+        drawn = "data: {source: gaussian, dimension: 3, train: {count: 9}}\n"
+        frozen = "network: {layers: [dense: {features: outputs, trainable: false}]}\n"
+        for text, parts in (
+                (drawn + "network: {depth: 2, parameterization: mean_field}\n",
+                 ("config.yaml:2:39: error: parameterization: mean_field is for networks of 2",)),
+                (drawn + frozen, ("config.yaml: error: the network has no trainable",)),
+                (drawn + "kernel: {outputs: {single: {output: 7}}}\n",
+                 ("config.yaml:2:19: error: kernel.outputs: no output 7",)),
+                (drawn + frozen + "sweep: {network.seed: 0..2}\n",
+                 ("no trainable", "at point 1 of 3 (seed 0) and 2 more")),
+                ("data: {source: csv, path: gap.csv}\n", ("gap.csv:3:3: column 1 ('b')",)),
+                ("data: {source: npy, inputs: x.npy, labels: x.npy}\n"
+                 "network: {depth: 1, weights: none.h5}\n",
+                 ("config.yaml:2:18: error: network.depth", "config.yaml:2:30: error: network.weights"))):
+            self.write(text)
+            done = self.call("check", "config.yaml")
+            self.assertEqual((done.returncode, done.stdout), (65, ""), text)
+            for part in parts:
+                self.assertIn(part, done.stderr)
 
     def test_reference_is_a_valid_config(self):
         self.write(self.call("reference").stdout)

@@ -208,6 +208,28 @@ static void check_limits(void) {
 /* ---- the list of problems ----------------------------------------------------------------------
  */
 
+/* Sorted by line and column, each source by itself, those of one place as they came. */
+static void check_order(void) {
+  const ntk_source file = {"f", "1\n2\n3\n"}, other = {"g", "1\n2\n3\n"};
+  const char *at = NULL;
+  ntk_problems problems = {0};
+
+  ntk_problem(&problems, (ntk_mark){&file, 3, 1}, "p5");
+  ntk_problem(&problems, (ntk_mark){&other, 1, 1}, "p6");
+  ntk_problem(&problems, (ntk_mark){&file, 2, 1}, "p2");
+  ntk_problem(&problems, (ntk_mark){&file, 2, 2}, "p4");
+  ntk_problem(&problems, (ntk_mark){&file, 2, 1}, "p3");
+  ntk_problem(&problems, (ntk_mark){&file, 1, 9}, "p1");
+  at = problems.text.data;
+  for (char name[] = "error: p1"; name[8] <= '6'; ++name[8]) {
+    const char *next = strstr(problems.text.data, name);
+
+    EXPECT(next && next >= at);
+    at = next;
+  }
+  ntk_problems_destroy(&problems);
+}
+
 static void check_look(void) {
   static const char yaml[] = "network:\n  widht: 512\n\tx: \xc3\xa4 '\x1b[31m'\n";
   const ntk_source source = {"file.yaml", yaml};
@@ -343,6 +365,10 @@ static const put_case puts_[] = {
     {"items.readout.features", NULL},
     {"items.absent.x", "the list has no item 'absent', only 'summary', 'dynamics', 'second', "},
     {"items.twice.x", "several items of the list are called 'twice'"},
+    {"items.twice0.x", NULL},
+    {"items.twice1.x", NULL},
+    {"items.twice2.x", "the list has no item 'twice2'"},
+    {"items.summary0.x", "the list has no item 'summary0'"}, /* it is 'summary' */
     {"list.q.x", "the list has no item 'q', only 'x', 'y'"},
 };
 
@@ -422,6 +448,7 @@ int main(int argc, char **argv) {
   check_line_ends();
   check_refusals();
   check_limits();
+  check_order();
   check_look();
   check_long_line();
   check_many_problems();

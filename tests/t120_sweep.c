@@ -279,6 +279,8 @@ static const refusal refusals[] = {
      "'network.layers.stme.features': the list has no item 'stme'; did you mean 'stem'?", 9},
     {"network: {layers: [flatten, flatten]}\nsweep: {network.layers.flatten.x: [1, 2]}",
      "several items of the list are called 'flatten'; give each a label or name", 9},
+    {"sweep: {network.layers.dense0.features: [1, 2]}",
+     "kind: mlp has no layers to address, so write the list that 'ntkrun check --expand' prints", 9},
     {"sweep: {data.labels: [a, b]}", "key 'data.labels' belongs to source idx, not gaussian", 9},
     /* zip */
     {"sweep: {zip: [a, b, c]}", "sweep.zip: needs keys and their values, as in shape: {label", 14},

@@ -156,20 +156,24 @@ static void test_measure(ntk_matrix *m) {
   int64_t n = m->rows;
   ntk_matrix_facts facts;
   double squares = 0, trace = 0, largest = 0, asymmetry = 0;
+  int64_t row = 0, col = 0;
 
   for (int64_t i = 0; i < n; ++i) {
     trace += i < m->cols ? entry(i, i) : 0;
     for (int64_t j = 0; j < m->cols; ++j) {
       squares += entry(i, j) * entry(i, j);
       largest = fmax(largest, fabs(entry(i, j)));
-      asymmetry = fmax(asymmetry, fabs(entry(i, j) - entry(j, i)));
+      if (n != m->cols || fabs(entry(i, j) - entry(j, i)) <= asymmetry || j > i) continue;
+      asymmetry = fabs(entry(i, j) - entry(j, i));
+      row = i;
+      col = j;
     }
   }
   EXPECT_OK(ntk_matrix_measure(m, &facts));
   EXPECT_NEAR(facts.sum_of_squares, squares, 1e-12 * squares);
   EXPECT_NEAR(facts.trace, trace, 1e-12 * (double)(n + m->cols));
   EXPECT(facts.largest == largest && facts.finite);
-  EXPECT(facts.asymmetry == (n == m->cols ? asymmetry : 0));
+  EXPECT(facts.asymmetry == asymmetry && facts.worst_row == row && facts.worst_col == col);
 }
 
 /* One bad entry, on the one rank that owns it, is everybody's. */

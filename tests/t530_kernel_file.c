@@ -305,7 +305,7 @@ static const struct {
     {"gram: /none", "none"},
     {"gram: /group/none", "group"},
     {"gram: /y1", "must be a matrix"},
-    {"gram: /asymmetric", "not symmetric: |K - K^T| up to 0.001"},
+    {"gram: /asymmetric", "not symmetric: |K - K^T| up to 0.001 at [4, 2]"},
     {"gram: /nan", "nan"},
     {"gram: /K, targets: /flat", "fits neither the 6 samples nor the 6 x 7 sample outputs"},
     {"gram: /K, targets: /none", "none"},

@@ -127,6 +127,21 @@ static void resolved_config_is_a_fixed_point(void) {
   ntk_job_destroy(&again);
 }
 
+/* Relative paths of a config start at its folder, whose path has no "." in it. */
+static void base_is_the_config_s_folder(const char *folder) {
+  static const char *const names[] = {"keys.yaml", "./keys.yaml", ".//./keys.yaml"};
+
+  for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); ++k) {
+    ntk_job job = {0};
+    ntk_problems problems = {0};
+
+    EXPECT_OK(ntk_job_load(names[k], 0, NULL, &job, &problems));
+    EXPECT_TEXT(job.base_directory, folder);
+    ntk_problems_destroy(&problems);
+    ntk_job_destroy(&job);
+  }
+}
+
 int main(int argc, char **argv) {
   char folder[] = "/tmp/ntkrun-job-XXXXXX";
   static const char *const files[] = {"keys.yaml", "resolved.yaml", "a.npy", "b.npy", "c.npy"};
@@ -138,6 +153,7 @@ int main(int argc, char **argv) {
   axes_behind_the_kernel();
   files_count_by_content();
   resolved_config_is_a_fixed_point();
+  base_is_the_config_s_folder(folder);
   EXPECT(ntk_memory_balance() == 0);
   for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); ++k) (void)unlink(files[k]);
   EXPECT(chdir("/") == 0 && rmdir(folder) == 0);

@@ -155,7 +155,8 @@ static void test_after(const ntk_job *job) {
   ntk_plan_destroy(&plan);
 }
 
-/* Of many points a table per axis and the longest ones; --all lists them. */
+/* Of many points a table per axis and the longest ones; --all lists them.  The folder has other axes
+ * by now: run's own words say so. */
 static void test_many(void) {
   static const char *const set[] = {"sweep={network.seed: 0..29, network.width: [4, 8, 2]}"};
   static const char *const parts[] = {
@@ -165,6 +166,9 @@ static void test_many(void) {
       "  the longest points\n",
       "  point 2: seed=0 width=8\n",
       "--all lists every point",
+      "\n  run will refuse: ",
+      "other axes (there: shape (network.width, network.depth), data.train.count, "
+      "analyses.fine.ridge; now: network.seed, network.width); choose another output.directory\n",
       NULL};
   static const char *const all[] = {"\n      2  ", "\n     90  ", "  seed  width\n", NULL};
   ntk_job job = {0};
@@ -174,6 +178,60 @@ static void test_many(void) {
   EXPECT_OK(ntk_plan_make(&job, 1, &plan));
   expect_text(&plan, false, parts);
   expect_text(&plan, true, all);
+  char *json = json_of(&plan);
+
+  EXPECT(plan.refusal && json_look(json, "problem"));
+  free(json);
+  ntk_plan_destroy(&plan);
+  ntk_job_destroy(&job);
+}
+
+/* Points that will fail for one reason share a line; where nothing is known there are no totals. */
+static void test_shared_problems(void) {
+  static const struct {
+    const char *set[2], *wanted;
+    int ranks;
+  } cases[] = {
+      {{"spectrum={solver: lapack}", "sweep={network.width: [4, 5, 6]}"},
+       "\n  points 1-3 will fail: spectrum.solver: lapack works on 1 rank, this is a run of 2; "
+       "choose pdsyevd\n", 2},
+      {{"kernel={outputs: {single: {output: 3}}}", "sweep={network.width: [4, 5]}"},
+       "\n  points 1-2 will fail: kernel.outputs: no output 3; the network has outputs 0..0\n", 1},
+  };
+
+  for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); ++k) {
+    const char *const parts[] = {cases[k].wanted, "  pending        ?           ? ", NULL};
+    ntk_job job = {0};
+    ntk_plan plan = {0};
+    ntk_text text = {0};
+
+    load(config, 2, cases[k].set, &job);
+    EXPECT_OK(ntk_plan_make(&job, cases[k].ranks, &plan));
+    EXPECT_OK(ntk_plan_text(&plan, false, &text));
+    expect_text(&plan, false, parts);
+    EXPECT(!strstr(text.data, "\n  work  ") && !strstr(text.data, "needed"));
+    char *json = json_of(&plan);
+
+    EXPECT(strncmp(json_find(json, "flops_left"), "null", 4) == 0);
+    free(json);
+    ntk_text_destroy(&text);
+    ntk_plan_destroy(&plan);
+    ntk_job_destroy(&job);
+  }
+}
+
+/* A problem with gaps: runs of points, and one line for each reason. */
+static void test_gaps(void) {
+  static const char *const set[] = {
+      "sweep={network.width: [4, 5], spectrum.solver: [lapack, pdsyevd], network.seed: 1..2}"};
+  static const char *const parts[] = {"\n  points 1-2, 5-6 will fail: spectrum", "\n  work  ",
+                                      NULL};
+  ntk_job job = {0};
+  ntk_plan plan = {0};
+
+  load(config, 1, set, &job);
+  EXPECT_OK(ntk_plan_make(&job, 2, &plan));
+  expect_text(&plan, false, parts);
   ntk_plan_destroy(&plan);
   ntk_job_destroy(&job);
 }
@@ -239,7 +297,9 @@ static ntk_status plan_again(void *context) {
   ntk_text text = {0};
   ntk_status status = ntk_plan_make(context, 1, &plan);
 
-  if (status == NTK_OK && (plan.problems || plan.states[NTK_POINT_DAMAGED])) status = NTK_E_INPUT;
+  if (status == NTK_OK && (plan.problems || plan.refusal || plan.states[NTK_POINT_DAMAGED])) {
+    status = NTK_E_INPUT;
+  }
   if (status == NTK_OK) status = ntk_plan_text(&plan, false, &text);
   if (status == NTK_OK) status = ntk_plan_json(&plan, &text);
   ntk_text_destroy(&text);
@@ -270,8 +330,13 @@ int main(int argc, char **argv) {
   test_after(&job);
   test_many();
   test_problem();
+  test_shared_problems();
+  test_gaps();
   test_states();
   load(config, 2, two, &small);
+  EXPECT_OK(ntk_arena_copy(&small.arena, folder_path(folder, "small"), &small.directory));
+  EXPECT_OK(ntk_directory_make(small.directory));
+  EXPECT_OK(ntk_file_write_text(folder_path(folder, "small/config.yaml"), small.yaml));
   EXPECT(sweep_faults(plan_again, &small) > 10);
   ntk_job_destroy(&small);
   (void)snprintf(path, sizeof(path), "%s", folder_path(folder, "config.yaml"));

@@ -109,6 +109,9 @@ static void test_file(void) {
 static void test_folder(void) {
   ntk_text text = {0};
 
+  EXPECT_OK(ntk_inspect_text(folder_path(folder, ""), &text));
+  EXPECT(!strstr(text.data, "//"));
+  ntk_text_destroy(&text);
   EXPECT_OK(ntk_inspect_text(folder, &text));
   EXPECT(strstr(ntk_text_string(&text), "points/a/results.h5"));
   EXPECT(strstr(ntk_text_string(&text), " /curves /layers"));

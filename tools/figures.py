@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.ticker import (FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter,
                                NullLocator, PercentFormatter)
 
-from results import label, open_group
+import ntkload
+from results import kernels_of, label, open_group
 from scalars import find
 
 # Okabe and Ito's palette: distinguishable with every kind of colour vision.
@@ -91,12 +92,29 @@ def positive_times(group):
 
 
 def draw_kernel(page, path, text):
-    kernel = open_group(path, "kernel")
-    if kernel is None or "preview" not in kernel:
+    kernels = [k for k in kernels_of(ntkload.open_point(path), "kernel").values() if "preview" in k]
+    if not kernels:
         return None
-    values = kernel.preview.values
-    figure, (axes,) = page.panels(1, 1, (5.8, 4.8))
-    image = axes.imshow(values, interpolation="nearest", aspect="equal")
+    several = len(kernels) > 1
+    figure, panels = page.panels(len(kernels), 3, (4.6, 3.9) if several else (5.8, 4.8))
+    for axes, kernel in zip(panels, kernels):
+        draw_preview(figure, axes, kernel)
+        if several:
+            axes.set_title(kernel_name(kernel))
+    order = ", sorted by class" if shown_classes(kernels[0]) is not None else ""
+    page.title(figure, f"{'kernels' if several else kernel_name(kernels[0])} on {len(kernels[0].preview)} "
+               f"training samples{order}", text)
+    return figure
+
+
+def kernel_name(kernel):
+    """Of a group `kernel`; None: the one that there is."""
+    quantity = kernel.attrs.get("quantity", "ntk") if kernel is not None else ""
+    return {"ntk": "NTK", "nngp": "NNGP"}.get(quantity, f"{quantity} kernel".strip())
+
+
+def draw_preview(figure, axes, kernel):
+    image = axes.imshow(kernel.preview.values, interpolation="nearest", aspect="equal")
     axes.grid(False)
     for side in (axes.xaxis, axes.yaxis):
         side.set_major_locator(MaxNLocator(integer=True))
@@ -105,11 +123,9 @@ def draw_kernel(page, path, text):
     if classes is not None:
         mark_classes(axes, classes)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
-    bar.set_label(r"kernel $\Theta(x_i, x_j)$")
+    letter = r"\Theta" if kernel.attrs.get("quantity", "ntk") == "ntk" else "K"
+    bar.set_label(f"{kernel_name(kernel)} ${letter}(x_i, x_j)$")
     bar.outline.set_visible(False)
-    order = ", sorted by class" if classes is not None else ""
-    page.title(figure, f"kernel on {len(values)} training samples{order}", text)
-    return figure
 
 
 def shown_classes(kernel):
@@ -133,24 +149,32 @@ def mark_classes(axes, classes):
 
 
 def draw_spectrum(page, path, text):
-    spectrum = open_group(path, "spectrum")
-    if spectrum is None or "eigenvalue" not in spectrum:
+    groups = ntkload.open_point(path)
+    spectra = [(kernel_name(groups.get(f"{prefix}kernel")), spectrum)
+               for prefix, spectrum in kernels_of(groups, "spectrum").items() if "eigenvalue" in spectrum]
+    if not spectra:
         return None
-    eigenvalue = spectrum.eigenvalue.values
-    coefficient = spectrum.get("target_coefficient")
-    figure, panels = page.panels(1 + (coefficient is not None), 2, (4.6, 3.5))
-    draw_eigenvalues(panels[0], eigenvalue, spectrum.attrs.get("cutoff"))
-    if coefficient is not None:
-        draw_target_power(panels[1], coefficient.values.reshape(len(eigenvalue), -1))
-    page.title(figure, "spectrum of the kernel", text)
+    several = len(spectra) > 1
+    targets = ["target_coefficient" in spectrum for _, spectrum in spectra]
+    figure, panels = page.panels(1 + any(targets), 2, (4.6, 3.5))
+    for (name, spectrum), there, color in zip(spectra, targets, CATEGORIES):
+        eigenvalue, more = spectrum.eigenvalue.values, {"label": name, "color": color} if several else {}
+        draw_eigenvalues(panels[0], eigenvalue, spectrum.attrs.get("cutoff"), **more)
+        if there:
+            draw_target_power(panels[1], spectrum.target_coefficient.values.reshape(len(eigenvalue), -1), **more)
+    if several:
+        panels[0].set_title("modes above rounding")
+        for axes in panels:
+            axes.legend()
+    page.title(figure, f"spectrum of the {' and '.join(name for name, _ in spectra)}", text)
     return figure
 
 
-def draw_eigenvalues(axes, eigenvalue, cutoff):
+def draw_eigenvalues(axes, eigenvalue, cutoff, color=BLUE, **more):
     mode = np.arange(1, len(eigenvalue) + 1)
     alive = eigenvalue > (cutoff if cutoff is not None else 0)
     few = alive.sum() <= 100
-    axes.plot(mode[alive], eigenvalue[alive], color=BLUE, marker="." if few else None, markersize=3)
+    axes.plot(mode[alive], eigenvalue[alive], color=color, marker="." if few else None, markersize=3, **more)
     axes.set(xscale="log" if alive.sum() >= 10 else "linear", yscale="log", xlabel="mode",
              ylabel=r"eigenvalue $\lambda_k$", title=f"{alive.sum()} of {len(mode)} modes above rounding")
     if alive.sum() < 10:
@@ -158,10 +182,10 @@ def draw_eigenvalues(axes, eigenvalue, cutoff):
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def draw_target_power(axes, coefficient):
+def draw_target_power(axes, coefficient, color=RED, **more):
     power = (coefficient**2).sum(axis=1)
     share = np.cumsum(power) / max(power.sum(), np.finfo(float).tiny)
-    axes.plot(np.arange(1, len(share) + 1), share, color=RED)
+    axes.plot(np.arange(1, len(share) + 1), share, color=color, **more)
     axes.set(xscale="log", xlabel="number of leading modes", ylim=(0, 1.03),
              ylabel="share of the squared targets", title="targets in the leading modes")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -180,7 +204,7 @@ def draw_trajectories(page, path, text):
     else:
         figure, (axes,) = page.panels(1, 1, (6.4, 3.2))
         draw_samples(page, axes, dynamics)
-    page.title(figure, "predictions over training time", joined(dynamics.attrs.get("label"), text))
+    page.title(figure, "predictions over training time", joined(dynamics.attrs.get("label"), page.results.quantity_text(), text))
     return figure
 
 
@@ -255,7 +279,7 @@ def draw_risk(page, path, text):
     for (draw, group), panel in zip(parts, panels):
         draw(panel, group, dimension)
     names = [name for name, group in (("effective dimension", dimension), ("risk", risk)) if group is not None]
-    page.title(figure, f"{' and '.join(names)} against the ridge", text)
+    page.title(figure, f"{' and '.join(names)} against the ridge", joined(page.results.quantity_text(), text))
     return figure
 
 
@@ -271,9 +295,9 @@ def draw_dimension(axes, group, _):
 def ridge_values(group, dimension):
     """Ridges relative to trace/n where the file has them (same grid), else absolute."""
     if "ridge_relative" in group:
-        return group.ridge_relative.values, r"ridge $\mu$, in units of tr$\,\Theta/n$"
+        return group.ridge_relative.values, r"ridge $\mu$, in units of tr$\,K/n$"
     if dimension is not None and np.array_equal(dimension.ridge.values, group.ridge.values):
-        return dimension.ridge_relative.values, r"ridge $\mu$, in units of tr$\,\Theta/n$"
+        return dimension.ridge_relative.values, r"ridge $\mu$, in units of tr$\,K/n$"
     return group.ridge.values, r"ridge $\mu$"
 
 
@@ -318,15 +342,19 @@ def draw_learning(page, path, text):
         panels[1].set(ylabel="accuracy", title="accuracy", ylim=(0, 1.03))
         panels[1].yaxis.set_major_formatter(PercentFormatter(1))
     learning_legend(page, panels[-1], dynamics, axis)
-    page.title(figure, "learning curves", joined(dynamics.attrs.get("label"), results.fixed_text([axis]),
-                                                 "mean over seeds" if results.seeds() else ""))
+    page.title(figure, "learning curves", joined(
+        dynamics.attrs.get("label"), results.quantity_text(), results.fixed_text([axis]),
+        "mean over seeds" if results.seeds() else ""))
     return figure
 
 
+SETS = {"test": "-", "validation": ":", "train": "--"}
+
+
 def draw_curves(axes, results, dynamics, what, axis):
-    lowest = {"train": np.inf, "test": np.inf}
+    lowest = dict.fromkeys(SETS, np.inf)
     for select, _, color in lines_along(results, axis):
-        for which, style in (("train", "--"), ("test", "-")):
+        for which, style in SETS.items():
             name = f"{which}_{what}"
             if name not in dynamics:
                 continue
@@ -346,7 +374,7 @@ def draw_curves(axes, results, dynamics, what, axis):
 
 
 def learning_legend(page, axes, dynamics, axis):
-    for which, style in (("test", "-"), ("train", "--")):
+    for which, style in SETS.items():
         if any(name.startswith(which + "_") for name in dynamics):
             axes.plot([], [], style, color="black", label=which)
     for _, name, color in lines_along(page.results, axis):
@@ -396,7 +424,7 @@ def draw_study(page, path, text):
     if results.hue_axis():
         panels[0].legend(title=label(results.hue_axis()))
     page.title(figure, f"{label(axis)} study", joined(
-        results.fixed_text([axis, results.hue_axis()]),
+        results.quantity_text(), results.fixed_text([axis, results.hue_axis()]),
         f"mean and standard deviation over {count} seeds" if count > 1 else ""))
     return figure
 
@@ -411,8 +439,11 @@ def draw_against(axes, results, data, axis, logarithmic):
         shift = 0.03 * (k - (len(lines) - 1) / 2) # so that error bars do not hide each other
         where = x * 2**shift if geometric else x + shift * np.ptp(x) / len(x)
         marker = "osD^vP*"[k % 7]
-        axes.errorbar(where, mean.isel(select).values, spread.isel(select).values if count > 1 else None,
-                      color=color, marker=marker, markersize=4, capsize=2.5, linewidth=1.2, label=name)
+        y, error = mean.isel(select).values, spread.isel(select).values
+        axes.plot(where, y, color=color, marker=marker, markersize=4, linewidth=1.2, label=name)
+        if count > 1:
+            known = np.isfinite(y) & np.isfinite(error)  # points may be missing
+            axes.errorbar(where[known], y[known], error[known], fmt="none", color=color, capsize=2.5, elinewidth=1.2)
     axes.set_xlabel(label(axis))
     if geometric:
         axes.set_xscale("log")
@@ -425,7 +456,6 @@ def draw_against(axes, results, data, axis, logarithmic):
     return count
 
 
-# How a figure is read, for those who see it for the first time.
 KINDS = {
     "kernel": (draw_kernel, "Large entries join samples that the network can hardly tell apart at "
                "initialisation; classes show as blocks on the diagonal."),
@@ -435,9 +465,15 @@ KINDS = {
                      "eigenvalues are learned first."),
     "learning": (draw_learning, "Where test loss turns up, stopping there acts as a ridge of 1/(learning rate x time)."),
     "risk": (draw_risk, "Ridge regression at the training inputs: the best ridge is where the risk is least."),
-    "study": (draw_study, "How the kernel and what it learns change along the sweep.  In NTK parameterization they "
-              "settle as width grows, with fluctuations falling like width^-1/2."),
+    "study": (draw_study, "How the kernel and what it learns change along the sweep."),
 }
+
+
+def caption(kind, results):
+    """How a figure is read, for those who see it for the first time."""
+    if kind == "study" and results.over_width_in_ntk():
+        return f"{KINDS[kind][1]} They settle as width grows, with fluctuations falling like width^-1/2."
+    return KINDS[kind][1]
 
 
 def name_of(kind, results):

@@ -2,6 +2,7 @@
 seeds, provenance."""
 import json
 import pathlib
+import re
 import sys
 
 import h5py
@@ -26,6 +27,12 @@ def find_group(groups, name):
         return groups.get(name)
     labelled = (groups[g].assign_attrs(label=g) for g in groups if g not in STAGES and "/" not in g)
     return next((group for group in labelled if group.attrs.get("analysis") == name), None)
+
+
+def kernels_of(groups, name):
+    """{prefix: group} of a stage for every quantity: the unnamed one first, then /<quantity>/<name>."""
+    nested = [g for g in groups if g.count("/") == 1 and g.endswith(f"/{name}")]
+    return {g[:-len(name)]: groups[g] for g in ([name] if name in groups else []) + nested}
 
 
 STAGES = ("/", "data", "network", "kernel", "spectrum")
@@ -73,9 +80,32 @@ class Results:
         total = sum(count for word, count in status.items() if word != "skipped")
         return f"{status.get('done', 0)} of {total} points are done"
 
+    def quantities(self):
+        """Kernels that every point has: that of the unnamed groups first."""
+        found = [kernel.attrs.get("quantity") for kernel in kernels_of(self.sweep, "kernel").values()]
+        return found if all(found) else []  # an axis of the sweep
+
+    def quantity_text(self):
+        """Which kernel a figure or table of one kernel is about, "" where there is but the ntk."""
+        first, *others = self.quantities() or ["ntk"]
+        if others:
+            return f"kernel {first} (also computed: {', '.join(others)})"
+        return "" if first == "ntk" else f"kernel {first}"
+
+    def over_width_in_ntk(self):
+        """Whether x is the width of networks in NTK parameterization, where theory knows the law."""
+        axis, key = self.x_axis(), "network.parameterization"
+        if axis is None or list(self.keys_of(axis)) != ["network.width"]:
+            return False
+        words = [str(v) for a in self.axes for v in self.keys_of(a).get(key, ())]
+        network = re.search(r"^network:\n(?: .*\n)*", self.config(), re.MULTILINE)
+        words = words or re.findall(r"^  parameterization: *(\w+)", network[0] if network else "", re.MULTILINE)
+        return set(words) == {"ntk"}
+
     def kernel_spread(self):
-        """Relative deviation of the shown kernel from its mean over seeds, or None."""
-        seeds = [a for a in self.seeds() if self.root.sizes[a] > 1]
+        """Relative deviation of the shown kernel from its mean over the seeds of networks, or None.  Seeds of
+        the data draw other samples, whose kernels have nothing in common: the result keeps their axes."""
+        seeds = [a for a in self.seeds() if self.root.sizes[a] > 1 and not self._draws_data(a)]
         if not seeds:
             return None
         preview = self._previews()
@@ -83,7 +113,12 @@ class Results:
             return None
         shown = list(preview.dims[-2:])
         mean = preview.mean(seeds)
-        return np.sqrt(((preview - mean) ** 2).sum(shown).mean(seeds) / (mean**2).sum(shown))
+        several = preview.isel({d: 0 for d in shown}).notnull().sum(seeds) > 1  # points may be missing
+        off = ((preview - mean) ** 2).sum(shown, skipna=False).mean(seeds)
+        return np.sqrt(off / (mean**2).sum(shown, skipna=False)).where(several)
+
+    def _draws_data(self, axis):
+        return any(key.startswith("data.") for key in self.keys_of(axis))
 
     def _previews(self):
         """The shown part of every point's kernel, stacked; NaN where there is none."""
@@ -122,7 +157,7 @@ class Results:
         seeds = [a for a in self.seeds() if a in data.dims]
         if not seeds:
             return data, xr.zeros_like(data), 1
-        count = int(np.prod([self.root.sizes[a] for a in seeds]))
+        count = int(np.prod([data.sizes[a] for a in seeds]))
         spread = data.std(seeds, ddof=1 if count > 1 else 0)
         return data.mean(seeds), spread, count
 

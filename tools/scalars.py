@@ -1,5 +1,6 @@
 """The scalars of a sweep that are worth a column, as tables of mean and spread over seeds."""
 import numpy as np
+import xarray as xr
 
 from results import label
 
@@ -19,6 +20,7 @@ def scalars(results):
     """(name, share of one, meaning, data over the axes) of what the sweep has."""
     found = [(name, share, *row) for group, variable, name, share in SCALARS
              for row in find(results, group, variable)]
+    found += stopped_early(results)
     dimension, risk, spread = (results.group("effective_dimension"), results.group("fixed_design_risk"),
                                results.kernel_spread())
     if dimension is not None and "df1" in dimension:
@@ -28,9 +30,37 @@ def scalars(results):
         found.append(("least risk", False, "in-sample risk of ridge regression at the best ridge",
                       risk.risk.min(risk.risk.dims[-1])))
     if spread is not None:
-        found.append(("kernel's spread", True, "difference of the kernel from its mean over seeds, relative to it; "
-                      "wide networks share one kernel", spread))
+        found.append(("kernel's spread", True, "difference of the kernel from its mean over seeds of the network, "
+                      "relative to it; wide networks share one kernel", spread))
     return [row for row in found if np.isfinite(row[3]).any()]
+
+
+DIAGNOSTICS = {"seconds", "flops", "residual", "orthogonality", "loss_constant", "cutoff", "negative_count",
+               "lambda_min_raw", "condition_number_limited", "lambda_min_limited", "rate_scale", "block", "ranks"}
+
+
+def is_diagnostic(name):
+    """Of a row of `other_scalars`: tells how it was computed, not what came out."""
+    return name.rpartition(": ")[2].replace(" ", "_") in DIAGNOSTICS
+
+
+def stopped_early(results):
+    """Rows: the test set at the time when the validation loss is least; [] without a validation set."""
+    dynamics = results.group("dynamics")
+    if dynamics is None or "validation_loss" not in dynamics:
+        return []
+    along = dynamics.validation_loss.dims[-1]
+    best = with_infinity(dynamics, "validation_loss", along).fillna(np.inf).argmin(along)
+    return [(f"test {what}, stopped early", what == "accuracy", f"test {what} at the time of least validation loss",
+             with_infinity(dynamics, f"test_{what}", along).isel({along: best}))
+            for what in ("loss", "accuracy") if f"test_{what}" in dynamics]
+
+
+def with_infinity(dynamics, name, along):
+    """A curve, without coordinates along it, and infinite time as its last entry where that is known."""
+    curve, end = dynamics[name], dynamics.get(f"{name}_infinity")
+    parts = [curve] if end is None else [curve, end.expand_dims(along, -1)]
+    return xr.concat([part.drop_vars(part.coords) for part in parts], along)
 
 
 def other_scalars(results):

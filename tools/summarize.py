@@ -19,7 +19,7 @@ def columns(results):
     wanted = list(COLUMNS)
     if "test accuracy" not in [name for name, *_ in found]:
         wanted[0] = "test loss"
-    return [row for row in found if row[0] in wanted]
+    return [row for row in found if row[0] in wanted or row[0] == f"{wanted[0]}, stopped early"]
 
 
 def lines(results, rows):
@@ -34,6 +34,8 @@ def explain(results, rows):
     fixed = results.fixed_text([results.x_axis(), results.hue_axis()])
     if results.seeds():
         yield "Mean ± standard deviation over seeds" + (f", at {fixed}." if fixed else ".")
+    if results.quantity_text():
+        yield f"{results.quantity_text().capitalize()}."
     for name, _, meaning, _ in rows:
         if meaning != name:
             yield f"{name[0].upper()}{name[1:]}: {meaning}."

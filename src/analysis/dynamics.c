@@ -104,7 +104,7 @@ static const ntk_option options[] = {
 };
 
 static const ntk_field fields[] = {
-    {"time", "time", "1", "training time in steps of gradient descent", "D1", NTK_KIND_REAL},
+    {"time", "time", "1", "training time, unit in attribute unit_of_time", "D1", NTK_KIND_REAL},
     {"train_loss", "time", "1", "training loss (1 / (2 c)) |f - y|^2", "D1", NTK_KIND_REAL},
     {"test_loss", "time", "1", "test loss (1 / (2 c)) |f - y|^2, c of the test set", "D3",
      NTK_KIND_REAL},

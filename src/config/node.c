@@ -101,8 +101,33 @@ const char *ntk_node_item_name(const ntk_node *item) {
   return item->key[0];
 }
 
-/* The item of that name, -1 unless there is exactly one; *count tells how many there are. */
+static const char *kind_of(const ntk_node *item) {
+  if (item->kind == NTK_NODE_SCALAR) return item->text;
+  return item->kind == NTK_NODE_MAPPING && item->count == 1 ? item->key[0] : NULL;
+}
+
+/* "dense1" for the second item of a kind, if nothing names it and others go by the kind, too: so
+ * no item has two names.  The number counts all of the kind, as names of layers do. */
+static bool default_name(const ntk_node *sequence, int64_t k, char name[NTK_WORD_TEXT]) {
+  const char *kind = kind_of(sequence->child[k]);
+  int before = 0, nameless = 0;
+
+  if (!kind || ntk_node_item_name(sequence->child[k]) != kind) return false;
+  for (int64_t i = 0; i < sequence->count; ++i) {
+    const char *other = kind_of(sequence->child[i]);
+
+    if (!other || strcmp(other, kind) != 0) continue;
+    before += i < k;
+    nameless += ntk_node_item_name(sequence->child[i]) == other;
+  }
+  (void)snprintf(name, NTK_WORD_TEXT, "%s%d", kind, before);
+  return nameless > 1;
+}
+
+/* The item of that name, else of that default name; -1 unless there is exactly one; *count tells
+ * how many there are. */
 static int64_t find_item(const ntk_node *sequence, const char *name, int *count) {
+  char other[NTK_WORD_TEXT];
   int64_t found = -1;
 
   *count = 0;
@@ -110,6 +135,11 @@ static int64_t find_item(const ntk_node *sequence, const char *name, int *count)
     const char *own = ntk_node_item_name(sequence->child[k]);
 
     if (!own || strcmp(own, name) != 0) continue;
+    ++*count;
+    found = k;
+  }
+  for (int64_t k = 0; k < sequence->count && found < 0; ++k) {
+    if (!default_name(sequence, k, other) || strcmp(other, name) != 0) continue;
     ++*count;
     found = k;
   }
@@ -179,8 +209,9 @@ static ntk_status refuse_item(const putter *p, const ntk_node *sequence, const c
   }
   if (count > 1) {
     ntk_problem(p->problems, p->mark,
-                "'%.80s': several items of the list are called '%.80s'; give each a label or name",
-                p->path, name);
+                "'%.80s': several items of the list are called '%.80s'; give each a label or name, or "
+                "take '%.80s0', '%.80s1', ...",
+                p->path, name, name, name);
   } else if (nearest.best) {
     ntk_problem(p->problems, p->mark,
                 "'%.80s': the list has no item '%.80s'; did you mean '%.80s'?", p->path, name,

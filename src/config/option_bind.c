@@ -291,7 +291,11 @@ static ntk_status bind_choices(ntk_binder *b, const ntk_place *place, const ntk_
 
   if (!single && node->kind != NTK_NODE_SEQUENCE) {
     ntk_fault_at(b, place, node->mark,
-                 "needs a list: one '- name' or '- name: {options}' per line");
+                 o->flags & NTK_REPEAT
+                     ? "needs a list: one '- name' or '- name: {options}' per line; a network of "
+                       "kind: mlp has no layers to address, so write the list that 'ntkrun check "
+                       "--expand' prints of it"
+                     : "needs a list: one '- name' or '- name: {options}' per line");
     return NTK_OK;
   }
   if (list.count > NTK_MOST_CHOICES) {

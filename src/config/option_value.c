@@ -52,10 +52,16 @@ static bool in_range(ntk_binder *b, const ntk_place *place, const ntk_option *o,
 
 static void refuse_number(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                           bool integer) {
-  char advice[NTK_ADVICE_TEXT];
+  char advice[NTK_ADVICE_TEXT], path[NTK_PLACE_TEXT];
+  int64_t first = 0, last = 0;
 
-  ntk_fault_at(b, place, node->mark, "'%.80s' %s", node->text,
-               ntk_scalar_advice(node->text, integer, advice));
+  ntk_scalar_advice(node->text, integer, advice);
+  if (ntk_scalar_range(node->text, &first, &last) && first <= last) {
+    ntk_fault_at(b, place, node->mark, "'%.80s' %s (to sweep: --set sweep.%s=%.80s)", node->text,
+                 advice, ntk_place_text(place, path), node->text);
+  } else {
+    ntk_fault_at(b, place, node->mark, "'%.80s' %s", node->text, advice);
+  }
 }
 
 static bool bind_int(ntk_binder *b, const ntk_place *place, const ntk_option *o,

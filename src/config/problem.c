@@ -106,10 +106,51 @@ static bool known(const ntk_problems *problems, const ntk_key key) {
   return false;
 }
 
-static ntk_status list(ntk_problems *problems, const ntk_text *entry) {
+/* Of the text as a whole comes last. */
+static bool is_before(const ntk_mark *a, const ntk_mark *b) {
+  if (a->line == 0 || b->line == 0) return a->line != 0 && b->line == 0;
+  return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+/* Where a problem belongs among those listed: behind all that are not later in its source. */
+static int64_t place_of(const ntk_problems *problems, int64_t listed, const ntk_mark *mark) {
+  int64_t place = listed;
+
+  for (int64_t k = listed - 1; k >= 0; --k) {
+    const ntk_mark *other = &problems->listed[k].mark;
+
+    if (other->source != mark->source) continue;
+    if (!is_before(mark, other)) return place == listed ? k + 1 : place;
+    place = k;
+  }
+  return place;
+}
+
+/* Puts an entry that has been added at the end of the text into its place. */
+static void sort_in(ntk_problems *problems, int64_t listed, const ntk_mark *mark,
+                    const ntk_text *entry) {
+  const int64_t place = place_of(problems, listed, mark);
+  size_t start = 0;
+
+  for (int64_t k = 0; k < place; ++k) start += problems->listed[k].length;
+  char *at = problems->text.data + start;
+  const size_t later = problems->text.length - entry->length - start;
+
+  memmove(at + entry->length, at, later);
+  memcpy(at, entry->data, entry->length);
+  memmove(&problems->listed[place + 1], &problems->listed[place],
+          (size_t)(listed - place) * sizeof(problems->listed[0]));
+  problems->listed[place] = (ntk_listed){*mark, entry->length};
+}
+
+static ntk_status list(ntk_problems *problems, const ntk_mark *mark, const ntk_text *entry) {
   const int64_t k = problems->count - 1;
 
-  if (k < NTK_PROBLEMS_LISTED) return ntk_text_add(&problems->text, "%s", ntk_text_string(entry));
+  if (k < NTK_PROBLEMS_LISTED) {
+    NTK_TRY(ntk_text_add(&problems->text, "%s", ntk_text_string(entry)));
+    sort_in(problems, k, mark, entry);
+    return NTK_OK;
+  }
   if (k > NTK_PROBLEMS_LISTED) return NTK_OK;
   return ntk_text_add(&problems->text, "error: there are more; these are the first %d\n",
                       NTK_PROBLEMS_LISTED);
@@ -129,7 +170,7 @@ void ntk_problem(ntk_problems *problems, ntk_mark mark, const char *format, ...)
       memcpy(problems->seen[problems->count], key, NTK_KEY_SIZE);
     }
     ++problems->count;
-    if (status == NTK_OK) (void)!list(problems, &entry);
+    if (status == NTK_OK) (void)!list(problems, &mark, &entry);
   }
   ntk_text_destroy(&entry);
 }

@@ -286,8 +286,20 @@ static void unpack_tiles(exchange *x, ntk_matrix *m, walk w) {
   }
 }
 
-static double compare_tiles(exchange *x, const ntk_matrix *m, walk w) {
-  double asymmetry = 0;
+/* The largest |M - M^T| so far and its entry below the diagonal, the first of several. */
+typedef struct worst_gap {
+  double size, place; /* row-major number, exact: matrices have fewer than 2^53 entries */
+} worst_gap;
+
+static void note_gap(const ntk_matrix *m, double size, int64_t li, int64_t lj, worst_gap *worst) {
+  const int64_t i = ntk_matrix_row(m, li), j = ntk_matrix_col(m, lj);
+  const double place = (double)max(i, j) * (double)m->cols + (double)(i < j ? i : j);
+
+  if (size == worst->size && place > worst->place) return;
+  *worst = (worst_gap){size, place};
+}
+
+static void compare_tiles(exchange *x, const ntk_matrix *m, walk w, worst_gap *worst) {
   tile t;
 
   while (next_tile(&w, &t)) {
@@ -297,11 +309,10 @@ static double compare_tiles(exchange *x, const ntk_matrix *m, walk w) {
       const double *to = m->data + t.li + (t.lj + j) * m->ld;
       for (int64_t i = 0; i < t.ni; ++i) {
         const double gap = fabs(to[i] - other.from[j + i * other.ld]);
-        asymmetry = gap > asymmetry ? gap : asymmetry;
+        if (gap > 0 && gap >= worst->size) note_gap(m, gap, t.li + i, t.lj + j, worst);
       }
     }
   }
-  return asymmetry;
 }
 
 /* Tiles on the diagonal are their own mirror images; `from_lower`, or the reverse. */
@@ -320,9 +331,7 @@ static void mirror_diagonal_tiles(ntk_matrix *m, bool from_lower) {
   }
 }
 
-static double compare_diagonal_tiles(const ntk_matrix *m) {
-  double asymmetry = 0;
-
+static void compare_diagonal_tiles(const ntk_matrix *m, worst_gap *worst) {
   for (int64_t lj = 0; lj < m->local_cols; ++lj) {
     int64_t j = ntk_matrix_col(m, lj), first = j / m->block * m->block;
     int64_t top = ntk_matrix_rows_below(m, first);
@@ -330,10 +339,10 @@ static double compare_diagonal_tiles(const ntk_matrix *m) {
     if (first / m->block % m->grid->rows != m->grid->row) continue;
     const double *d = m->data + top + (lj - (j - first)) * m->ld;
     for (int64_t k = 0; k < j - first; ++k) {
-      asymmetry = fmax(asymmetry, fabs(d[k + (j - first) * m->ld] - d[(j - first) + k * m->ld]));
+      const double gap = fabs(d[k + (j - first) * m->ld] - d[(j - first) + k * m->ld]);
+      if (gap > 0 && gap >= worst->size) note_gap(m, gap, top + k, lj, worst);
     }
   }
-  return asymmetry;
 }
 
 /* Columns of tiles in one exchange. */
@@ -356,10 +365,10 @@ static ntk_status prepare_mirror(exchange *x, const ntk_matrix *m, bool from_low
 }
 
 /* Sends one triangle to where the other one lives.
- *   target     filled with it; NULL: only compared
- *   asymmetry  largest difference found here, if compared */
+ *   target  filled with it; NULL: only compared
+ *   worst   largest difference found here, if compared */
 static ntk_status reflect(const ntk_matrix *m, bool from_lower, ntk_matrix *target, exchange *x,
-                          double *asymmetry) {
+                          worst_gap *worst) {
   int64_t tiles = (m->rows + m->block - 1) / m->block, step = panel_tiles(m);
 
   NTK_ASSERT(m->rows == m->cols);
@@ -371,7 +380,7 @@ static ntk_status reflect(const ntk_matrix *m, bool from_lower, ntk_matrix *targ
     pack_tiles(x, m, start_walk(m, k, last, from_lower));
     swap_packed(x);
     if (target) unpack_tiles(x, target, start_walk(m, k, last, !from_lower));
-    else *asymmetry = fmax(*asymmetry, compare_tiles(x, m, start_walk(m, k, last, !from_lower)));
+    else compare_tiles(x, m, start_walk(m, k, last, !from_lower), worst);
   }
   return NTK_OK;
 }
@@ -525,18 +534,31 @@ static double local_trace(const ntk_matrix *m) {
   return trace;
 }
 
+static void share_gap(const ntk_matrix *m, const worst_gap *worst, ntk_matrix_facts *facts) {
+  const ntk_comm *comm = m->grid->comm;
+
+  facts->asymmetry = ntk_comm_max(comm, worst->size);
+  if (facts->asymmetry == 0) return;
+  const double none = (double)m->rows * (double)m->cols;
+  const double place =
+      -ntk_comm_max(comm, worst->size == facts->asymmetry ? -worst->place : -none);
+
+  facts->worst_row = (int64_t)place / m->cols;
+  facts->worst_col = (int64_t)place % m->cols;
+}
+
 ntk_status ntk_matrix_measure(const ntk_matrix *m, ntk_matrix_facts *facts) {
   const ntk_comm *comm = m->grid->comm;
-  double asymmetry = 0;
+  worst_gap worst = {0};
 
   *facts = (ntk_matrix_facts){0};
   if (m->rows == m->cols) {
     exchange x = {0};
-    ntk_status status = reflect(m, true, NULL, &x, &asymmetry);
+    ntk_status status = reflect(m, true, NULL, &x, &worst);
 
     destroy_exchange(&x);
     NTK_TRY(status);
-    asymmetry = fmax(asymmetry, compare_diagonal_tiles(m));
+    compare_diagonal_tiles(m, &worst);
   }
 
   local_facts mine_only = measure_local(m);
@@ -545,7 +567,7 @@ ntk_status ntk_matrix_measure(const ntk_matrix *m, ntk_matrix_facts *facts) {
   facts->sum_of_squares = sums[0];
   facts->trace = sums[1];
   facts->largest = ntk_comm_max(comm, mine_only.largest);
-  facts->asymmetry = ntk_comm_max(comm, asymmetry);
+  share_gap(m, &worst, facts);
   facts->finite = ntk_comm_max(comm, mine_only.finite ? 0 : 1) == 0;
   return NTK_OK;
 }

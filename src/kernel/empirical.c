@@ -289,9 +289,7 @@ static ntk_status make_factors(work *w) {
   NTK_CHECK(layer, NTK_E_CONFIG,
             "kernel.quantity: %s needs a dense layer at the end of the network; '%s' is none",
             w->kernel->quantity->row.name, w->network->layer[w->network->layer_count - 1].name);
-  NTK_CHECK(w->cotangents.outputs != NTK_OUT_SINGLE || w->cotangents.single < w->network->outputs,
-            NTK_E_CONFIG, "no output %lld; the network has outputs 0..%lld",
-            (long long)w->cotangents.single, (long long)w->network->outputs - 1);
+  NTK_TRY(ntk_kernel_check_outputs(w->input->settings, w->network->outputs));
   NTK_TRY(make_identity(w));
   const int last = w->network->layer_count - 1;
   const int64_t rows = w->kernel->rows_per_sample;

@@ -159,6 +159,15 @@ ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings) {
   return cotangents;
 }
 
+ntk_status ntk_kernel_check_outputs(const ntk_kernel_settings *settings, int64_t outputs) {
+  const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
+
+  NTK_CHECK(cotangents.outputs != NTK_OUT_SINGLE || cotangents.single < outputs, NTK_E_CONFIG,
+            "kernel.outputs: no output %lld; the network has outputs 0..%lld",
+            (long long)cotangents.single, (long long)outputs - 1);
+  return NTK_OK;
+}
+
 /* ---- results -------------------------------------------------------------------------------- */
 
 void ntk_features_destroy(ntk_features *features) {
@@ -219,8 +228,8 @@ static ntk_status check_finite(const ntk_matrix *m, const char *name) {
 
 /* Mirrored matrices are symmetric to the last bit. */
 static ntk_status say_asymmetric(const ntk_matrix_facts *facts) {
-  NTK_CHECK(facts->asymmetry == 0, NTK_E_BUG, "the kernel is not symmetric: |K - K^T| up to %g",
-            facts->asymmetry);
+  NTK_CHECK(facts->asymmetry == 0, NTK_E_BUG, "the kernel is not symmetric: |K - K^T| up to %g at [%lld, %lld]",
+            facts->asymmetry, (long long)facts->worst_row, (long long)facts->worst_col);
   return NTK_OK;
 }
 

@@ -635,8 +635,9 @@ static ntk_status check_symmetric(const source *s, int k, const ntk_matrix_facts
 
   NTK_CHECK(measured->finite, NTK_E_INPUT, "%s has NaN or infinite entries", PLACE(s->options, k));
   NTK_CHECK(measured->asymmetry <= rounding * measured->largest, NTK_E_INPUT,
-            "%s is not symmetric: |K - K^T| up to %g, largest entry %g", PLACE(s->options, k),
-            measured->asymmetry, measured->largest);
+            "%s is not symmetric: |K - K^T| up to %g at [%lld, %lld], largest entry %g",
+            PLACE(s->options, k), measured->asymmetry, (long long)measured->worst_row,
+            (long long)measured->worst_col, measured->largest);
   return NTK_OK;
 }
 

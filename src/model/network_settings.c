@@ -1,6 +1,7 @@
 /* The section `network:`. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ntk/model/layer.h"
 #include "network_rows.h"
@@ -156,6 +157,14 @@ static void check_unused(const ntk_network_settings *s, const ntk_node *node,
   }
 }
 
+/* Alone it is a missing file, with an exit code of its own; beside other problems one more. */
+static void check_present(const ntk_network_settings *s, const ntk_node *node,
+                          ntk_problems *problems) {
+  if (problems->count == 0 || !s->weights || access(s->weights, F_OK) == 0) return;
+  ntk_problem(problems, mark_of(node, "weights"), "network.weights: there is no file %s",
+              s->weights);
+}
+
 static void check(const void *settings, const ntk_node *node, ntk_problems *problems) {
   const ntk_network_settings *s = settings;
   const bool mlp = s->kind == &ntk_network_mlp;
@@ -183,6 +192,7 @@ static void check(const void *settings, const ntk_node *node, ntk_problems *prob
                 "rng.keys: %s draws no biases; set network.bias.std to 0, or bias: none",
                 keys->row.name);
   }
+  check_present(s, node, problems);
 }
 
 const ntk_section ntk_network_section = {.options = options, .check = check};

@@ -74,7 +74,8 @@ const ntk_command ntk_commands[] = {
     {"check", "CONFIG", FLAGS(&flag_set, &flag_expand, NULL),
      "read a config and report every problem",
      "Reads a config, expands its sweep and reports everything that is wrong with it at once, each "
-     "problem with its file, line, column and the way out. Computes nothing.",
+     "problem with its file, line, column and the way out; then reads the data and builds the "
+     "network of every point, to report what cannot run. Computes nothing.",
      false, ntk_command_check},
     {"plan", "CONFIG", FLAGS(&flag_set, &flag_ranks, &flag_all, &flag_json, NULL),
      "what a config means: axes, points, cost, memory, what is done",

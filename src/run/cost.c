@@ -178,6 +178,15 @@ static double data_bytes(const ntk_data_cache *cache, const ntk_data *data) {
   return bytes;
 }
 
+static ntk_status check_output(const ntk_kernel_settings *settings, int64_t outputs) {
+  const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
+
+  NTK_CHECK(cotangents.outputs != NTK_OUT_SINGLE || cotangents.single < outputs, NTK_E_CONFIG,
+            "kernel.outputs: no output %lld; the network has outputs 0..%lld",
+            (long long)cotangents.single, (long long)outputs - 1);
+  return NTK_OK;
+}
+
 static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data *data,
                                ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
@@ -185,6 +194,8 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
 
   cost->n = data->train.count;
   cost->m = data->test.count + data->validation.count; /* rows of the test block */
+  NTK_TRY(ntk_kernel_check_outputs(&s->kernel, data->outputs));
+  NTK_TRY(check_output(&s->kernel, data->outputs));
   NTK_TRY(ntk_network_build(s, &data->shape, data->outputs, false, &network));
   add_up(point, &network, ranks, cost);
   cost->results_bytes = results_bytes(cost, data->outputs);

@@ -389,8 +389,9 @@ static ntk_status inspect_folder(view *w, const char *path);
 static ntk_status visit(view *w, const char *folder, const char *name) {
   char path[PATH_SIZE];
   struct stat facts;
-  const size_t length = strlen(name);
-  const int used = snprintf(path, sizeof(path), "%s/%s", folder, name);
+  const size_t length = strlen(name), end = strlen(folder);
+  const char *slash = end > 0 && folder[end - 1] == '/' ? "" : "/";
+  const int used = snprintf(path, sizeof(path), "%s%s%s", folder, slash, name);
 
   if (used >= (int)sizeof(path) || lstat(path, &facts) != 0) return NTK_OK;
   if (S_ISDIR(facts.st_mode)) return inspect_folder(w, path);

@@ -262,6 +262,10 @@ static ntk_status find_base(const char *config, ntk_job *job) {
   memcpy(path, config, strlen(config) + 1);
   const char *folder = dirname(path);
 
+  while (folder[0] == '.' && folder[1] == '/') folder += 2 + strspn(folder + 2, "/");
+  if (strcmp(folder, ".") == 0 || !folder[0]) {
+    return ntk_arena_copy(&job->arena, here, &job->base_directory);
+  }
   if (folder[0] == '/') return ntk_arena_copy(&job->arena, folder, &job->base_directory);
   (void)snprintf(absolute, sizeof(absolute), "%s/%s", here, folder);
   return ntk_arena_copy(&job->arena, absolute, &job->base_directory);
@@ -358,6 +362,39 @@ static ntk_status bind_points(ntk_job *job, bool later, ntk_problems *problems) 
   return NTK_OK;
 }
 
+static const char *last_part(const char *path) {
+  const char *slash = strrchr(path, '/');
+
+  return slash ? slash + 1 : path;
+}
+
+/* The scalar that names a file whose resolved path a message begins with; NULL if none does. */
+static const ntk_node *naming(const ntk_node *node, const char *path) {
+  const ntk_node *found = NULL;
+
+  if (node->kind == NTK_NODE_SCALAR) {
+    return *last_part(node->text) && strcmp(last_part(node->text), last_part(path)) == 0 ? node
+                                                                                         : NULL;
+  }
+  for (int64_t k = 0; k < node->count && !found; ++k) found = naming(node->child[k], path);
+  return found;
+}
+
+/* A missing file, with the place where the config names it. */
+static ntk_status place_missing(const ntk_job *job) {
+  ntk_error *error = ntk_last_error();
+  char path[NTK_PATH_SIZE];
+
+  (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(error->text, ":"), error->text);
+  const ntk_node *node = strchr(path, '/') ? naming(job->tree.root, path) : NULL;
+
+  if (!node || !node->mark.source) return NTK_E_MISSING;
+  const ntk_error before = *error;
+
+  return NTK_RAISE(NTK_E_MISSING, "%.200s:%d:%d: error: %.800s", node->mark.source->name,
+                   node->mark.line, node->mark.column, before.text);
+}
+
 static ntk_status load(const char *config, int64_t set_count, const char *const *sets, bool later,
                        ntk_job *job, ntk_problems *problems) {
   NTK_TRY(ntk_tree_load(config, &job->tree, problems));
@@ -365,7 +402,9 @@ static ntk_status load(const char *config, int64_t set_count, const char *const 
   NTK_TRY(override(job, set_count, sets, problems));
   NTK_TRY(find_base(config, job));
   NTK_TRY(ntk_sweep_read(&job->tree, &job->sweep, problems));
-  NTK_TRY(bind_points(job, later, problems));
+  const ntk_status status = bind_points(job, later, problems);
+
+  if (status != NTK_OK) return status == NTK_E_MISSING ? place_missing(job) : status;
   if (problems->count) return NTK_OK;
   job->directory = job->point[0].settings.output.directory;
   return print_settings(&job->arena, &job->point[0].settings,

@@ -12,6 +12,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/run/command.h"
 #include "ntk/run/load.h"
+#include "ntk/run/runner.h"
 
 /* ---- seconds -----------------------------------------------------------------------------------
  */
@@ -55,11 +56,16 @@ static double predict(const ntk_point_cost *cost, double rate, int ranks) {
 /* ---- points ------------------------------------------------------------------------------------
  */
 
-static ntk_status keep_problem(ntk_plan *plan, ntk_plan_point *p) {
+static ntk_status keep_error(char **kept) {
   const char *text = ntk_last_error()->text;
 
-  NTK_TRY(NTK_NEW(strlen(text) + 1, &p->problem));
-  memcpy(p->problem, text, strlen(text) + 1);
+  NTK_TRY(NTK_NEW(strlen(text) + 1, kept));
+  memcpy(*kept, text, strlen(text) + 1);
+  return NTK_OK;
+}
+
+static ntk_status keep_problem(ntk_plan *plan, ntk_plan_point *p) {
+  NTK_TRY(keep_error(&p->problem));
   p->flops = p->seconds = NAN;
   p->cost = (ntk_point_cost){.ranks_needed = 1};
   ++plan->problems;
@@ -71,6 +77,15 @@ typedef struct experience {
   double predicted, taken;
 } experience;
 
+/* What is done needs no solver. */
+static ntk_status cost_of(const ntk_plan *plan, const ntk_point *point, ntk_data_cache *cache,
+                          ntk_plan_point *p) {
+  const ntk_solver *solver = (const ntk_solver *)point->settings.spectrum.solver;
+
+  if (p->state != NTK_POINT_DONE) NTK_TRY(ntk_solver_check_ranks(solver, plan->ranks));
+  return ntk_point_cost_of(point, plan->ranks, cache, &p->cost);
+}
+
 static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache, experience *sum) {
   const ntk_point *point = &plan->job->point[k];
   ntk_plan_point *p = &plan->point[k];
@@ -79,7 +94,7 @@ static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache, ex
   NTK_TRY(ntk_point_look(plan->job, point, &facts));
   p->state = facts.state;
   ++plan->states[facts.state];
-  const ntk_status status = ntk_point_cost_of(point, plan->ranks, cache, &p->cost);
+  const ntk_status status = cost_of(plan, point, cache, p);
 
   if (status == NTK_E_MEMORY) return status;
   if (status != NTK_OK) return keep_problem(plan, p);
@@ -137,10 +152,18 @@ static void add_up(ntk_plan *plan) {
   }
 }
 
+static ntk_status look_at_folder(ntk_plan *plan) {
+  const ntk_status status = ntk_run_check_folder(plan->job);
+
+  if (status == NTK_OK || status == NTK_E_MEMORY) return status;
+  return keep_error(&plan->refusal);
+}
+
 static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   const ntk_job *job = plan->job;
   experience sum = {0};
 
+  NTK_TRY(look_at_folder(plan));
   NTK_TRY(measure_rate(&plan->rate));
   NTK_TRY(NTK_NEW(job->point_count, &plan->point));
   for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache, &sum));
@@ -169,20 +192,21 @@ void ntk_plan_destroy(ntk_plan *plan) {
     ntk_free(&plan->point[k].problem);
   }
   ntk_free(&plan->point);
+  ntk_free(&plan->refusal);
   *plan = (ntk_plan){0};
 }
 
 /* ---- the command -------------------------------------------------------------------------------
  */
 
-/* 0, or 1 if some points cannot be planned; they would fail. */
+/* 0, or 1 if some points cannot be planned, or the folder is refused; they would fail. */
 static int print(const ntk_job *job, const ntk_arguments *arguments) {
   const long processors = sysconf(_SC_NPROCESSORS_ONLN);
   ntk_plan plan = {0};
   ntk_text text = {0};
   ntk_status status =
       ntk_plan_make(job, arguments->ranks ? (int)arguments->ranks : (int)processors, &plan);
-  const bool troubled = plan.problems > 0;
+  const bool troubled = plan.problems > 0 || plan.refusal;
 
   if (status == NTK_OK) {
     status =

@@ -110,6 +110,20 @@ static ntk_status add_point(const ntk_plan *plan, int64_t k, ntk_text *text) {
   return ntk_text_add(text, "}");
 }
 
+static ntk_status add_amounts_of_all(const ntk_plan *plan, ntk_text *text) {
+  const double unknown = plan->longest < 0 ? NAN : 0;
+
+  NTK_TRY(add_field("flops", plan->flops + unknown, text));
+  NTK_TRY(add_field("flops_left", plan->flops_left + unknown, text));
+  NTK_TRY(add_field("seconds", plan->seconds + unknown, text));
+  NTK_TRY(add_field("seconds_left", plan->seconds_left + unknown, text));
+  NTK_TRY(add_field("bytes_per_rank", plan->bytes_per_rank + unknown, text));
+  NTK_TRY(add_field("results_bytes", plan->results_bytes + unknown, text));
+  NTK_TRY(add_field("kept_bytes", plan->kept_bytes + unknown, text));
+  NTK_TRY(add_field("ranks_needed", (double)plan->ranks_needed + unknown, text));
+  return add_field("longest", (double)plan->longest + 1 + unknown, text);
+}
+
 static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
   NTK_TRY(ntk_text_add(text, "  \"points_in_all\": %" PRId64 ", \"skipped\": %" PRId64,
                        plan->job->point_count, plan->skipped));
@@ -118,15 +132,11 @@ static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
 
     NTK_TRY(add_field(name, (double)plan->states[s], text));
   }
-  NTK_TRY(add_field("flops", plan->flops, text));
-  NTK_TRY(add_field("flops_left", plan->flops_left, text));
-  NTK_TRY(add_field("seconds", plan->seconds, text));
-  NTK_TRY(add_field("seconds_left", plan->seconds_left, text));
-  NTK_TRY(add_field("bytes_per_rank", plan->bytes_per_rank, text));
-  NTK_TRY(add_field("results_bytes", plan->results_bytes, text));
-  NTK_TRY(add_field("kept_bytes", plan->kept_bytes, text));
-  NTK_TRY(add_field("ranks_needed", (double)plan->ranks_needed, text));
-  NTK_TRY(add_field("longest", plan->longest < 0 ? NAN : (double)plan->longest + 1, text));
+  NTK_TRY(add_amounts_of_all(plan, text));
+  if (plan->refusal) {
+    NTK_TRY(ntk_text_add(text, ", \"problem\": "));
+    NTK_TRY(add_string(plan->refusal, text));
+  }
   return ntk_text_add(text, "\n}\n");
 }
 

@@ -12,6 +12,7 @@ enum {
   MOST_ROWS = 60,   /* points that are listed one by one */
   MOST_VALUES = 24, /* of an axis, that are */
   LONGEST = 5,      /* points named in a summary */
+  MOST_RUNS = 8, /* of points with one problem */
   WIDEST = 24,      /* column of an axis */
   AMOUNT = 32
 };
@@ -123,17 +124,23 @@ static ntk_status add_cell(const ntk_sweep *sweep, const ntk_point *point, int64
   return status;
 }
 
+static void count_text(char text[AMOUNT], const ntk_plan_point *p, int64_t count) {
+  (void)snprintf(text, AMOUNT, p->problem ? "?" : "%" PRId64, count);
+}
+
 static ntk_status add_row(const ntk_plan *plan, int64_t k, const int *width, ntk_text *text) {
   const ntk_point *point = &plan->job->point[k];
   const ntk_plan_point *p = &plan->point[k];
-  char flops[AMOUNT], bytes[AMOUNT], seconds[AMOUNT];
+  char samples[AMOUNT], parameters[AMOUNT], flops[AMOUNT], bytes[AMOUNT], seconds[AMOUNT];
 
+  count_text(samples, p, p->cost.n);
+  count_text(parameters, p, p->cost.parameters);
   flops_text(flops, p->flops);
   time_text(seconds, p->seconds);
   bytes_text(bytes, p->problem ? NAN : p->cost.bytes_per_rank);
-  NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %s  %-7s %8" PRId64 " %11" PRId64 " %12s %9s %10s",
-                       k + 1, point->id, ntk_point_state_name(p->state), p->cost.n,
-                       p->cost.parameters, flops, seconds, bytes));
+  NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %s  %-7s %8s %11s %12s %9s %10s", k + 1, point->id,
+                       ntk_point_state_name(p->state), samples, parameters, flops, seconds,
+                       bytes));
   for (int64_t a = 0; a < plan->job->sweep.axis_count; ++a) {
     NTK_TRY(add_cell(&plan->job->sweep, point, a, width[a], text));
   }
@@ -252,6 +259,7 @@ static int64_t next_longest(const ntk_plan *plan, int64_t before) {
 static ntk_status add_longest(const ntk_plan *plan, ntk_text *text) {
   int64_t k = next_longest(plan, -1);
 
+  if (k < 0) return NTK_OK;
   NTK_TRY(ntk_text_add(text, "\n  the longest points\n"));
   for (int n = 0; n < LONGEST && k >= 0; ++n, k = next_longest(plan, k)) {
     char seconds[AMOUNT];
@@ -325,16 +333,72 @@ static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
   return ntk_text_add(text, "; as much as the results again for sweep.h5\n");
 }
 
-static ntk_status add_problems(const ntk_plan *plan, ntk_text *text) {
-  int64_t listed = 0;
+static bool same_problem(const ntk_plan *plan, int64_t a, int64_t b) {
+  const char *one = plan->point[a].problem, *other = plan->point[b].problem;
 
-  for (int64_t k = 0; k < plan->job->point_count && listed < LONGEST; ++k) {
-    if (!plan->point[k].problem) continue;
-    NTK_TRY(ntk_text_add(text, "%s  point %" PRId64 " will fail: %s\n", listed++ ? "" : "\n", k + 1,
-                         plan->point[k].problem));
+  return one && other && strcmp(one, other) == 0;
+}
+
+/* "3-5" or "7": the points from `first` on, without a gap, that have its problem. */
+static ntk_status add_run(const ntk_plan *plan, int64_t first, int64_t *behind, ntk_text *text) {
+  int64_t end = first + 1;
+
+  while (end < plan->job->point_count && same_problem(plan, first, end)) ++end;
+  *behind = end;
+  if (end == first + 1) return ntk_text_add(text, "%" PRId64, end);
+  return ntk_text_add(text, "%" PRId64 "-%" PRId64, first + 1, end);
+}
+
+/* "  points 1-4, 7 will fail: why": all that have the problem of the first; of many runs the first
+ * ones. */
+static ntk_status add_problem(const ntk_plan *plan, int64_t first, int64_t *points,
+                              ntk_text *text) {
+  ntk_text list = {0};
+  ntk_status status = NTK_OK;
+  int runs = 0;
+
+  *points = 0;
+  for (int64_t k = first, end = 0; k < plan->job->point_count && status == NTK_OK; ++k) {
+    if (!same_problem(plan, first, k)) continue;
+    ++*points;
+    if (k < end || ++runs > MOST_RUNS + 1) continue;
+    if (runs > 1) status = ntk_text_add(&list, runs > MOST_RUNS ? ", ..." : ", ");
+    if (status == NTK_OK && runs <= MOST_RUNS) status = add_run(plan, k, &end, &list);
   }
-  if (listed == plan->problems) return NTK_OK;
-  return ntk_text_add(text, "  and %" PRId64 " more\n", plan->problems - listed);
+  if (status == NTK_OK) {
+    status = ntk_text_add(text, "  point%s %s will fail: %s\n", *points == 1 ? "" : "s",
+                          ntk_text_string(&list), plan->point[first].problem);
+  }
+  ntk_text_destroy(&list);
+  return status;
+}
+
+static bool is_first(const ntk_plan *plan, int64_t k) {
+  for (int64_t b = 0; b < k; ++b) {
+    if (same_problem(plan, b, k)) return false;
+  }
+  return plan->point[k].problem != NULL;
+}
+
+static ntk_status add_problems(const ntk_plan *plan, ntk_text *text) {
+  int64_t left = plan->problems, points = 0;
+  int listed = 0;
+
+  for (int64_t k = 0; k < plan->job->point_count && left > 0 && listed < LONGEST; ++k) {
+    if (!is_first(plan, k)) continue;
+    NTK_TRY(ntk_text_add(text, listed++ ? "" : "\n"));
+    NTK_TRY(add_problem(plan, k, &points, text));
+    left -= points;
+  }
+  return left ? ntk_text_add(text, "  and %" PRId64 " more\n", left) : NTK_OK;
+}
+
+/* Of the points that can be planned. */
+static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
+  if (plan->longest < 0) return NTK_OK;
+  NTK_TRY(add_work(plan, text));
+  NTK_TRY(add_longest_one(plan, text));
+  return add_room(plan, text);
 }
 
 ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
@@ -342,8 +406,7 @@ ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
   NTK_TRY(add_axes(&plan->job->sweep, text));
   NTK_TRY(all || plan->job->point_count <= MOST_ROWS ? add_points(plan, text)
                                                      : add_summary(plan, text));
-  NTK_TRY(add_work(plan, text));
-  NTK_TRY(add_longest_one(plan, text));
-  NTK_TRY(add_room(plan, text));
-  return add_problems(plan, text);
+  NTK_TRY(add_totals(plan, text));
+  NTK_TRY(add_problems(plan, text));
+  return plan->refusal ? ntk_text_add(text, "\n  run will refuse: %s\n", plan->refusal) : NTK_OK;
 }

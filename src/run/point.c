@@ -113,6 +113,24 @@ static bool is_valid(const work *w, const char *group) {
   return false;
 }
 
+/* Kernels that a point has results of are computed again, with their spectra, for what is missing
+ * now. */
+static void say_what_repeats(const work *w) {
+  const int64_t number = w->point - w->job->point;
+  char missing[256] = "";
+  size_t used = 0;
+
+  if (!is_valid(w, "kernel")) return;
+  for (int64_t k = 0; k < w->point->group_count && used < sizeof(missing); ++k) {
+    if (w->valid[k]) continue;
+    used += (size_t)snprintf(missing + used, sizeof(missing) - used, " /%s",
+                             w->point->group[k].group);
+  }
+  ntk_log("point %lld of %lld has results; its kernel is computed again, for%s",
+          (long long)number + 1, (long long)w->job->point_count,
+          missing[0] ? missing : " files that output.keep names");
+}
+
 /* ---- data and network -------------------------------------------------------------------------- */
 
 static ntk_status load_data(work *w) {
@@ -466,15 +484,17 @@ static void open_predictions(work *w) {
 
 /* The line about the first quantity. */
 static void summarize(work *w) {
-  char spectrum[96] = "";
+  char rate[32] = "", spectrum[96] = "";
 
+  if (w->kernel.flops > 0 && w->kernel.seconds > 0) {
+    (void)snprintf(rate, sizeof(rate), " (%.1f GF/s)", 1e-9 * w->kernel.flops / w->kernel.seconds);
+  }
   if (w->has_spectrum && w->spectrum.n > 0) {
     (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s, lambda_max %.4g",
                    w->spectrum.seconds, w->spectrum.eigenvalue[0]);
   }
-  (void)snprintf(w->summary, sizeof(w->summary), "n %lld, kernel %.2f s (%.1f GF/s)%s",
-                 (long long)w->kernel.n, w->kernel_seconds,
-                 w->kernel.seconds > 0 ? 1e-9 * w->kernel.flops / w->kernel.seconds : 0, spectrum);
+  (void)snprintf(w->summary, sizeof(w->summary), "n %lld, kernel %.2f s%s%s",
+                 (long long)w->kernel.n, w->kernel_seconds, rate, spectrum);
 }
 
 static ntk_status run_quantity(work *w) {
@@ -505,6 +525,7 @@ static ntk_status run(work *w) {
 
   NTK_AGREE(w->comm, w->comm->rank == 0 ? make_folder(w) : NTK_OK);
   NTK_TRY(find_valid_groups(w));
+  say_what_repeats(w);
   NTK_TRY(start_root(w));
   NTK_TRY(load_data(w));
   NTK_AGREE(w->comm, w->has_network ? build_networks(w) : NTK_OK);

@@ -80,13 +80,26 @@ static ntk_status check_axes(const ntk_job *job, const char *path) {
   return status;
 }
 
+static ntk_status find_config(const ntk_job *job, char path[NTK_PATH_SIZE]) {
+  const int length = snprintf(path, NTK_PATH_SIZE, "%s/config.yaml", job->directory);
+
+  NTK_CHECK(length < NTK_PATH_SIZE - 128, NTK_E_CONFIG, "output.directory: the path is too long");
+  return NTK_OK;
+}
+
+ntk_status ntk_run_check_folder(const ntk_job *job) {
+  char path[NTK_PATH_SIZE];
+
+  NTK_TRY(find_config(job, path));
+  return access(path, F_OK) == 0 ? check_axes(job, path) : NTK_OK;
+}
+
 static ntk_status prepare_folder(const ntk_job *job) {
   char path[NTK_PATH_SIZE];
 
-  const int length = snprintf(path, sizeof(path), "%s/config.yaml", job->directory);
-  NTK_CHECK(length < NTK_PATH_SIZE - 128, NTK_E_CONFIG, "output.directory: the path is too long");
+  NTK_TRY(find_config(job, path));
   NTK_TRY(ntk_directory_make(job->directory));
-  if (access(path, F_OK) == 0) NTK_TRY(check_axes(job, path));
+  NTK_TRY(ntk_run_check_folder(job));
   return ntk_file_write_text(path, job->yaml);
 }
 
@@ -264,13 +277,18 @@ static ntk_status visit_point(runner *r, const ntk_point *point) {
                           : fail_point(r, point, seconds);
 }
 
-/* What the points needed beside the libraries, on the rank that needed most. */
+/* What the points needed beside the libraries, on the rank that needed most.  In small jobs that is
+ * buffers of libraries and files, of which the plan knows nothing. */
 static void report_memory(const runner *r) {
+  const double mebibyte = 1048576, small = 64 * mebibyte;
   const double peak = ntk_comm_max(r->comm, ntk_memory_peak() - r->idle_bytes);
+  char planned[48] = "";
 
   if (!r->counts.computed) return;
-  ntk_log("peak memory %.1f MiB on one rank, planned %.1f MiB", peak / 1048576,
-          r->planned_bytes / 1048576);
+  if (peak > small) {
+    (void)snprintf(planned, sizeof(planned), ", planned %.1f MiB", r->planned_bytes / mebibyte);
+  }
+  ntk_log("peak memory %.1f MiB on one rank%s", peak / mebibyte, planned);
 }
 
 static ntk_status visit_points(runner *r) {
@@ -306,8 +324,9 @@ static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
   if (status != NTK_OK) {
     return comm->rank == 0 ? ntk_complain(status) : ntk_status_exit_code(status);
   }
-  ntk_log("%lld points: %lld computed, %lld were done before, %lld failed; results in %s",
-          (long long)job->point_count, (long long)counts->computed, (long long)counts->skipped,
+  ntk_log("%lld point%s: %lld computed, %lld were done before, %lld failed; results in %s",
+          (long long)job->point_count, job->point_count == 1 ? "" : "s",
+          (long long)counts->computed, (long long)counts->skipped,
           (long long)counts->failed, job->directory);
   if (!counts->failed) return 0;
   const bool all = counts->failed == job->point_count;

@@ -56,14 +56,18 @@ int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int
 
 /* ---- what a matrix must be before it is decomposed ---- */
 
-static ntk_status judge_input(const ntk_solver *solver, const ntk_matrix *gram, bool single,
-                              const ntk_matrix_facts *facts) {
-  const int ranks = gram->grid->comm->size;
-  const double rounding = (single ? 1e-6 : 1e-12) * facts->largest;
-
+ntk_status ntk_solver_check_ranks(const ntk_solver *solver, int ranks) {
   NTK_CHECK(solver->max_ranks == 0 || ranks <= solver->max_ranks, NTK_E_CONFIG,
             "spectrum.solver: %s works on %d rank, this is a run of %d; choose pdsyevd",
             solver->row.name, solver->max_ranks, ranks);
+  return NTK_OK;
+}
+
+static ntk_status judge_input(const ntk_solver *solver, const ntk_matrix *gram, bool single,
+                              const ntk_matrix_facts *facts) {
+  const double rounding = (single ? 1e-6 : 1e-12) * facts->largest;
+
+  NTK_TRY(ntk_solver_check_ranks(solver, gram->grid->comm->size));
   NTK_CHECK(facts->finite, NTK_E_NUMERIC,
             "the Gram matrix contains NaN or infinity: weights or data are not finite, or too "
             "large for the precision of the factors");

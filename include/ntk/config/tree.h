@@ -51,12 +51,19 @@ typedef struct ntk_node {
  *      12 |   widht: 512
  *         |   ^
  *
- * The same thing said twice of the same place (by two points of a sweep) is one problem.  Those
- * behind the first NTK_PROBLEMS_LISTED are counted, not listed.  Zero-initialise; destroy. */
+ * The same thing said twice of the same place (by two points of a sweep) is one problem.  They are
+ * in the order of their sources' first problems, then of lines and columns, those of a text as a whole
+ * last.  Those behind the first NTK_PROBLEMS_LISTED are counted, not listed.  Zero-initialise; destroy. */
+typedef struct ntk_listed {
+  ntk_mark mark;
+  size_t length; /* of the entry in the text */
+} ntk_listed;
+
 typedef struct ntk_problems {
   ntk_text text;
   int64_t count;
   ntk_key seen[NTK_PROBLEMS_LISTED];
+  ntk_listed listed[NTK_PROBLEMS_LISTED]; /* as they stand in the text */
 } ntk_problems;
 
 /* A tree and what its nodes live in.  Zero-initialise; destroy. */
@@ -92,7 +99,9 @@ void ntk_tree_destroy(ntk_tree *tree);
 ntk_node *ntk_node_find(const ntk_node *node, const char *key);
 
 /* Local.  The name by which paths address an item of a list of choices: its option `label`, else its
- * option `name`, else the choice itself ("dynamics" for {dynamics: {...}}).  NULL if it is none. */
+ * option `name`, else the choice itself ("dynamics" for {dynamics: {...}}).  NULL if it is none.  Where
+ * several items go by the choice, each is addressed by the choice and its number among all of that
+ * choice, from 0 ("dense1"), which is what layers are called in results. */
 const char *ntk_node_item_name(const ntk_node *item);
 
 /* Local.  Value at a dotted path ("network.rng.dtype"); items of a list by their name, the item

@@ -64,9 +64,10 @@ NTK_CHECKED ntk_status ntk_matrix_apply(const ntk_matrix *m, bool transposed, in
                                         const double *x, double *y);
 
 /* Collective.  Sum of squares of all entries, sum of the diagonal, largest |entry|, largest
- * |M - M^T| entry (square only, else 0) and whether all entries are finite (NaN-safe). */
+ * |M - M^T| entry (square only, else 0) with its place below the diagonal, and whether all entries are finite (NaN-safe). */
 typedef struct ntk_matrix_facts {
   double sum_of_squares, trace, largest, asymmetry;
+  int64_t worst_row, worst_col; /* of asymmetry, the first of several; 0, 0 if there is none */
   bool finite;
 } ntk_matrix_facts;
 

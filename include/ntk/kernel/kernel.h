@@ -107,6 +107,10 @@ extern const ntk_kernel_type ntk_kernel_empirical, ntk_kernel_file;
 /* Local.  The cotangents that the settings ask for. */
 ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings);
 
+/* Local.  Fails with NTK_E_CONFIG if they ask for an output that a network with `outputs` has not. */
+NTK_CHECKED ntk_status ntk_kernel_check_outputs(const ntk_kernel_settings *settings,
+                                                int64_t outputs);
+
 /* Local.  One of the quantities. */
 const ntk_quantity *ntk_kernel_quantity(const ntk_kernel_settings *settings, int64_t which);
 

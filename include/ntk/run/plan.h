@@ -23,10 +23,11 @@ typedef struct ntk_plan {
   double bytes_per_rank;           /* most that any point needs */
   double results_bytes, kept_bytes; /* on disk when all is done; shared files count once */
   int64_t ranks_needed, longest;   /* index of the longest point; -1: none */
+  char *refusal;            /* why run would refuse the folder; owned, else NULL */
 } ntk_plan;
 
 /* Local.  Looks at every point: its cost on `ranks` ranks and what is done.  What is wrong with one
- * point is kept with it.
+ * point is kept with it, what is wrong with the folder in `refusal`.
  *   plan  overwritten; owned by the caller, ntk_plan_destroy
  * Fails with NTK_E_MEMORY, NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_plan_make(const ntk_job *job, int ranks, ntk_plan *plan);

@@ -10,6 +10,10 @@ typedef struct ntk_run_counts {
   ntk_status last_failure;
 } ntk_run_counts;
 
+/* Local.  Fails, with NTK_E_CONFIG if it holds a sweep over other axes, where the job's folder would
+ * be refused. */
+NTK_CHECKED ntk_status ntk_run_check_folder(const ntk_job *job);
+
 /* Collective.  Computes every point that is not done, records each in its log.jsonl; a failing
  * point is reported and the others go on.  Fails (for the job, not for a point) with NTK_E_CONFIG
  * if the folder holds another sweep, NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY. */

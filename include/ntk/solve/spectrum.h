@@ -50,6 +50,9 @@ typedef struct ntk_solver {
 
 extern const ntk_row *const ntk_solvers[]; /* rows of ntk_solver; `none` has no solve */
 
+/* Local.  Fails with NTK_E_CONFIG if the solver does not work on that many ranks. */
+NTK_CHECKED ntk_status ntk_solver_check_ranks(const ntk_solver *solver, int ranks);
+
 /* Local.  The block edge for a matrix of n rows on a grid. */
 int64_t ntk_spectrum_block(const ntk_spectrum_settings *settings, int64_t n, int rows, int cols);
 
