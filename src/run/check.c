@@ -1,5 +1,7 @@
 /* check, merge: commands that compute nothing. */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ntk/run/build.h"
@@ -117,6 +119,16 @@ static ntk_mark mark_of(const ntk_job *job, const char *text) {
   return node ? node->mark : (ntk_mark){.source = root->mark.source};
 }
 
+/* ":3" of ":3:5", and what follows it; 0 if it is no such thing. */
+static int take_number(const char **text) {
+  char *end = NULL;
+  const long number = **text == ':' ? strtol(*text + 1, &end, 10) : 0;
+
+  if (number <= 0 || number > INT_MAX) return 0;
+  *text = end;
+  return (int)number;
+}
+
 /* "file:3:5: error: " in front of a message, as a mark; *text moves behind it. */
 static ntk_mark take_mark(const ntk_job *job, const char **text) {
   static const char word[] = ": error: ";
@@ -124,11 +136,13 @@ static ntk_mark take_mark(const ntk_job *job, const char **text) {
   const size_t length = source ? strlen(source->name) : 0;
   const char *end = strstr(*text, word);
   ntk_mark mark = {.source = source};
+  const char *place = *text;
 
-  if (!source || !end || strncmp(*text, source->name, length) != 0 ||
-      sscanf(*text + length, ":%d:%d", &mark.line, &mark.column) != 2) {
-    return mark_of(job, *text);
-  }
+  if (!source || !end || strncmp(*text, source->name, length) != 0) return mark_of(job, *text);
+  place += length;
+  mark.line = take_number(&place);
+  mark.column = mark.line > 0 ? take_number(&place) : 0;
+  if (mark.column == 0) return mark_of(job, *text);
   *text = end + strlen(word);
   return mark;
 }
