@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 from unittest import mock
 
+import h5py
 import numpy as np
 import yaml
 
@@ -23,6 +25,7 @@ PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
 sys.path.insert(0, str(TOP / "tools"))
 import figures
 import plot
+import scalars
 import summarize
 from results import Results
 
@@ -45,9 +48,9 @@ def call(path, *words):
         raise AssertionError(done.stderr)
 
 
-def run(path, data, sweep=None, analyses=ANALYSES):
+def run(path, data, sweep=None, analyses=ANALYSES, **more):
     config = {"name": "a test", "data": data, "network": {"depth": 1, "width": 8},
-              "analyses": analyses, "output": {"directory": "out"}}
+              "analyses": analyses, "output": {"directory": "out"}, **more}
     if sweep:
         config["sweep"] = sweep
     (path / "config.yaml").write_text(yaml.safe_dump(config))
@@ -182,6 +185,64 @@ class Others(Drawing):
         self.assertEqual(results.done_text(), "3 of 3 points are done")
         self.assertEqual({k: list(v) for k, v in results.keys_of("shape").items()},
                          {"network.width": [16, 4], "network.depth": [1, 3]})
+
+    def test_several_kernels_a_validation_set_missing_points(self):
+        """All kernels are drawn, the tables say of which one they are; without a warning."""
+        results = merged(self.path, {**CURVE, "validation": {"count": 4}}, {
+            "network.width": [4, 8, 16], "network.seed": [0, 1, 2], "data.seed": [0, 1],
+            "skip": [{"width": 4, "network_seed": 1}, {"width": 8, "data_seed": 0},
+                     {"width": 8, "network_seed": [1, 2]}]},
+            kernel={"quantity": ["ntk", "conjugate", "nngp"]})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = self.drawn(results)
+            text = self.summary(results)
+        for part in ("test loss, stopped early", "Kernel ntk (also computed: conjugate, nngp)"):
+            self.assertIn(part, text)
+        self.assertEqual([a.get_title() for a in found["kernel"].axes][:3], ["NTK", "conjugate kernel", "NNGP"])
+        for axes in found["spectrum"].axes:
+            self.assertEqual(axes.get_legend_handles_labels()[1], ["NTK", "conjugate kernel", "NNGP"])
+        self.assertIn("validation", [t.get_text() for t in found["learning"].axes[-1].get_legend().get_texts()])
+        self.assertIn("width^-1/2", figures.caption("study", results))
+        self.check_spread(results)
+        self.check_early(results)
+
+    def check_spread(self, results):
+        """Over the networks' seeds at each seed of the data, by numpy; none from one seed."""
+        spread = results.kernel_spread()
+        self.assertEqual(set(spread.dims), {"width", "data_seed"})
+        self.assertTrue(np.isnan(spread.isel(width=1)).all())
+        for data_seed in (0, 1):
+            ids = results.root.point_id.sel(width=16, data_seed=data_seed).values
+            kernels = []
+            for identity in ids:
+                with h5py.File(results.path / "points" / str(identity) / "results.h5") as file:
+                    kernels.append(file["kernel/preview"][()])
+            mean = np.mean(kernels, axis=0)
+            expected = np.sqrt(np.mean([((k - mean) ** 2).sum() for k in kernels]) / (mean**2).sum())
+            self.assertAlmostEqual(float(spread.isel(width=2, data_seed=data_seed)), expected, 12)
+
+    def check_early(self, results):
+        early = next(data for name, _, _, data in scalars.scalars(results) if name == "test loss, stopped early")
+        at = {"width": 2, "network_seed": 1, "data_seed": 1}
+        dynamics = results.group("dynamics").isel(at)
+        validation, test = ([*dynamics[f"{which}_loss"].values, float(dynamics[f"{which}_loss_infinity"])]
+                            for which in ("validation", "test"))
+        self.assertEqual(float(early.isel(at)), test[int(np.argmin(validation))])
+
+    def test_seeds_of_the_data_only(self):
+        results = merged(self.path, CURVE, {"data.seed": [0, 1], "network.depth": [1, 2]}, analyses=["summary"])
+        self.assertIsNone(results.kernel_spread())
+        self.assertNotIn("width^-1/2", figures.caption("study", results))
+
+    def test_another_kernel(self):
+        """Θ is the ntk only; the law of widths is that of one parameterization."""
+        results = merged(self.path, CURVE, {"network.width": [4, 8], "network.parameterization": ["ntk", "standard"]},
+                         analyses=["summary"], kernel={"quantity": "conjugate"})
+        found = self.drawn(results)
+        self.assertEqual(found["kernel"].axes[-1].get_ylabel(), "conjugate kernel $K(x_i, x_j)$")
+        self.assertIn("Kernel conjugate.", self.summary(results))
+        self.assertNotIn("width^-1/2", figures.caption("study", results))
 
     def test_nothing_there(self):
         with self.assertRaisesRegex(SystemExit, "no points"):

@@ -50,6 +50,8 @@ class Install(unittest.TestCase):
                      "share/doc/ntkrun/README.md", "share/doc/ntkrun/LICENSE", "share/doc/ntkrun/docs/interface.md",
                      "share/doc/ntkrun/CITATION.cff", "share/doc/ntkrun/CHANGELOG.md"):
             self.assertIn(name, files)
+        self.assertIn("share/ntkrun/tools/ntkload.py", files)
+        self.assertNotIn("share/ntkrun/tools/article.py", files)  # as README.md and docs/article.md say
         self.assertFalse([f for f in files if "__pycache__" in f or f.startswith("..")])
 
     def test_results_from_the_prefix(self):

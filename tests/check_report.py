@@ -148,6 +148,7 @@ class Report(unittest.TestCase):
         for identity in ids.flat:
             self.assertTrue(any(identity in row for row in page.rows), identity)
         self.check_scalars(page, trace)
+        self.check_other_scalars(page)
         self.assertIn((self.path / "out" / "config.yaml").read_text(), page.text)
 
     def check_scalars(self, page, lambda_max):
@@ -159,6 +160,18 @@ class Report(unittest.TestCase):
             self.assertLess(abs(spread - values.std(ddof=1)), 0.06 * values.std(ddof=1))
         places = [[w, a] for w in ("4", "8", "16") for a in ("relu", "erf")]
         self.assertEqual([row[:2] for row in page.rows[1:7]], places)
+
+    def check_other_scalars(self, page):
+        """One row a variable, one column a point; how it was computed stands in a list of its own."""
+        heads = [k for k, row in enumerate(page.rows) if row[:2] == ["width", "4"]]
+        self.assertEqual(page.rows[heads[0]], ["width", "4", "4", "8", "8", "16", "16"])
+        self.assertEqual(page.rows[heads[0] + 1], ["activation", *["relu", "erf"] * 3])
+        first, second = ([row[0] for row in page.rows[k:]] for k in heads)
+        self.assertIn("trace", first)
+        self.assertLess(first.index("trace"), heads[1] - heads[0])
+        self.assertIn("spectrum: residual", second)
+        self.assertGreater(first.index("spectrum: residual"), heads[1] - heads[0])
+        self.assertEqual(len(page.all("div", "tabindex")), [tag for tag, _ in page.tags].count("table"))
 
     def test_names_are_text_and_never_tags(self):
         name = "</title><b onclick=1>&\"'<x> ü"

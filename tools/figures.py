@@ -157,8 +157,9 @@ def draw_spectrum(page, path, text):
     several = len(spectra) > 1
     targets = ["target_coefficient" in spectrum for _, spectrum in spectra]
     figure, panels = page.panels(1 + any(targets), 2, (4.6, 3.5))
-    for (name, spectrum), there, color in zip(spectra, targets, CATEGORIES):
-        eigenvalue, more = spectrum.eigenvalue.values, {"label": name, "color": color} if several else {}
+    for k, ((name, spectrum), there) in enumerate(zip(spectra, targets)):
+        eigenvalue = spectrum.eigenvalue.values
+        more = {"label": name, "color": CATEGORIES[k], "linestyle": ("-", "--", ":")[k % 3]} if several else {}
         draw_eigenvalues(panels[0], eigenvalue, spectrum.attrs.get("cutoff"), **more)
         if there:
             draw_target_power(panels[1], spectrum.target_coefficient.values.reshape(len(eigenvalue), -1), **more)
@@ -166,7 +167,8 @@ def draw_spectrum(page, path, text):
         panels[0].set_title("modes above rounding")
         for axes in panels:
             axes.legend()
-    page.title(figure, f"spectrum of the {' and '.join(name for name, _ in spectra)}", text)
+    names = ", ".join(name for name, _ in spectra)
+    page.title(figure, f"spectra of {names}" if several else f"spectrum of the {names}", text)
     return figure
 
 
@@ -204,7 +206,8 @@ def draw_trajectories(page, path, text):
     else:
         figure, (axes,) = page.panels(1, 1, (6.4, 3.2))
         draw_samples(page, axes, dynamics)
-    page.title(figure, "predictions over training time", joined(dynamics.attrs.get("label"), page.results.quantity_text(), text))
+    page.title(figure, "predictions over training time", joined(
+        dynamics.attrs.get("label"), page.results.quantity_text(), text))
     return figure
 
 
@@ -463,7 +466,8 @@ KINDS = {
                  "more data. The targets are learned as fast as the modes that hold them."),
     "trajectories": (draw_trajectories, "Outputs on single samples under gradient descent; modes with large "
                      "eigenvalues are learned first."),
-    "learning": (draw_learning, "Where test loss turns up, stopping there acts as a ridge of 1/(learning rate x time)."),
+    "learning": (draw_learning, "Where test loss turns up, stopping there acts as a ridge of 1/(learning rate x "
+                 "time)."),
     "risk": (draw_risk, "Ridge regression at the training inputs: the best ridge is where the risk is least."),
     "study": (draw_study, "How the kernel and what it learns change along the sweep."),
 }

@@ -158,8 +158,12 @@ class Results:
         if not seeds:
             return data, xr.zeros_like(data), 1
         count = int(np.prod([data.sizes[a] for a in seeds]))
-        spread = data.std(seeds, ddof=1 if count > 1 else 0)
-        return data.mean(seeds), spread, count
+        mean = data.mean(seeds)
+        if count == 1:
+            return mean, xr.zeros_like(mean), 1
+        there = data.notnull().sum(seeds)  # points may be missing
+        variance = ((data - mean) ** 2).sum(seeds) / (there - 1).where(there > 1)
+        return mean, np.sqrt(variance), count
 
     def fixed_text(self, keep):
         """The axes that a figure holds fixed, for its title."""

@@ -94,7 +94,7 @@ def at_ridge(dimension, relative):
         return dimension.df1.isel({along: dimension.sizes[along] // 2})
     others = [d for d in ridge.dims if d != along]
     mean = ridge.mean(others) if others else ridge
-    return dimension.df1.isel({along: int(np.abs(np.log(mean / relative)).argmin())})
+    return dimension.df1.isel({along: int(np.argmin(np.abs(np.log(mean.values / relative))))})
 
 
 def measured(mean, spread, share=False, several=True):
