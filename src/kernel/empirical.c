@@ -99,6 +99,9 @@ static ntk_status forward(work *w) {
   const ntk_kernel_input *in = w->input;
   ntk_kernel *k = w->kernel;
 
+  NTK_TRY(ntk_pass_scatter(in, &w->train));
+  NTK_TRY(ntk_pass_scatter(in, &w->test));
+  w->start = ntk_now();
   NTK_TRY(ntk_pass_forward(in, &w->train));
   NTK_TRY(ntk_pass_forward(in, &w->test));
   NTK_TRY(ntk_pass_output(in, &w->train, k->n, &k->initial, &k->f0));
@@ -380,6 +383,8 @@ struct ntk_parts {
 
 static ntk_status open_parts(ntk_parts *p) {
   NTK_TRY(prepare(&p->work));
+  NTK_TRY(ntk_pass_scatter(&p->input, &p->work.train));
+  NTK_TRY(ntk_pass_scatter(&p->input, &p->work.test));
   NTK_TRY(ntk_pass_forward(&p->input, &p->work.train));
   NTK_TRY(ntk_pass_forward(&p->input, &p->work.test));
   return ntk_agree(p->input.grid->comm, begin(&p->work));

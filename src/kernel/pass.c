@@ -10,7 +10,7 @@ static ntk_status allocate_inputs(ntk_pass *p, int64_t features) {
   return NTK_NEW(ntk_pad(p->deal.own_count) * features, &p->inputs);
 }
 
-static ntk_status scatter(const ntk_kernel_input *input, ntk_pass *p) {
+ntk_status ntk_pass_scatter(const ntk_kernel_input *input, ntk_pass *p) {
   const int64_t features = input->data->features;
 
   NTK_AGREE(input->grid->comm, allocate_inputs(p, features));
@@ -31,11 +31,9 @@ static ntk_status forward_initial(const ntk_network *initial, ntk_pass *p) {
 ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass) {
   const ntk_comm *comm = input->grid->comm;
 
-  NTK_TRY(scatter(input, pass));
   NTK_AGREE(comm, input->initial ? forward_initial(input->initial, pass) : NTK_OK);
-  NTK_AGREE(comm, ntk_forward(input->network, pass->deal.own_count, pass->inputs, &pass->tape));
-  ntk_free(&pass->inputs);
-  return NTK_OK;
+  return ntk_agree(comm, ntk_forward_taking(input->network, pass->deal.own_count, &pass->inputs,
+                                            &pass->tape));
 }
 
 /* ---- output ---------------------------------------------------------------------------------- */

@@ -21,7 +21,10 @@ typedef struct ntk_pass {
 
 void ntk_pass_destroy(ntk_pass *pass);
 
-/* Collective.  Own samples from rank 0, through the network; leaves the tape. */
+/* Collective.  Own samples from rank 0. */
+NTK_CHECKED ntk_status ntk_pass_scatter(const ntk_kernel_input *input, ntk_pass *pass);
+
+/* Collective.  Takes them through the network; leaves the tape. */
 NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass);
 
 /* Collective.  The network's output of `count` samples to every rank, and f0: the same, or where

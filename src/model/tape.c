@@ -30,24 +30,45 @@ static ntk_status check_output(const ntk_tape *tape) {
   return NTK_OK;
 }
 
-static ntk_status pass(const double *inputs, ntk_tape *tape) {
+/* Inputs that are wanted by the caller no more become the tape's, where they need no conversion. */
+static ntk_status take_inputs(const double *inputs, double **own, ntk_tape *tape) {
+  if (!own || tape->network->dtype != NTK_DOUBLE) return load_inputs(inputs, tape);
+  tape->value[0] = *own;
+  *own = NULL;
+  return NTK_OK;
+}
+
+static ntk_status pass(const double *inputs, double **own, ntk_tape *tape) {
   const ntk_network *network = tape->network;
 
   NTK_TRY(NTK_NEW(network->layer_count + 1, &tape->value));
   NTK_TRY(NTK_NEW(network->layer_count, &tape->aux));
-  NTK_TRY(load_inputs(inputs, tape));
+  NTK_TRY(take_inputs(inputs, own, tape));
   for (int l = 0; l < network->layer_count; ++l) {
     NTK_TRY(network->layer[l].layer->forward(&network->layer[l], tape, l));
   }
   return check_output(tape);
 }
 
-ntk_status ntk_forward(const ntk_network *network, int64_t count, const double *inputs,
-                       ntk_tape *tape) {
+static ntk_status forward(const ntk_network *network, int64_t count, const double *inputs,
+                          double **own, ntk_tape *tape) {
   *tape = (ntk_tape){.network = network, .count = count};
-  const ntk_status status = pass(inputs, tape);
+  const ntk_status status = pass(inputs, own, tape);
 
   if (status != NTK_OK) ntk_tape_destroy(tape);
+  return status;
+}
+
+ntk_status ntk_forward(const ntk_network *network, int64_t count, const double *inputs,
+                       ntk_tape *tape) {
+  return forward(network, count, inputs, NULL, tape);
+}
+
+ntk_status ntk_forward_taking(const ntk_network *network, int64_t count, double **inputs,
+                              ntk_tape *tape) {
+  const ntk_status status = forward(network, count, *inputs, inputs, tape);
+
+  ntk_free(inputs);
   return status;
 }
 

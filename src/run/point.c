@@ -486,9 +486,9 @@ static void open_predictions(work *w) {
 static void summarize(work *w) {
   char rate[32] = "", spectrum[96] = "";
 
-  if (w->kernel.flops > 0 && w->kernel.seconds > 0) {
-    (void)snprintf(rate, sizeof(rate), " (%.1f GF/s)", 1e-9 * w->kernel.flops / w->kernel.seconds);
-  }
+  const double speed = w->kernel.seconds > 0 ? 1e-9 * w->kernel.flops / w->kernel.seconds : 0;
+
+  if (speed >= 0.1) (void)snprintf(rate, sizeof(rate), " (%.1f GF/s)", speed);
   if (w->has_spectrum && w->spectrum.n > 0) {
     (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s, lambda_max %.4g",
                    w->spectrum.seconds, w->spectrum.eigenvalue[0]);

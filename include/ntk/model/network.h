@@ -143,6 +143,11 @@ typedef struct ntk_tape {
 NTK_CHECKED ntk_status ntk_forward(const ntk_network *network, int64_t count,
                                    const double *inputs, ntk_tape *tape);
 
+/* Local.  The same with inputs that the caller gives away: *inputs is NULL afterwards.
+ *   inputs  [ntk_pad(count)][features] */
+NTK_CHECKED ntk_status ntk_forward_taking(const ntk_network *network, int64_t count,
+                                          double **inputs, ntk_tape *tape);
+
 /* Local.  f as double, [count][outputs]. */
 void ntk_tape_output(const ntk_tape *tape, double *outputs);
 
