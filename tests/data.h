@@ -141,4 +141,35 @@ static inline void load_valid(const char *yaml, ntk_data *data) {
   EXPECT_OK(load_once(yaml, data));
 }
 
+/* A config that says something wrong. */
+static inline void refused_config(const char *yaml, const char *part) {
+  bound b;
+
+  bind(yaml, &b);
+  if (!strstr(ntk_text_string(&b.problems.text), part)) {
+    FAIL("%s: no \"%s\" in %s", yaml, part, ntk_text_string(&b.problems.text));
+  }
+  unbind(&b);
+}
+
+static inline ntk_status load_job(void *settings) {
+  ntk_data_cache cache = {0};
+  ntk_data data;
+  const ntk_status status = ntk_data_load(settings, &cache, &data);
+
+  if (status != NTK_OK) EXPECT(!data.train.inputs && !data.train.index && data.features == 0);
+  ntk_data_destroy(&data);
+  ntk_data_cache_destroy(&cache);
+  return status;
+}
+
+/* Every check of loading made to fail, at least `least` of them. */
+static inline void load_faults(const char *yaml, int least) {
+  bound b;
+
+  bind_valid(yaml, &b);
+  EXPECT(sweep_faults(load_job, &b.settings) >= least);
+  unbind(&b);
+}
+
 #endif

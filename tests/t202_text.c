@@ -324,16 +324,6 @@ static void refused_pairs(void) {
   expect_refused("{source: libsvm, path: x, test_path: nowhere}", NTK_E_MISSING, "/nowhere");
 }
 
-static void refused_config(const char *yaml, const char *part) {
-  bound b;
-
-  bind(yaml, &b);
-  if (!strstr(ntk_text_string(&b.problems.text), part)) {
-    FAIL("%s: no \"%s\" in %s", yaml, part, ntk_text_string(&b.problems.text));
-  }
-  unbind(&b);
-}
-
 static void configs(void) {
   refused_config("{source: csv}", "key 'data.path' is missing");
   refused_config("{source: csv, path: x, delimiter: ab}", "delimiter is one character");
@@ -351,26 +341,6 @@ static void configs(void) {
   refused_config("{source: libsvm, path: x, features: 0}", "too small");
 }
 
-/* ---- failures ------------------------------------------------------------------------------- */
-
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  ntk_data_destroy(&data);
-  ntk_data_cache_destroy(&cache);
-  return status;
-}
-
-static void faults(const char *yaml) {
-  bound b;
-
-  bind_valid(yaml, &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 20);
-  unbind(&b);
-}
-
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   folder_create();
@@ -385,9 +355,10 @@ int main(int argc, char **argv) {
   write_text("x", "a,\"b\",y\n1,2,0\n3,\"4\",1\n");
   write_text("y", "y\n1\n0\n");
   write_text("s", "1 1:1\n0 2:1 3:4\n");
-  faults("{source: csv, path: x, test_path: x, ignore_columns: [a]}");
-  faults("{source: csv, path: x, labels: y, test_path: x, test_labels: y, target_columns: [y]}");
-  faults("{source: libsvm, path: s, test_path: s}");
+  load_faults("{source: csv, path: x, test_path: x, ignore_columns: [a]}", 20);
+  load_faults("{source: csv, path: x, labels: y, test_path: x, test_labels: y,"
+              " target_columns: [y]}", 20);
+  load_faults("{source: libsvm, path: s, test_path: s}", 20);
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

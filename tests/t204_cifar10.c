@@ -105,26 +105,12 @@ static void refusals(void) {
   expect_refused(NTK_E_MISSING, "has no data_batch_1.bin");
 }
 
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  ntk_data_destroy(&data);
-  ntk_data_cache_destroy(&cache);
-  return status;
-}
-
 int main(int argc, char **argv) {
-  bound b;
-
   begin_test(&argc, &argv);
   folder_create();
   write_folder();
   reads_planes();
-  bind_valid(yaml, &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 20);
-  unbind(&b);
+  load_faults(yaml, 20);
   refusals();
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);

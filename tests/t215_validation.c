@@ -232,16 +232,6 @@ static void refused(const char *more, ntk_status status, const char *part) {
   EXPECT_REFUSED(load_once(yaml_of(more), &data), status, part);
 }
 
-static void refused_config(const char *yaml, const char *part) {
-  bound b;
-
-  bind(yaml, &b);
-  if (!strstr(ntk_text_string(&b.problems.text), part)) {
-    FAIL("%s: no \"%s\" in %s", yaml, part, ntk_text_string(&b.problems.text));
-  }
-  unbind(&b);
-}
-
 static void refusals(void) {
   refused("train: {count: 50}, validation: {count: 11}", NTK_E_INPUT,
           "data.validation.count: 11 samples are wanted, but there are only 10");
@@ -260,25 +250,6 @@ static void refusals(void) {
                  "source gaussian has no classes to balance");
 }
 
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  if (status != NTK_OK) EXPECT(!data.validation.inputs && data.features == 0);
-  ntk_data_destroy(&data);
-  ntk_data_cache_destroy(&cache);
-  return status;
-}
-
-static void faults(const char *yaml) {
-  bound b;
-
-  bind_valid(yaml, &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 10);
-  unbind(&b);
-}
-
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   folder_create();
@@ -293,9 +264,9 @@ int main(int argc, char **argv) {
   probe();
   keys();
   refusals();
-  faults(yaml_of("train: {count: 9, balanced: true}, validation: {count: 5, balanced: true},"
-                 " test: {count: 2}, center: feature, scale: sample_rms"));
-  faults("{source: grid, train: {count: 5}, validation: {count: 4}, scale: scalar}");
+  load_faults(yaml_of("train: {count: 9, balanced: true}, validation: {count: 5, balanced: true},"
+                 " test: {count: 2}, center: feature, scale: sample_rms"), 10);
+  load_faults("{source: grid, train: {count: 5}, validation: {count: 4}, scale: scalar}", 10);
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

@@ -81,16 +81,6 @@ static void expect_refused(const char *yaml, ntk_status status, const char *part
   EXPECT(data.features == 0 && ntk_memory_balance() == balance);
 }
 
-static void refused_config(const char *yaml, const char *part) {
-  bound b;
-
-  bind(yaml, &b);
-  if (!strstr(ntk_text_string(&b.problems.text), part)) {
-    FAIL("%s: no \"%s\" in %s", yaml, part, ntk_text_string(&b.problems.text));
-  }
-  unbind(&b);
-}
-
 static void refused_tokens(void) {
   static const char files[] = "{source: tokens, inputs: x, labels: y}";
 
@@ -193,26 +183,6 @@ static void circles(void) {
   ntk_data_destroy(&data);
 }
 
-/* ---- failures ------------------------------------------------------------------------------- */
-
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  ntk_data_destroy(&data);
-  ntk_data_cache_destroy(&cache);
-  return status;
-}
-
-static void faults(const char *yaml) {
-  bound b;
-
-  bind_valid(yaml, &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 10);
-  unbind(&b);
-}
-
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   folder_create();
@@ -229,9 +199,10 @@ int main(int argc, char **argv) {
   refused_configs();
   write_npy("x", "<i8", "(2, 2)", (int64_t[]){0, 1, 1, 2}, 32);
   write_npy("y", "<i8", "(2,)", (int64_t[]){0, 1}, 16);
-  faults("{source: tokens, inputs: x, labels: y, test_inputs: x, test_labels: y}");
-  faults("{source: tokens, length: 2, vocabulary: 3, train: {count: 4}, test: {count: 1}}");
-  faults("{source: circle, train: {count: 4}, test: {count: 1}, scale: scalar}");
+  load_faults("{source: tokens, inputs: x, labels: y, test_inputs: x, test_labels: y}", 10);
+  load_faults("{source: tokens, length: 2, vocabulary: 3, train: {count: 4}, test: {count: 1}}",
+              10);
+  load_faults("{source: circle, train: {count: 4}, test: {count: 1}, scale: scalar}", 10);
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

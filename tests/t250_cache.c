@@ -112,25 +112,6 @@ static void failure_empties(void) {
   unbind(&b);
 }
 
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  if (status != NTK_OK) EXPECT(!data.train.inputs && !data.train.index && data.features == 0);
-  ntk_data_destroy(&data);
-  ntk_data_cache_destroy(&cache);
-  return status;
-}
-
-static void faults(const char *yaml) {
-  bound b;
-
-  bind_valid(yaml, &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 10);
-  unbind(&b);
-}
-
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   note_handles();
@@ -143,13 +124,13 @@ int main(int argc, char **argv) {
   write_hdf5();
   reads_once();
   failure_empties();
-  faults(npy_yaml);
-  faults(four_yaml);
-  faults(idx_yaml);
-  faults(hdf5_yaml);
-  faults(folder_yaml);
-  faults(grid_yaml);
-  faults(gaussian_yaml);
+  load_faults(npy_yaml, 10);
+  load_faults(four_yaml, 10);
+  load_faults(idx_yaml, 10);
+  load_faults(hdf5_yaml, 10);
+  load_faults(folder_yaml, 10);
+  load_faults(grid_yaml, 10);
+  load_faults(gaussian_yaml, 10);
   expect_no_handles();
   EXPECT(dup(0) == descriptor); /* the lowest number that is free: no file is open */
   folder_destroy();

@@ -139,16 +139,6 @@ static void keys(void) {
   for (int k = 0; k < 3; ++k) ntk_text_destroy(&text[k]);
 }
 
-static void refused_config(const char *yaml, const char *part) {
-  bound b;
-
-  bind(yaml, &b);
-  if (!strstr(ntk_text_string(&b.problems.text), part)) {
-    FAIL("%s: no \"%s\" in %s", yaml, part, ntk_text_string(&b.problems.text));
-  }
-  unbind(&b);
-}
-
 static void refusals(void) {
   ntk_data data;
 
@@ -169,19 +159,7 @@ static void refusals(void) {
   refused_config("{source: teacher}", "write train: {count: NUMBER}");
 }
 
-static ntk_status load_job(void *context) {
-  ntk_data_cache cache = {0};
-  ntk_data data;
-  const ntk_status status = ntk_data_load(context, &cache, &data);
-
-  if (status != NTK_OK) EXPECT(!data.train.inputs && data.features == 0);
-  ntk_data_destroy(&data);
-  return status;
-}
-
 int main(int argc, char **argv) {
-  bound b;
-
   begin_test(&argc, &argv);
   folder_create();
   linear_teacher("{source: teacher, dimension: 3, train: {count: 2500}, validation: {count: 3},"
@@ -193,10 +171,8 @@ int main(int argc, char **argv) {
   deep_teacher();
   keys();
   refusals();
-  bind_valid("{source: teacher, dimension: 2, network: {width: 3}, train: {count: 4},"
-             " test: {count: 1}}", &b);
-  EXPECT(sweep_faults(load_job, &b.settings) > 20);
-  unbind(&b);
+  load_faults("{source: teacher, dimension: 2, network: {width: 3}, train: {count: 4},"
+              " test: {count: 1}}", 20);
   folder_destroy();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

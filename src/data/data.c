@@ -239,7 +239,7 @@ const ntk_section ntk_data_section = {.options = data_options, .check = check};
 bool ntk_data_generates(const ntk_data_settings *settings) {
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
 
-  if (!source->describe) return false;
+  if (!source->generator) return false;
   return !source->from_files || !source->from_files(settings->source.options);
 }
 
@@ -362,9 +362,10 @@ static ntk_status prepare(const ntk_data_settings *settings, const ntk_raw *raw,
 
 static ntk_status prepare_generated(const ntk_data_settings *settings, bool full, ntk_data *data) {
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+  const ntk_generator generator = source->generator(settings, settings->source.options);
   ntk_raw raw = {0};
-  ntk_status status = full ? source->read(settings, settings->source.options, &raw)
-                           : source->describe(settings, settings->source.options, &raw);
+  ntk_status status = full ? ntk_generator_draw(settings, &generator, &raw)
+                           : ntk_generator_describe(settings, &generator, &raw);
 
   if (status == NTK_OK) status = prepare(settings, &raw, full, data);
   ntk_raw_destroy(&raw);
@@ -393,7 +394,7 @@ static ntk_status fill_cache(const ntk_data_settings *settings, ntk_data_cache *
   NTK_TRY(source_key(&settings->source, key));
   if (strcmp(key, cache->key) == 0) return NTK_OK;
   ntk_data_cache_destroy(cache);
-  NTK_TRY(source->read(settings, settings->source.options, &cache->raw));
+  NTK_TRY(source->read(settings->source.options, &cache->raw));
   memcpy(cache->key, key, sizeof(cache->key));
   return NTK_OK;
 }

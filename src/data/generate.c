@@ -15,7 +15,7 @@ void ntk_fill_normal(ntk_rng_key key, int64_t count, double *x) {
 }
 
 static const ntk_data_function *function_of(const ntk_generator *g) {
-  return (const ntk_data_function *)g->function->row;
+  return (const ntk_data_function *)g->function.row;
 }
 
 static ntk_status check_size(int64_t count, int64_t values) {
@@ -31,10 +31,11 @@ ntk_status ntk_generator_describe(const ntk_data_settings *settings, const ntk_g
   NTK_CHECK(settings->train.count != NTK_AUTO_INT, NTK_E_CONFIG,
             "data.train.count: a generated source needs a number");
   raw->shape = g->shape;
+  raw->vocabulary = g->vocabulary;
   raw->train_count = settings->train.count;
   raw->validation_count = settings->validated ? settings->validation.count : 0;
   raw->test_count = settings->test.count == NTK_AUTO_INT ? 0 : settings->test.count;
-  raw->target_columns = f->outputs ? f->outputs(g->function->options) : 1;
+  raw->target_columns = f->outputs ? f->outputs(g->function.options) : 1;
   const int64_t features = ntk_shape_count(&raw->shape);
   const int64_t values = features > raw->target_columns ? features : raw->target_columns;
 
@@ -61,7 +62,7 @@ static ntk_status draw_set(const ntk_data_settings *settings, const ntk_generato
   NTK_TRY(NTK_NEW(n * ntk_shape_count(&g->shape), inputs));
   NTK_TRY(NTK_NEW(n * columns, target));
   g->fill(g->options, ntk_data_draw_key(settings->seed, purpose), n, *inputs);
-  return function_of(g)->value(g->function->options, &g->shape, n, *inputs, *target);
+  return function_of(g)->value(g->function.options, &g->shape, n, *inputs, *target);
 }
 
 ntk_status ntk_generator_draw(const ntk_data_settings *settings, const ntk_generator *g,

@@ -137,15 +137,13 @@ static ntk_status read_batch(const char *path, images *to) {
   return status;
 }
 
-static ntk_status read_folder(const ntk_data_settings *settings, const void *options,
-                              ntk_raw *raw) {
+static ntk_status read_folder(const void *options, ntk_raw *raw) {
   const cifar *o = options;
   images train = {&raw->train_bytes, &raw->train_label, &raw->train_count, 0, 0};
   images test = {&raw->test_bytes, &raw->test_label, &raw->test_count, 0, 0};
   char path[PATH_SIZE];
   bool found = false;
 
-  (void)settings;
   raw->shape = (ntk_shape){.rank = 3, .size = {EDGE, EDGE, CHANNELS}};
   for (int k = 0; k < MOST_BATCHES; ++k) {
     NTK_TRY(find_batch(o, k, path, &found));

@@ -38,28 +38,18 @@ static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
   }
 }
 
-static ntk_generator generator_of(const ntk_data_settings *settings, const circle *o) {
+static ntk_generator generator_of(const ntk_data_settings *settings, const void *options) {
+  const circle *o = options;
+
   return (ntk_generator){
       .shape = {.rank = 1, .size = {2}},
       .options = o,
       .fill = fill,
-      .function = &o->function,
+      .function = o->function,
       .noise_std = o->noise_std,
       .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
       .noise_dtype = NTK_DOUBLE,
   };
-}
-
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  return ntk_generator_describe(settings, &generator, raw);
-}
-
-static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  return ntk_generator_draw(settings, &generator, raw);
 }
 
 const ntk_data_source ntk_source_circle = {
@@ -67,6 +57,5 @@ const ntk_data_source ntk_source_circle = {
             .doc = "equidistant points of a circle in the plane, in order",
             .options = options_rows,
             .options_size = sizeof(circle)},
-    .read = draw,
-    .describe = describe,
+    .generator = generator_of,
 };

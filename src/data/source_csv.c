@@ -466,12 +466,11 @@ static ntk_status read_both(const csv *o, reader *train, reader *test) {
   return check_targets(o, train->to, test->to);
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+static ntk_status read_files(const void *options, ntk_raw *raw) {
   ntk_gathered train = {0}, test = {0};
   reader of_train = {.options = options, .to = &train}, of_test = {.options = options, .to = &test};
   ntk_status status = read_both(options, &of_train, &of_test);
 
-  (void)settings;
   if (status == NTK_OK) status = ntk_raw_gather(&train, &test, raw);
   reader_close(&of_train);
   reader_close(&of_test);

@@ -56,28 +56,18 @@ static void fill_sphere(const void *options, ntk_rng_key key, int64_t n, double 
 }
 
 /* The sphere's options are those of `gaussian` and the radius, which is 0 for the latter. */
-static ntk_generator generator_of(const ntk_data_settings *settings, const gaussian *o) {
+static ntk_generator generator_of(const ntk_data_settings *settings, const void *options) {
+  const gaussian *o = options;
+
   return (ntk_generator){
       .shape = {.rank = 1, .size = {o->dimension}},
       .options = o,
       .fill = o->radius > 0 ? fill_sphere : fill_gaussian,
-      .function = &o->function,
+      .function = o->function,
       .noise_std = o->noise_std,
       .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
       .noise_dtype = NTK_DOUBLE,
   };
-}
-
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  return ntk_generator_describe(settings, &generator, raw);
-}
-
-static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  return ntk_generator_draw(settings, &generator, raw);
 }
 
 const ntk_data_source ntk_source_gaussian = {
@@ -85,8 +75,7 @@ const ntk_data_source ntk_source_gaussian = {
             .doc = "independent N(0, 1) inputs",
             .options = gaussian_options,
             .options_size = sizeof(gaussian)},
-    .read = draw,
-    .describe = describe,
+    .generator = generator_of,
 };
 
 const ntk_data_source ntk_source_sphere = {
@@ -94,6 +83,5 @@ const ntk_data_source ntk_source_sphere = {
             .doc = "inputs uniform on a sphere",
             .options = sphere_options,
             .options_size = sizeof(gaussian)},
-    .read = draw,
-    .describe = describe,
+    .generator = generator_of,
 };

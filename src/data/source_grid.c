@@ -87,14 +87,15 @@ static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
   if (n > 1) x[n - 1] = interval[1];
 }
 
-static ntk_generator generator_of(const ntk_data_settings *settings, const grid *o) {
+static ntk_generator generator_of(const ntk_data_settings *settings, const void *options) {
+  const grid *o = options;
   const ntk_dtype dtype = ((const dtype_row *)o->noise_rng.dtype)->dtype;
 
   return (ntk_generator){
       .shape = {.rank = 1, .size = {1}},
       .options = o,
       .fill = fill,
-      .function = &o->function,
+      .function = o->function,
       .noise_std = o->noise_std,
       .noise_key = o->noise_rng.key == NTK_AUTO_INT
                        ? ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE)
@@ -103,32 +104,11 @@ static ntk_generator generator_of(const ntk_data_settings *settings, const grid 
   };
 }
 
-static ntk_status check_interval(const grid *o) {
-  NTK_CHECK(valid_interval(&o->interval), NTK_E_CONFIG,
-            "data.interval is not [a, b] with two numbers, a < b");
-  return NTK_OK;
-}
-
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  NTK_TRY(check_interval(options));
-  return ntk_generator_describe(settings, &generator, raw);
-}
-
-static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  NTK_TRY(check_interval(options));
-  return ntk_generator_draw(settings, &generator, raw);
-}
-
 const ntk_data_source ntk_source_grid = {
     .row = {.name = "grid",
             .doc = "equidistant points of an interval, in order",
             .options = options_rows,
             .options_size = sizeof(grid)},
-    .read = draw,
-    .describe = describe,
+    .generator = generator_of,
     .check = check,
 };

@@ -149,14 +149,13 @@ static ntk_status read_table(const char *path, const char *name, ntk_table *tabl
   return status;
 }
 
-static ntk_status read_file(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+static ntk_status read_file(const void *options, ntk_raw *raw) {
   const names *o = options;
   const char *test = o->test_inputs ? o->path : NULL;
   const ntk_raw_files files = {.read = read_table,
                                .path = {o->path, o->path, test, test},
                                .name = {o->inputs, o->labels, o->test_inputs, o->test_labels}};
 
-  (void)settings;
   return ntk_raw_read(&files, raw);
 }
 

@@ -57,8 +57,7 @@ static ntk_status read_idx(const char *path, const char *name, ntk_table *table)
   return status;
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  (void)settings;
+static ntk_status read_files(const void *options, ntk_raw *raw) {
   return ntk_paired_read(read_idx, options, raw);
 }
 
@@ -119,11 +118,9 @@ static ntk_status folder_present(const void *options) {
   return find_files(options, &f);
 }
 
-static ntk_status read_folder(const ntk_data_settings *settings, const void *options,
-                              ntk_raw *raw) {
+static ntk_status read_folder(const void *options, ntk_raw *raw) {
   files f = {0};
 
-  (void)settings;
   NTK_TRY(find_files(options, &f));
   const ntk_paired_files paired = {f.path[0], f.path[1], f.path[2], f.path[3]};
 

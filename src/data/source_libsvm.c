@@ -208,11 +208,10 @@ static ntk_status read_both(const libsvm *o, sparse *train, sparse *test) {
   return o->test_path ? expand(test, features) : NTK_OK;
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
+static ntk_status read_files(const void *options, ntk_raw *raw) {
   sparse train = {0}, test = {0};
   ntk_status status = read_both(options, &train, &test);
 
-  (void)settings;
   if (status == NTK_OK) status = ntk_raw_gather(&train.dense, &test.dense, raw);
   sparse_destroy(&train);
   sparse_destroy(&test);

@@ -124,8 +124,7 @@ ntk_status ntk_table_read_npy(const char *path, const char *name, ntk_table *tab
   return status;
 }
 
-static ntk_status read_files(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  (void)settings;
+static ntk_status read_files(const void *options, ntk_raw *raw) {
   return ntk_paired_read(ntk_table_read_npy, options, raw);
 }
 

@@ -123,23 +123,19 @@ static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
   }
 }
 
-static ntk_generator generator_of(const ntk_data_settings *settings, const tokens *o) {
+static ntk_generator generator_of(const ntk_data_settings *settings, const void *options) {
+  const tokens *o = options;
+
   return (ntk_generator){
       .shape = {.rank = 1, .size = {o->length}},
+      .vocabulary = o->vocabulary,
       .options = o,
       .fill = fill,
-      .function = &o->function,
+      .function = o->function,
       .noise_std = o->noise_std,
       .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
       .noise_dtype = NTK_DOUBLE,
   };
-}
-
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  raw->vocabulary = ((const tokens *)options)->vocabulary;
-  return ntk_generator_describe(settings, &generator, raw);
 }
 
 /* ---- from files ----------------------------------------------------------------------------- */
@@ -178,11 +174,11 @@ static ntk_status choose_vocabulary(const tokens *o, ntk_raw *raw) {
                      raw->test_inputs, raw->vocabulary);
 }
 
-static ntk_status read_files(const tokens *o, ntk_raw *raw) {
-  const ntk_paired_files *f = &o->files;
+static ntk_status read_files(const void *options, ntk_raw *raw) {
+  const tokens *o = options;
   const ntk_raw_files files = {
       .read = ntk_table_read_npy,
-      .path = {f->inputs, f->labels, f->test_inputs, f->test_labels},
+      .path = {o->files.inputs, o->files.labels, o->files.test_inputs, o->files.test_labels},
       .tokens = true,
   };
 
@@ -190,22 +186,13 @@ static ntk_status read_files(const tokens *o, ntk_raw *raw) {
   return choose_vocabulary(o, raw);
 }
 
-static ntk_status read_or_draw(const ntk_data_settings *settings, const void *options,
-                               ntk_raw *raw) {
-  const ntk_generator generator = generator_of(settings, options);
-
-  if (from_files(options)) return read_files(options, raw);
-  raw->vocabulary = ((const tokens *)options)->vocabulary;
-  return ntk_generator_draw(settings, &generator, raw);
-}
-
 const ntk_data_source ntk_source_tokens = {
     .row = {.name = "tokens",
             .doc = "sequences of integers, from .npy files or drawn",
             .options = options_rows,
             .options_size = sizeof(tokens)},
-    .read = read_or_draw,
-    .describe = describe,
+    .read = read_files,
+    .generator = generator_of,
     .from_files = from_files,
     .tokens = true,
     .check = check,

@@ -102,35 +102,18 @@ static void fill(const void *options, ntk_rng_key key, int64_t n, double *x) {
   ntk_fill_normal(key, n * ((const teacher_source *)options)->dimension, x);
 }
 
-static ntk_choice function_of(const teacher_source *o) {
-  return (ntk_choice){.row = &ntk_function_teacher.row, .options = (void *)&o->teacher};
-}
+static ntk_generator generator_of(const ntk_data_settings *settings, const void *options) {
+  const teacher_source *o = options;
 
-static ntk_generator generator_of(const ntk_data_settings *settings, const teacher_source *o,
-                                  const ntk_choice *function) {
   return (ntk_generator){
       .shape = {.rank = 1, .size = {o->dimension}},
       .options = o,
       .fill = fill,
-      .function = function,
+      .function = {.row = &ntk_function_teacher.row, .options = (void *)&o->teacher},
       .noise_std = o->noise_std,
       .noise_key = ntk_data_draw_key(settings->seed, NTK_DRAW_TRAIN_NOISE),
       .noise_dtype = NTK_DOUBLE,
   };
-}
-
-static ntk_status describe(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_choice function = function_of(options);
-  const ntk_generator generator = generator_of(settings, options, &function);
-
-  return ntk_generator_describe(settings, &generator, raw);
-}
-
-static ntk_status draw(const ntk_data_settings *settings, const void *options, ntk_raw *raw) {
-  const ntk_choice function = function_of(options);
-  const ntk_generator generator = generator_of(settings, options, &function);
-
-  return ntk_generator_draw(settings, &generator, raw);
 }
 
 static void check(const void *options, const ntk_node *node, ntk_problems *problems) {
@@ -147,7 +130,6 @@ const ntk_data_source ntk_source_teacher = {
             .doc = "independent N(0, 1) inputs, targets drawn by a network",
             .options = source_options,
             .options_size = sizeof(teacher_source)},
-    .read = draw,
-    .describe = describe,
+    .generator = generator_of,
     .check = check,
 };

@@ -65,16 +65,17 @@ extern const ntk_section ntk_data_section;
  * and a line in the table of src/data/data.c. */
 typedef struct ntk_data_source {
   ntk_row row;
-  /* Local.  Reads the source's files, or draws its samples.
-   *   settings  all of data:, because generators need counts and the seed
+  /* Local.  Reads the source's files, which are kept between points; NULL: there are none.
    *   options   struct of row.options
    *   raw       zeroed; on failure the caller destroys what it holds
    * Fails with NTK_E_MISSING, NTK_E_INPUT naming file and place, NTK_E_MEMORY. */
-  ntk_status (*read)(const ntk_data_settings *settings, const void *options, ntk_raw *raw);
-  /* Local.  A generator's shape, counts and target columns without its samples.
-   * NULL: a source of files, which is kept between points; a generator is drawn for each. */
-  ntk_status (*describe)(const ntk_data_settings *settings, const void *options, ntk_raw *raw);
-  /* Local.  Whether a source that can do both reads files; NULL: see describe. */
+  ntk_status (*read)(const void *options, ntk_raw *raw);
+  /* Local.  How the source draws its samples (generate.h), for each point anew; NULL: it reads
+   * files.
+   *   settings  all of data:, because noise needs the seed; borrowed by the generator, as are the
+   *             options */
+  struct ntk_generator (*generator)(const ntk_data_settings *settings, const void *options);
+  /* Local.  Whether a source that can do both reads files; NULL: it can do one only. */
   bool (*from_files)(const void *options);
   bool tokens; /* inputs are integers that mean themselves, neither centered nor scaled */
   /* Local.  Fails with NTK_E_MISSING and the way out if its files are not there; NULL: the path

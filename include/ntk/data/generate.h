@@ -41,10 +41,11 @@ ntk_rng_key ntk_data_draw_key(int64_t seed, ntk_data_draw purpose);
 /* A source that draws its samples. */
 typedef struct ntk_generator {
   ntk_shape shape;     /* of one sample */
+  int64_t vocabulary;  /* of tokens; 0: the samples are numbers */
   const void *options; /* handed to `fill` */
   /* Local.  x [n][shape]; the key is that of the set's inputs. */
   void (*fill)(const void *options, ntk_rng_key key, int64_t n, double *x);
-  const ntk_choice *function; /* a row of ntk_data_functions */
+  ntk_choice function;        /* a row of ntk_data_functions */
   double noise_std;           /* of normal noise on the training targets */
   ntk_rng_key noise_key;      /* value i of the draw to target i */
   ntk_dtype noise_dtype;      /* in which it is drawn */
