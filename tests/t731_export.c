@@ -233,6 +233,7 @@ static void write_elsewhere(void) {
 }
 
 int main(int argc, char **argv) {
+  ntk_blas_adopt_core(argv); /* begins the process anew */
   folder_make(folder);
   write_elsewhere(); /* before MPI, which does not like to be forked */
   begin_test(&argc, &argv);
