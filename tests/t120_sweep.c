@@ -344,6 +344,7 @@ static const refusal refusals[] = {
      "sweep.skip: no point has all of this; correct it, or remove it", 66},
     {"sweep: {network.width: [1, 2], skip: [{width: 1}, {width: 2}]}",
      "sweep.skip: every point is skipped; leave some", 38},
+    {"sweep:\n  network.width: [1, &a ]", "an empty value", 22},
 };
 
 static void check_refusals(void) {
