@@ -13,5 +13,7 @@ fi
 default OMPI_MCA_rmaps_base_oversubscribe 1     # more ranks than cores is no error ...
 default OMPI_MCA_mpi_yield_when_idle 1          # ... and waiting ranks let the others work
 default OMPI_MCA_hwloc_base_binding_policy none # containers often forbid binding
+default PRTE_MCA_rmaps_default_mapping_policy :oversubscribe # the same for the launcher of Open MPI 5
+default PRTE_MCA_hwloc_default_binding_policy none
 default OMP_NUM_THREADS 1                       # one rank per core is all the parallelism there is
 default OPENBLAS_NUM_THREADS 1
