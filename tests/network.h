@@ -75,6 +75,26 @@ static inline double factor_dot(ntk_dtype dtype, const void *x, int64_t i, const
   return sum;
 }
 
+/* <a, a'> at two positions; of rows whether they are the same. */
+static inline double factor_product(ntk_dtype dtype, const ntk_factor *x, int64_t i,
+                                    const ntk_factor *y, int64_t j) {
+  if (x->kind != NTK_FACTOR_ROWS) return factor_dot(dtype, x->a, i, y->a, j, x->in);
+  return element(dtype, x->a, i) == element(dtype, y->a, j) ? 1 : 0;
+}
+
+/* Patches of a factor written out, so that `a` is what it says; to be freed.  NULL: it was. */
+static inline void *write_patches(ntk_dtype dtype, int64_t samples, ntk_factor *f) {
+  void *formed = NULL;
+
+  if (!f->patches) return NULL;
+  formed = calloc((size_t)(samples * f->positions * f->in + 1), sizeof(double));
+  EXPECT(formed && f->patches->positions == f->positions);
+  ntk_patches_form(f->patches, dtype, f->a, 0, samples * f->positions, formed);
+  f->a = formed;
+  f->patches = NULL;
+  return formed;
+}
+
 /* Adds the contribution of one tensor to kernel[n rows][m rows]. */
 static inline void add_factor(ntk_dtype dtype, const ntk_factor *x, int64_t n, const ntk_factor *y,
                               int64_t m, double *kernel) {
@@ -85,7 +105,7 @@ static inline void add_factor(ntk_dtype dtype, const ntk_factor *x, int64_t n, c
       for (int64_t pair = 0; pair < ss * ss; ++pair) {
         const int64_t s = pair / ss, t = pair % ss;
         const int64_t di = x->shared ? i % cs : i, dj = x->shared ? j % cs : j;
-        const double aa = factor_dot(dtype, x->a, i / cs * ss + s, y->a, j / cs * ss + t, x->in);
+        const double aa = factor_product(dtype, x, i / cs * ss + s, y, j / cs * ss + t);
         const double dd = factor_dot(dtype, x->delta, di * ss + s, y->delta, dj * ss + t, x->out);
 
         kernel[i * m * cs + j] += (x->w_weight * aa + x->b_weight) * dd;
@@ -115,13 +135,128 @@ static inline void plain_kernel(const ntk_network *network, const ntk_cotangents
     EXPECT(more == more_y);
     if (!more) break;
     EXPECT(fx.weight == fy.weight && fx.bias == fy.bias && fx.cotangents == rows);
-    EXPECT(fx.in == fy.in && fx.out == fy.out && fx.shared == fy.shared);
+    EXPECT(fx.in == fy.in && fx.out == fy.out && fx.shared == fy.shared && fx.kind == fy.kind);
+    void *ax = write_patches(network->dtype, n, &fx), *ay = write_patches(network->dtype, m, &fy);
+
     add_factor(network->dtype, &fx, n, &fy, m, kernel);
+    free(ax);
+    free(ay);
   }
   ntk_stream_destroy(&sx);
   ntk_stream_destroy(&sy);
   ntk_tape_destroy(&tx);
   ntk_tape_destroy(&ty);
+}
+
+/* ---- Jacobians ------------------------------------------------------------------------------ */
+
+/* Where a tensor's entries stand among the columns of a Jacobian: all tensors, one after another. */
+static inline int64_t first_column(const ntk_network *network, const ntk_tensor *tensor) {
+  int64_t first = 0;
+
+  for (const ntk_tensor *t = network->tensor; t < tensor; ++t) first += t->count;
+  return first;
+}
+
+static inline int64_t column_count(const ntk_network *network) {
+  return first_column(network, network->tensor + network->tensor_count);
+}
+
+/* Adds what position s of a factor of cotangent c says of sample i to its line of the Jacobian. */
+static inline void add_position(const ntk_network *network, const ntk_factor *f, int64_t i,
+                                int64_t c, int64_t s, double *line) {
+  const ntk_dtype dtype = network->dtype;
+  const int64_t at = ((f->shared ? 0 : i) * f->cotangents + c) * f->positions + s;
+  const int64_t rank = f->weight ? f->weight->rank : 0;
+  double *w = f->weight ? line + first_column(network, f->weight) : NULL;
+  double *b = f->bias ? line + first_column(network, f->bias) : NULL;
+
+  for (int64_t q = 0; q < f->out; ++q) {
+    const double delta = element(dtype, f->delta, at * f->out + q);
+
+    if (b && f->bias->trainable) b[q] += f->bias->multiplier * delta;
+    if (!w || !f->weight->trainable) continue;
+    for (int64_t p = 0; p < f->in; ++p) {
+      const double a = element(dtype, f->a, (i * f->positions + s) * f->in + p);
+      const int64_t row = f->kind == NTK_FACTOR_ROWS ? (int64_t)a : p;
+
+      EXPECT(rank > 1 && row < f->weight->count / f->out);
+      w[row * f->out + q] +=
+          f->weight->multiplier * delta * (f->kind == NTK_FACTOR_ROWS ? 1 : a);
+    }
+  }
+}
+
+/* df_o(x_i)/dtheta over all tensors (zero where they are constants), [n * O][column_count], malloc.
+ * The network's rate_scale is not in it. */
+static inline double *jacobian(const ntk_network *network, const ntk_tape *tape) {
+  const ntk_cotangents full = {NTK_OUT_FULL, 0};
+  const int64_t columns = column_count(network), rows = tape->count * network->outputs;
+  double *j = calloc((size_t)(rows * columns + 1), sizeof(*j));
+  ntk_stream stream = {0};
+  ntk_factor f;
+  bool more = true;
+
+  EXPECT(j);
+  EXPECT_OK(ntk_stream_begin(tape, &full, &stream));
+  for (;;) {
+    EXPECT_OK(ntk_stream_next(&stream, &f, &more));
+    if (!more) break;
+    EXPECT(f.cotangents == network->outputs);
+    void *a = write_patches(network->dtype, tape->count, &f);
+
+    for (int64_t k = 0; k < rows * f.positions; ++k) {
+      const int64_t row = k / f.positions, i = row / f.cotangents;
+
+      add_position(network, &f, i, row % f.cotangents, k % f.positions, j + row * columns);
+    }
+    free(a);
+  }
+  ntk_stream_destroy(&stream);
+  return j;
+}
+
+/* The largest deviation of the Jacobian from central differences of the forward pass, over its
+ * largest entry.  `h` of about 1e-5 gives 1e-9 where everything is smooth. */
+static inline double jacobian_error(const ntk_network *network, int64_t n, const double *x,
+                                    double h) {
+  const int64_t columns = column_count(network), rows = n * network->outputs;
+  double *ahead = malloc((size_t)(2 * rows) * sizeof(*ahead)), *behind = ahead + rows;
+  double worst = 0, largest = 0;
+  ntk_tape tape;
+  int64_t column = 0;
+
+  EXPECT(ahead && network->dtype == NTK_DOUBLE);
+  EXPECT_OK(ntk_forward(network, n, x, &tape));
+  double *j = jacobian(network, &tape);
+
+  ntk_tape_destroy(&tape);
+  for (int t = 0; t < network->tensor_count; ++t) {
+    const ntk_tensor *tensor = &network->tensor[t];
+
+    for (int64_t k = 0; k < tensor->count; ++k, ++column) {
+      double *entry = (double *)tensor->data + k;
+      const double kept = *entry;
+
+      if (!tensor->trainable) continue;
+      for (int side = 0; side < 2; ++side) {
+        *entry = side ? kept - h : kept + h;
+        EXPECT_OK(ntk_forward(network, n, x, &tape));
+        ntk_tape_output(&tape, side ? behind : ahead);
+        ntk_tape_destroy(&tape);
+      }
+      *entry = kept;
+      for (int64_t r = 0; r < rows; ++r) {
+        const double got = j[r * columns + column];
+
+        worst = fmax(worst, fabs(got - (ahead[r] - behind[r]) / (2 * h)));
+        largest = fmax(largest, fabs(got));
+      }
+    }
+  }
+  free(ahead);
+  free(j);
+  return worst / largest;
 }
 
 /* ---- oracles -------------------------------------------------------------------------------- */

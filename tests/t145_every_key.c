@@ -19,7 +19,8 @@ enum { TEXT = 16384, DEPTH = 24, LEAST_KEYS = 80, MOST_ROWS = 2000, ENOUGH = 2 }
 typedef struct counts {
   int keys, refusals, repeats, missing;
   int rows;
-  const ntk_option *row[MOST_ROWS]; /* visited, as often as they were */
+  const ntk_option *row[MOST_ROWS]; /* visited, and how often */
+  int times[MOST_ROWS];
 } counts;
 
 /* A config that is being written, and where its subject stands. */
@@ -79,6 +80,7 @@ static void put_example(draft *d, const ntk_option *o) {
     case NTK_INT:
     case NTK_REAL:
     case NTK_SIZE:
+    case NTK_PAIR:
     case NTK_REAL_OF:
       put(d, "%s", number);
       return;
@@ -97,6 +99,7 @@ static void put_example(draft *d, const ntk_option *o) {
       put(d, "[some]");
       return;
     case NTK_WORD:
+    case NTK_PADDING:
     case NTK_CHOICE:
     case NTK_CHOICES:
     case NTK_VARIANT:
@@ -256,7 +259,7 @@ static void refuse_forms(counts *n, const ntk_walk_key *key, bool scalar) {
 }
 
 static bool is_whole(const ntk_option *o) {
-  return o->type == NTK_INT || o->type == NTK_INTS || o->type == NTK_SIZE;
+  return o->type == NTK_INT || o->type == NTK_INTS || o->type == NTK_SIZE || o->type == NTK_PAIR;
 }
 
 /* The next number outside of the range, in what stands around a number of this type. */
@@ -331,6 +334,28 @@ static void refuse_integers(counts *n, const ntk_walk_key *key) {
   refuse(n, key, "0..99999999", "entries");
   if (!(key->option->flags & NTK_ALL)) refuse(n, key, "all", "needs a list of integers");
   refuse_range(n, key, "[%s]");
+}
+
+static void refuse_pair(counts *n, const ntk_walk_key *key) {
+  refuse(n, key, "", "has no value");
+  refuse(n, key, "wrong", "is not an integer");
+  refuse(n, key, "[1]", "needs an integer or [height, width]");
+  refuse(n, key, "[1, 2, 3]", "needs an integer or [height, width]");
+  refuse(n, key, "{wrong: 1}", "needs an integer or [height, width]");
+  refuse(n, key, "[1, 1.5]", "is not an integer");
+  refuse_range(n, key, "%s");
+  refuse_range(n, key, "[1, %s]");
+}
+
+static void refuse_padding(counts *n, const ntk_walk_key *key) {
+  refuse_word(n, key);
+  refuse(n, key, "1", "such as [[1, 1], [1, 1]]");
+  refuse(n, key, "[1, 1]", "needs a word or [[top, bottom], [left, right]]");
+  refuse(n, key, "[[1, 1]]", "needs a word or [[top, bottom], [left, right]]");
+  refuse(n, key, "[[1, 1], [1]]", "needs a word or [[top, bottom], [left, right]]");
+  refuse(n, key, "[[1, 1], [1, x]]", "is not an integer");
+  refuse(n, key, "{wrong: 1}", "needs a word or [[top, bottom], [left, right]]");
+  refuse(n, key, "[[0, -1], [0, 0]]", "too small");
 }
 
 static void refuse_grid(counts *n, const ntk_walk_key *key) {
@@ -417,6 +442,12 @@ static void refuse_values(counts *n, const ntk_walk_key *key) {
       refuse(n, key, "1.5", "is not an integer");
       refuse_range(n, key, "%s");
       return;
+    case NTK_PAIR:
+      refuse_pair(n, key);
+      return;
+    case NTK_PADDING:
+      refuse_padding(n, key);
+      return;
     case NTK_SECTION:
       refuse(n, key, "3", "needs a mapping");
       refuse(n, key, "[wrong]", "needs a mapping");
@@ -485,12 +516,13 @@ static void refuse_absence(counts *n, const ntk_walk_key *key) {
 
 /* Rows that stand in many places (the network of a teacher, of every source) are tested in two. */
 static bool is_known(counts *n, const ntk_option *row) {
-  int times = 0;
+  int k = 0;
 
-  for (int k = 0; k < n->rows; ++k) times += n->row[k] == row;
-  EXPECT(n->rows < MOST_ROWS);
-  n->row[n->rows++] = row;
-  return times >= ENOUGH;
+  while (k < n->rows && n->row[k] != row) ++k;
+  EXPECT(k < MOST_ROWS);
+  n->row[k] = row;
+  n->rows += k == n->rows;
+  return n->times[k]++ >= ENOUGH;
 }
 
 static ntk_status visit(void *context, const ntk_walk_key *key) {

@@ -44,10 +44,43 @@ static const example examples[] = {
      " {activation: {kind: {leaky: {alpha: 0.2}}, name: last}}, {dense: {features: outputs}}]}",
      &flat, 2, "dense0:5 activation0:5 fixed:4 activation1:4 dense2:4 last:4 dense3:2",
      "dense0/W:30 dense0/b:5 fixed/W:20 dense2/W:16 dense2/b:4 dense3/W:8 dense3/b:2", 65},
+    {"{width: 4, bias: none, layers: [{dense: {features: width}}, {residual: {branch:"
+     " [{activation: tanh}, {dense: {features: width}}]}}, {residual: {name: p, scale: 0.5, skip:"
+     " [{dense: {features: 2}}], branch: [{dense: {features: 3}}, {norm: {name: n}},"
+     " {dense: {features: 2}}]}}, {dense: {features: 1}}]}",
+     &flat, 1,
+     "dense0:4 residual0/fork:4 residual0/branch/activation0:4 residual0/branch/dense0:4 "
+     "residual0/join:4 p/fork:4 p/branch/dense0:3 p/branch/n:3 p/branch/dense1:2 p/swap:4 "
+     "p/skip/dense0:2 p/join:2 dense1:1",
+     "dense0/W:24 residual0/branch/dense0/W:16 p/branch/dense0/W:12 p/branch/n/gamma:3 "
+     "p/branch/n/beta:3 p/branch/dense1/W:6 p/skip/dense0/W:8 dense1/W:2", 74},
+    {"{width: 3, bias: none, layers: [{dense: {features: width}}, {repeat: {name: s, times: 2,"
+     " layers: [{dense: {name: d, features: width}}]}}, {repeat: {times: 2, share: true, layers: ["
+     "{dense: {features: width}}, {norm: {affine: false}}]}}, identity, {residual: {branch: ["
+     "{dense: {features: 3, share: s/1/d}}]}}, {dense: {features: 1}}, {dropout: 0.5}]}",
+     &flat, 1,
+     "dense0:3 s/0/d:3 s/1/d:3 repeat1/0/dense0:3 repeat1/0/norm0:3 repeat1/1/dense0:3 "
+     "repeat1/1/norm0:3 identity0:3 residual0/fork:3 residual0/branch/dense0:3 residual0/join:3 "
+     "dense1:1 dropout0:1",
+     "dense0/W:18 s/0/d/W:9 s/1/d/W:9 repeat1/0/dense0/W:9 dense1/W:3", 48},
+    {"{bias: none, layers: [{norm: {over: positions, mean_only: true}}, {norm: {over:"
+     " positions_channels, trainable: false}}, {dense: {features: 5}}, {batch_norm: {mode: eval}},"
+     " flatten, {dense: {features: 1}}]}",
+     &image, 1, "norm0:24 norm1:24 dense0:60 batch_norm0:60 flatten0:60 dense1:1",
+     "norm1/gamma:2 norm1/beta:2 dense0/W:10 batch_norm0/mean:5 batch_norm0/variance:5 "
+     "batch_norm0/gamma:5 batch_norm0/beta:5 dense1/W:60", 80},
+    {"{kind: resnet, depth: 1, width: 2, bias: none, activation: {leaky: 0.2}}", &flat, 1,
+     "stem:2 block0/fork:2 block0/branch/activation0:2 block0/branch/dense0:2 block0/join:2 "
+     "activation0:2 readout:1",
+     "stem/W:12 block0/branch/dense0/W:4 readout/W:2", 18},
+    {"{kind: cnn, depth: 1, width: 2, bias: none}", &image, 1,
+     "conv0:24 activation0:24 flatten0:24 readout:1", "conv0/W:36 readout/W:24", 60},
+    {"{kind: neural_ode, depth: 2, width: 3, bias: none}", &image, 1,
+     "flatten0:24 stem:3 flow:3 readout:1", "stem/W:72 flow/W:9 readout/W:3", 84},
 };
 
 static void check_texts(const ntk_network *network, const example *e) {
-  char text[512] = "";
+  char text[1024] = "";
   size_t used = 0;
 
   for (int l = 0; l < network->layer_count; ++l) {
@@ -186,16 +219,17 @@ static const refusal in_section[] = {
     {"{depth: -1}", "depth"},
     {"{width: 0}", "width"},
     {"{activation: rleu}", "relu"},
-    {"{kind: cnn}", "mlp"},
+    {"{kind: cnnn}", "did you mean 'cnn'"},
     {"{seed: -1}", "seed"},
     {"{rng: {dtype: float16}}", "float64"},
     {"{bias: {std: -1}}", "std"},
     {"{layers: []}", "is empty"},
     {"{kind: layers}", "needs network.layers"},
     {"{kind: mlp, layers: [flatten]}", "beside kind: mlp"},
-    {"{depth: 2, layers: [flatten]}", "network.depth belongs to kind: mlp"},
+    {"{kind: resnet, layers: [flatten]}", "beside kind: resnet"},
+    {"{depth: 2, layers: [flatten]}", "network.depth belongs to the short forms"},
     {"{depth: 2, weights: w.h5}", "the layers come from the weights file"},
-    {"{activation: tanh, layers: [flatten]}", "network.activation belongs to kind: mlp"},
+    {"{activation: tanh, layers: [flatten]}", "network.activation belongs to the short forms"},
     {"{layers: [{dense: {}}]}", "features"},
     {"{layers: [dense]}", "features"},
     {"{layers: [{dense: {features: 0}}]}", "features"},
@@ -221,7 +255,20 @@ static const refusal in_section[] = {
     {"{layers: [activation]}", "kind"},
     {"{layers: [{activation: rleu}]}", "relu"},
     {"{layers: [{flaten: {}}]}", "flatten"},
-    {"{layers: [conv]}", "dense"},
+    {"{layers: [lstm]}", "the words are dense"},
+    {"{layers: [{residual: {skip: identity}}]}", "branch"},
+    {"{layers: [{residual: {branch: [{dense: {}}]}}]}", "features"},
+    {"{layers: [{residual: {branch: [flatten], scale: 1e11}}]}", "too large"},
+    {"{layers: [{repeat: {times: 0, layers: [flatten]}}]}", "too small"},
+    {"{layers: [{repeat: {layers: [flatten]}}]}", "times"},
+    {"{layers: [fork]}", "unknown word 'fork'"},
+    {"{layers: [{norm: {over: rows}}]}", "channels"},
+    {"{layers: [{norm: {eps: -1}}]}", "too small"},
+    {"{layers: [{norm: {affine: maybe}}]}", "true"},
+    {"{layers: [{dropout: {keep: 0}}]}", "too small"},
+    {"{layers: [dropout]}", "keep"},
+    {"{layers: [{dropout: {keep: 0.5, masks: sample}}]}", "per_sample"},
+    {"{layers: [batch_norm]}", "mode"},
     {"{rng: {keys: article}}", "set network.bias.std to 0"},
 };
 
@@ -245,14 +292,15 @@ static void check_section_refusal(const refusal *r) {
 /* For three outputs of a 4 x 3 x 2 image. */
 static const refusal in_network[] = {
     {"layers: [{dense: {features: 5}}]",
-     "test:1:10: error: layer 'dense0' (dense): takes vectors and would give 5, but its input is "
-     "4 x 3 x 2"},
+     "test:1:10: error: layer 'dense0' (dense): the last layer gives 4 x 3 x 5, but the targets "
+     "have 3 outputs; write 'features: outputs', and '- flatten' before that"},
     {"layers: [flatten, {dense: {features: 5, name: end}}]",
      "layer 'end' (dense): the last layer gives 5, but the targets have 3 outputs"},
     {"layers: [flatten]", "gives 24, but the targets have 3"},
     {"layers: [{activation: relu}]", "gives 4 x 3 x 2, but"},
     {"layers: [flatten, {dense: {features: breadth}}]",
-     "no size 'breadth'; there are width and outputs"},
+     "no size 'breadth'; there are width, outputs, vocabulary"},
+    {"layers: [flatten, {dense: {features: 2*vocabulary}}]", "the data have no vocabulary"},
     {"layers: [flatten, {dense: {features: 999999999*width}}]", "is more than"},
     {"layers: [flatten, {dense: {features: 2000000000}}, {dense: {features: 2000000000}}]",
      "layer 'dense1' (dense): W has more than 2^40 entries"},
@@ -274,6 +322,43 @@ static const refusal in_network[] = {
     {"{kind: mlp, depth: 2, parameterization: mean_field}",
      "mean_field is for networks of 2 weight layers, this one has 3; its counterpart for any depth "
      "is mup"},
+    {"layers: [flatten, {residual: {name: r, branch: [{dense: {features: 5}}]}}]",
+     "test:1:19: error: layer 'r' (residual): its branch gives 5, its skip 24; make them the same"},
+    {"layers: [{residual: {branch: [flatten], skip: [{norm: {over: channels}}]}}]",
+     "layer 'residual0' (residual): its branch gives 24, its skip 4 x 3 x 2"},
+    {"{rng: {keys: stax}, layers: [flatten, {residual: {name: r, branch: [{dense: {features: 3}}]}}]}",
+     "layer 'r' (residual): rng.keys: stax is for plain lists of layers"},
+    {"layers: [flatten, {residual: {branch: []}}]", "branch: no layers in the list"},
+    {"layers: [flatten, {repeat: {times: 2, layers: []}}]", "layers: no layers in the list"},
+    {"layers: [flatten, {repeat: {times: 2, share: true, layers: [{dense: {features: 3}}]}}]",
+     "layer 'repeat0/0/dense0' (dense): ends a list that repeat applies again with the same tensors, "
+     "so it must give the shape that the list takes, 24, not 3"},
+    {"layers: [flatten, {residual: {branch: [{dense: {features: 24, name: a.b}}]}}]",
+     "layer 'residual0/branch/a.b' (dense): a name has"},
+    {"layers: [flatten, {residual: {branch: [{dense: {features: 24, name: x}},"
+     " {activation: {kind: relu, name: x}}]}}]", "layer 0 has this name already"},
+    {"layers: [{repeat: {times: 900, layers: [{repeat: {times: 900, layers: [flatten]}}]}}]",
+     "more than 100000 layers"},
+    {"layers: [{repeat: {name: a123456789b123456789c123456789d12345, times: 1, layers: [{repeat: {name:"
+     " a123456789b123456789c123456789d12345, times: 1, layers: [flatten]}}]}}]",
+     "its path has more than 72 characters"},
+    {"layers: [flatten, {norm: {over: positions}}]", "but its input is a vector of 24"},
+    {"layers: [flatten, {dense: {features: 3, share: x}}]",
+     "layer 'dense0' (dense): share: no layer 'x' before it"},
+    {"layers: [flatten, {dense: {features: 3, share: flatten0}}]",
+     "shares with dense layers, but 'flatten0' is flatten"},
+    {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 3, share: dense0}}]",
+     "needs a W of 24 x 3, but that of 'dense0' is 24 x 24"},
+    {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"
+     " trainable: false}}]", "its tensors are those of 'dense0'"},
+    {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"
+     " bias: none}}]", "its tensors are those of 'dense0'"},
+    {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"
+     " weight_init: he_normal}}]", "its tensors are those of 'dense0'"},
+    {"layers: [flatten, {dense: {features: 3, transposed: true}}]", "needs 'share: NAME'"},
+    {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"
+     " transposed: true}}]", "'transposed' is for the W of a token_embedding"},
+    {"{kind: neural_ode, depth: 0}", "too small"},
 };
 
 static void check_network_refusal(const refusal *r) {
@@ -309,7 +394,12 @@ static void check_table(void) {
     for (const ntk_option *o = layer->row.options; o->key; ++o) {
       named = named || (strcmp(o->key, "name") == 0 && o->offset == 0);
     }
-    EXPECT(named && layer->shape && layer->forward && layer->backward);
+    EXPECT(named);
+    if (!layer->shape) { /* stands for others */
+      EXPECT(!layer->forward && !layer->backward && !layer->factor && !layer->tensors);
+      continue;
+    }
+    EXPECT(layer->forward && (layer->backward || layer->factor));
     EXPECT((layer->factors > 0) == (layer->factor != NULL));
     EXPECT((layer->tensors != NULL) == (layer->rng_keys > 0));
   }

@@ -32,6 +32,93 @@ static void check_round_trip(const char *yaml, ntk_dtype dtype) {
   destroy_network(&to);
 }
 
+static const char nested[] =
+    "{width: 4, layers: [{dense: {features: width}}, {repeat: {name: stage, times: 2, layers: ["
+    "{residual: {name: block, scale: 0.5, branch: [{norm: {}}, {dense: {name: d, features: width,"
+    " bias: none}}], skip: [{dense: {features: width}}]}}]}}, {repeat: {times: 3, share: true, layers:"
+    " [{dense: {features: width}}]}}, {batch_norm: {mode: eval}}, {dense: {features: outputs}}]}";
+
+/* What a file has of containers: paths of layers; a shared list once; multipliers of biases are
+ * s_b, of everything else s_w. */
+static void check_paths(void) {
+  static const char *const names[] = {
+      "layers/stage/0/block/branch/norm0/gamma", "layers/stage/1/block/branch/norm0/beta",
+      "layers/stage/1/block/branch/d/W",         "layers/stage/0/block/skip/dense0/b",
+      "layers/repeat1/0/dense0/W",               "layers/batch_norm0/variance",
+  };
+  test_network from;
+  ntk_record weights = {0};
+  char attribute[NTK_NAME_SIZE];
+
+  draw_network(nested, 4, 2, NTK_DOUBLE, &from);
+  EXPECT_OK(ntk_network_export(&from.network, &weights));
+  for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); ++k) {
+    EXPECT(ntk_record_find(&weights, names[k]));
+    (void)snprintf(attribute, sizeof(attribute), "%s/%s", names[k],
+                   strcmp(strrchr(names[k], '/'), "/b") == 0 ? "s_b" : "s_w");
+    EXPECT(ntk_record_find_attribute(&weights, attribute));
+  }
+  EXPECT(weights.variable_count == 2 + 2 * 5 + 2 + 4 + 2);
+  EXPECT(((double *)ntk_record_find(&weights, names[0])->data)[1] == 1);
+  EXPECT(((double *)ntk_record_find(&weights, names[1])->data)[1] == 0);
+  EXPECT(((double *)ntk_record_find(&weights, names[5])->data)[1] == 1);
+  ntk_record_destroy(&weights);
+  destroy_network(&from);
+}
+
+/* The file's own list, containers and all, makes the same network; one with other contents of a
+ * container is another. */
+static void check_nested(void) {
+  const ntk_shape input = {.rank = 1, .size = {4}};
+  test_network from, to, other;
+  ntk_record weights = {0};
+  char yaml[1024];
+
+  draw_network(nested, 4, 2, NTK_DOUBLE, &from);
+  EXPECT_OK(ntk_network_export(&from.network, &weights));
+  create_network(ntk_record_find_attribute(&weights, "layers")->text, &input, 2, NTK_DOUBLE, &to);
+  EXPECT_OK(ntk_network_bind(&to.network, &weights));
+  EXPECT(to.network.layer_count == from.network.layer_count);
+  for (int t = 0; t < from.network.tensor_count; ++t) {
+    EXPECT_TEXT(to.network.tensor[t].name, from.network.tensor[t].name);
+  }
+  (void)snprintf(yaml, sizeof(yaml), "%s", nested);
+  strstr(yaml, "0.5")[2] = '6';
+  draw_network(yaml, 4, 2, NTK_DOUBLE, &other);
+  EXPECT_REFUSED(ntk_network_bind(&other.network, &weights), NTK_E_INPUT, "for other layers");
+  ntk_record_destroy(&weights);
+  destroy_network(&other);
+  destroy_network(&to);
+  destroy_network(&from);
+}
+
+/* The tied readout has a multiplier of its own beside that of the embedding. */
+static void check_tied(void) {
+  static const char yaml[] =
+      "{layers: [{token_embedding: {name: e, vocabulary: 3, features: 4}}, flatten,"
+      " {dense: {features: 4}}, {dense: {features: 3, share: e, transposed: true}}]}";
+  const ntk_shape tokens = {.rank = 1, .size = {2}};
+  test_network from, to;
+  ntk_record weights = {0};
+
+  create_network(yaml, &tokens, 3, NTK_DOUBLE, &from);
+  create_network(yaml, &tokens, 3, NTK_DOUBLE, &to);
+  EXPECT_OK(ntk_network_draw(&from.settings, &from.network));
+  EXPECT_NEAR(from.network.tensor[0].transposed, sqrt(2.0 / 4), 1e-15); /* he_normal of fan-in 4 */
+  EXPECT_OK(ntk_network_export(&from.network, &weights));
+  EXPECT_OK(ntk_network_bind(&to.network, &weights));
+  EXPECT(to.network.tensor[0].transposed == from.network.tensor[0].transposed);
+  EXPECT_OK(ntk_record_set_real(&weights, "layers/e/W/s_t", 0.7));
+  EXPECT_OK(ntk_network_bind(&to.network, &weights));
+  EXPECT(to.network.tensor[0].transposed == 0.7);
+  EXPECT_OK(ntk_record_set_real(&weights, "layers/e/W/s_w", 0));
+  EXPECT_REFUSED(ntk_network_bind(&to.network, &weights), NTK_E_INPUT,
+                 "'layers/e/W/s_w' is 0, but a readout shares that tensor");
+  ntk_record_destroy(&weights);
+  destroy_network(&from);
+  destroy_network(&to);
+}
+
 /* A network made from the file's own layer list. */
 static void check_layers(void) {
   test_network from, to;
@@ -228,6 +315,11 @@ int main(int argc, char **argv) {
   check_round_trip("layers: [{dense: {features: 3, bias: none}}, {activation: erf},"
                    " {dense: {features: outputs}}]", NTK_SINGLE);
   check_layers();
+  check_round_trip(nested, NTK_DOUBLE);
+  check_round_trip(nested, NTK_SINGLE);
+  check_paths();
+  check_nested();
+  check_tied();
   check_described();
   check_foreign();
   for (size_t k = 0; k < sizeof(refusals) / sizeof(refusals[0]); ++k) check_refusal(&refusals[k]);

@@ -73,6 +73,16 @@ int main(int argc, char **argv) {
        " orthogonal}}, {activation: {leaky: {alpha: 0.1}}}, {dense: {features: 6, trainable: false,"
        " weight_init: {law: orthogonal}}}, {activation: softplus}, {dense: {features: outputs,"
        " bias: none, weight_init: he_truncated}}]}", NTK_OUT_TRACE, NTK_SINGLE},
+      {"{width: 4, layers: [{dense: {features: width}}, {residual: {branch: [{norm: {}}, {activation:"
+       " tanh}, {repeat: {times: 2, share: true, layers: [{dense: {features: width}}]}}]}}, {dropout:"
+       " 0.5}, {activation: erf}, {residual: {skip: [{dense: {features: 3}}], branch: [{batch_norm:"
+       " {mode: eval}}, {dense: {features: 3}}]}}, {dense: {features: outputs}}, {activation: tanh},"
+       " {activation: erf}, {residual: {branch: [identity]}}]}", NTK_OUT_FULL, NTK_SINGLE},
+      {"{layers: [{dense: {features: 3}}, {activation: tanh}, {dense: {features: 3, share: dense0}},"
+       " {dense: {features: outputs}}]}", NTK_OUT_MEAN, NTK_DOUBLE},
+      {"{kind: resnet, depth: 1, width: 4, activation: {leaky: 0.1}}", NTK_OUT_MEAN, NTK_DOUBLE},
+      {"{layers: [{dense: {features: 4}}, {activation: tanh}, {dropout: {keep: 0.5, masks:"
+       " expected_shared}}, {dense: {features: outputs}}]}", NTK_OUT_FULL, NTK_DOUBLE},
   };
 
   begin_test(&argc, &argv);

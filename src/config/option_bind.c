@@ -361,6 +361,7 @@ static void clear_field(const ntk_option *o, void *field) {
   if (o->type == NTK_REAL) *(double *)field = NAN;
   if (o->type == NTK_REAL_OF) ((ntk_real_of *)field)->value = NAN;
   if (o->type == NTK_SIZE) ((ntk_size *)field)->factor = NTK_AUTO_INT;
+  if (o->type == NTK_PAIR) ((ntk_pair *)field)->item[0] = NTK_AUTO_INT;
 }
 
 static ntk_status bind_fallback(ntk_binder *b, const scope *s, const ntk_option *o) {

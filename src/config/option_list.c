@@ -81,6 +81,10 @@ static ntk_status bind_ints(ntk_binder *b, const ntk_place *place, const ntk_opt
     *field = (ntk_ints){-1, NULL};
     return NTK_OK;
   }
+  if (o->flags & NTK_AUTO && ntk_is_word(node, "auto")) {
+    *field = (ntk_ints){0, NULL};
+    return NTK_OK;
+  }
   if (node->kind == NTK_NODE_SEQUENCE) return bind_int_list(b, place, o, node, field);
   if (!read_range(b, place, node, &first, &list.count)) {
     needs_list(
@@ -109,6 +113,58 @@ static ntk_status bind_strings(ntk_binder *b, const ntk_place *place, const ntk_
     NTK_TRY(bind_entry(b, place, o, NTK_STRING, node->child[k], &list.item[k]));
   }
   if (b->faults == before) *field = list;
+  return NTK_OK;
+}
+
+/* ---- axes of images ----------------------------------------------------------------------------
+ */
+
+static bool is_two(const ntk_node *node) {
+  return node->kind == NTK_NODE_SEQUENCE && node->count == 2;
+}
+
+static ntk_status bind_two(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                           const ntk_node *node, int64_t two[2]) {
+  NTK_TRY(bind_entry(b, place, o, NTK_INT, node->child[0], &two[0]));
+  return bind_entry(b, place, o, NTK_INT, node->child[1], &two[1]);
+}
+
+static ntk_status bind_pair(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                            const ntk_node *node, ntk_pair *field) {
+  const int64_t before = b->faults;
+  ntk_pair pair = {0};
+
+  if (node->kind == NTK_NODE_SCALAR) {
+    NTK_TRY(bind_entry(b, place, o, NTK_INT, node, &pair.item[0]));
+    pair.item[1] = pair.item[0];
+  } else if (is_two(node)) {
+    NTK_TRY(bind_two(b, place, o, node, pair.item));
+  } else {
+    ntk_fault_at(b, place, node->mark, "needs an integer or [height, width]");
+  }
+  if (b->faults == before) *field = pair;
+  return NTK_OK;
+}
+
+static ntk_status bind_padding(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                               const ntk_node *node, ntk_padding *field) {
+  static const char forms[] = "a word or [[top, bottom], [left, right]]";
+  const int64_t before = b->faults;
+  ntk_padding padding = {0};
+  int64_t number = 0;
+
+  if (node->kind == NTK_NODE_SCALAR && !node->quoted && ntk_scalar_int(node->text, &number)) {
+    ntk_fault_at(b, place, node->mark, "needs %s, such as [[%s, %s], [%s, %s]]", forms, node->text,
+                 node->text, node->text, node->text);
+  } else if (node->kind == NTK_NODE_SCALAR) {
+    padding.row = ntk_bind_row(b, place, o, node);
+  } else if (is_two(node) && is_two(node->child[0]) && is_two(node->child[1])) {
+    NTK_TRY(bind_two(b, place, o, node->child[0], padding.amount[0]));
+    NTK_TRY(bind_two(b, place, o, node->child[1], padding.amount[1]));
+  } else {
+    ntk_fault_at(b, place, node->mark, "needs %s", forms);
+  }
+  if (b->faults == before) *field = padding;
   return NTK_OK;
 }
 
@@ -250,6 +306,10 @@ ntk_status ntk_bind_list(ntk_binder *b, const ntk_place *place, const ntk_option
       return bind_ints(b, place, o, node, field);
     case NTK_STRINGS:
       return bind_strings(b, place, o, node, field);
+    case NTK_PAIR:
+      return bind_pair(b, place, o, node, field);
+    case NTK_PADDING:
+      return bind_padding(b, place, o, node, field);
     default:
       return bind_grid(b, place, o, node, field);
   }

@@ -74,6 +74,7 @@ static bool is_run(const ntk_ints *list) {
 
 static ntk_status add_ints(ntk_text *text, const ntk_ints *list) {
   if (list->count < 0) return ntk_text_add(text, "all");
+  if (!list->item) return ntk_text_add(text, "auto");
   if (is_run(list)) {
     return ntk_text_add(text, "%" PRId64 "..%" PRId64, list->item[0], list->item[list->count - 1]);
   }
@@ -110,6 +111,19 @@ static ntk_status add_grid(ntk_text *text, const ntk_grid_spec *grid) {
   return ntk_text_add(text, "]");
 }
 
+static ntk_status add_pair(ntk_text *text, const int64_t item[2]) {
+  return ntk_text_add(text, "[%" PRId64 ", %" PRId64 "]", item[0], item[1]);
+}
+
+static ntk_status add_padding(ntk_text *text, const ntk_padding *padding) {
+  if (padding->row) return ntk_text_add(text, "%s", padding->row->name);
+  NTK_TRY(ntk_text_add(text, "["));
+  NTK_TRY(add_pair(text, padding->amount[0]));
+  NTK_TRY(ntk_text_add(text, ", "));
+  NTK_TRY(add_pair(text, padding->amount[1]));
+  return ntk_text_add(text, "]");
+}
+
 static ntk_status add_value(const printer *p, const ntk_option *o, const void *field) {
   switch (o->type) {
     case NTK_INT:
@@ -139,6 +153,10 @@ static ntk_status add_value(const printer *p, const ntk_option *o, const void *f
       return add_grid(p->text, field);
     case NTK_REAL_OF:
       return add_real_of(p->text, field, o->word);
+    case NTK_PAIR:
+      return add_pair(p->text, ((const ntk_pair *)field)->item);
+    case NTK_PADDING:
+      return add_padding(p->text, field);
     default:
       return add_size(p->text, field);
   }
@@ -245,6 +263,8 @@ static bool has_value(const ntk_option *o, const void *field) {
       return may_be_auto || !isnan(((const ntk_real_of *)field)->value);
     case NTK_SIZE:
       return may_be_auto || ((const ntk_size *)field)->factor != NTK_AUTO_INT;
+    case NTK_PAIR:
+      return ((const ntk_pair *)field)->item[0] != NTK_AUTO_INT;
     case NTK_WORD:
       return may_be_auto || *(const ntk_row *const *)field;
     case NTK_CHOICE:
@@ -256,7 +276,8 @@ static bool has_value(const ntk_option *o, const void *field) {
     case NTK_CHOICES:
       return ((const ntk_choices *)field)->item;
     case NTK_INTS:
-      return ((const ntk_ints *)field)->count < 0 || ((const ntk_ints *)field)->item;
+      return may_be_auto || ((const ntk_ints *)field)->count < 0 ||
+             ((const ntk_ints *)field)->item;
     case NTK_STRINGS:
       return ((const ntk_strings *)field)->item;
     case NTK_GRID:

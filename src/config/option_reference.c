@@ -83,7 +83,7 @@ static const char *type_text(const ntk_option *o) {
     case NTK_INT:
       return "integer";
     case NTK_REAL:
-      return "number";
+      return o->flags & NTK_CLOCK ? "seconds, or HH:MM:SS" : "number";
     case NTK_BOOL:
       return "true or false";
     case NTK_STRING:
@@ -110,6 +110,10 @@ static const char *type_text(const ntk_option *o) {
       return "number";
     case NTK_SIZE:
       return "size";
+    case NTK_PAIR:
+      return "integer or [height, width]";
+    case NTK_PADDING:
+      return "one word or [[top, bottom], [left, right]]";
     case NTK_TREE:
       return "mapping";
   }
@@ -118,12 +122,13 @@ static const char *type_text(const ntk_option *o) {
 
 static bool has_range(const ntk_option *o) {
   return o->type == NTK_INT || o->type == NTK_REAL || o->type == NTK_INTS || o->type == NTK_GRID ||
-         o->type == NTK_REAL_OF || o->type == NTK_SIZE;
+         o->type == NTK_REAL_OF || o->type == NTK_SIZE || o->type == NTK_PAIR;
 }
 
 /* Limits so far out that nobody meets them are not worth a word. */
 static ntk_status add_range(const ntk_option *o, ntk_text *text) {
-  const bool whole = o->type == NTK_INT || o->type == NTK_INTS || o->type == NTK_SIZE;
+  const bool whole = o->type == NTK_INT || o->type == NTK_INTS || o->type == NTK_SIZE ||
+                     o->type == NTK_PAIR;
   const double far = whole ? 9e18 : 1e300;
   char low[NTK_REAL_TEXT], high[NTK_REAL_TEXT];
 
@@ -206,6 +211,7 @@ static void example(const ntk_option *o, char value[NTK_WORD_TEXT]) {
     case NTK_REAL:
     case NTK_REAL_OF:
     case NTK_SIZE:
+    case NTK_PAIR:
       (void)snprintf(value, NTK_WORD_TEXT, "%s", number);
       return;
     case NTK_INTS:
@@ -225,6 +231,7 @@ static void example(const ntk_option *o, char value[NTK_WORD_TEXT]) {
       (void)snprintf(value, NTK_WORD_TEXT, "path/to/file");
       return;
     case NTK_WORD:
+    case NTK_PADDING:
       (void)snprintf(value, NTK_WORD_TEXT, "%s", o->rows[0]->name);
       return;
     default:

@@ -91,7 +91,9 @@ static bool bind_real(ntk_binder *b, const ntk_place *place, const ntk_option *o
     return true;
   }
   if (!ntk_wants_plain(b, place, node, "a number")) return false;
-  if (!ntk_scalar_real(node->text, &value)) {
+  const bool clock = o->flags & NTK_CLOCK && ntk_scalar_clock(node->text, &value);
+
+  if (!clock && !ntk_scalar_real(node->text, &value)) {
     refuse_number(b, place, node, false);
     return false;
   }

@@ -25,12 +25,21 @@ static bool is_inside(const ntk_walk_key *key, const ntk_option *table) {
   return false;
 }
 
+/* Layers in a block of layers are told of once. */
+static bool is_inside_itself(const ntk_walk_key *key) {
+  for (const ntk_walk_key *up = key->up; up; up = up->up) {
+    if (up->option->rows == key->option->rows) return true;
+  }
+  return false;
+}
+
 static void join(const char *path, const char *key, char joined[NTK_WALK_PATH]) {
   (void)snprintf(joined, NTK_WALK_PATH, "%.200s%s%.100s", path, *path ? "." : "", key);
 }
 
 /* The options of a variant's rows stand beside it. */
 static ntk_status visit_rows(const walk *w, const scope *s, const ntk_walk_key *key) {
+  if (is_inside_itself(key)) return NTK_OK;
   for (const ntk_row *const *row = key->option->rows; *row; ++row) {
     char path[NTK_WALK_PATH];
     const scope inner = {key, *row, (*row)->options,
@@ -53,7 +62,7 @@ static ntk_status visit_key(const walk *w, const scope *s, const ntk_option *o) 
 
     return visit_table(w, &inner);
   }
-  return o->rows && o->type != NTK_WORD ? visit_rows(w, s, &key) : NTK_OK;
+  return o->rows && o->type != NTK_WORD && o->type != NTK_PADDING ? visit_rows(w, s, &key) : NTK_OK;
 }
 
 static ntk_status visit_table(const walk *w, const scope *s) {

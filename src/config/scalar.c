@@ -65,6 +65,24 @@ bool ntk_scalar_real(const char *text, double *value) {
   return isfinite(*value) && (errno == 0 || *value != 0);
 }
 
+/* Two digits below 60. */
+static bool read_sixtieth(const char *text, double *value) {
+  if (digits(text) != 2 || text[0] > '5') return false;
+  *value = 10 * (text[0] - '0') + (text[1] - '0');
+  return true;
+}
+
+bool ntk_scalar_clock(const char *text, double *seconds) {
+  const size_t length = digits(text);
+  double minutes = 0, rest = 0;
+
+  if (length == 0 || length > 9 || text[length] != ':') return false;
+  if (!read_sixtieth(text + length + 1, &minutes) || text[length + 3] != ':') return false;
+  if (!read_sixtieth(text + length + 4, &rest) || text[length + 6] != '\0') return false;
+  *seconds = 3600 * strtod(text, NULL) + 60 * minutes + rest;
+  return true;
+}
+
 bool ntk_scalar_range(const char *text, int64_t *first, int64_t *last) {
   const char *dots = strstr(text, "..");
   char begin[NTK_REAL_TEXT];

@@ -1,11 +1,7 @@
 /* What a forward pass, a stream and the assembly of its factors cost, from sizes alone. */
 #include <math.h>
 
-#include "ntk/model/layer.h"
-
-static bool sums_rows(const ntk_cost_walk *walk) {
-  return walk->cotangents->outputs == NTK_OUT_MEAN || walk->cotangents->outputs == NTK_OUT_TRACE;
-}
+#include "streams.h"
 
 static void reserve(int64_t *room, int64_t count) {
   if (count > *room) *room = count;
@@ -21,49 +17,187 @@ static void next_full(ntk_cost_walk *walk, int64_t width) {
   walk->form = NTK_DELTA_FULL;
 }
 
+void ntk_walk_swap(ntk_cost_walk *walk, int64_t width) { next_full(walk, width); }
+
 void ntk_walk_expand(ntk_cost_walk *walk, int64_t width) {
   if (walk->form != NTK_DELTA_FULL) next_full(walk, width);
 }
 
 void ntk_walk_mask(ntk_cost_walk *walk, int64_t width) {
+  walk->multiplied = walk->form == NTK_DELTA_SEPARABLE;
   if (walk->form == NTK_DELTA_SEPARABLE) reserve(&walk->product_room, width);
   if (walk->form == NTK_DELTA_SHARED) walk->form = NTK_DELTA_SEPARABLE;
 }
 
-void ntk_walk_multiply(ntk_cost_walk *walk, int64_t in, int64_t out) {
+void ntk_walk_multiply(ntk_cost_walk *walk, int64_t positions, int64_t in, int64_t out) {
   if (walk->form == NTK_DELTA_SHARED) return; /* once for all samples */
-  ntk_walk_expand(walk, out);
-  next_full(walk, in);
-  walk->cost.backward_flops += 2.0 * (double)walk->rows * (double)in * (double)out;
+  ntk_walk_expand(walk, positions * out);
+  next_full(walk, positions * in);
+  walk->cost.backward_flops +=
+      2.0 * (double)walk->rows * (double)positions * (double)in * (double)out;
 }
 
-void ntk_walk_fold(ntk_cost_walk *walk, int64_t in, int64_t out) {
-  const bool shared = walk->form == NTK_DELTA_SHARED, sums = sums_rows(walk);
-  const bool folds = walk->form == NTK_DELTA_SEPARABLE && sums && walk->rows > 1;
+void ntk_walk_spread(ntk_cost_walk *walk, int64_t width) {
+  walk->rows *= width + 1;
+  walk->terms = width + 1;
+}
+
+void ntk_walk_scratch(ntk_cost_walk *walk, int64_t count_per_sample) {
+  reserve(&walk->scratch_room, count_per_sample);
+}
+
+/* ---- factors --------------------------------------------------------------------------------- */
+
+/* Sizes of a factor, of one sample. */
+typedef struct part {
+  bool shared;
+  double positions, in, cotangents, columns;
+  double stored; /* elements of a, of all positions */
+} part;
+
+/* <a, a'> serves all pairs of cotangents; by positions, or by the Jacobian (MATH B12). */
+static double flops_of(const part *f) {
+  const double pairs = f->in / (f->cotangents * f->cotangents) + (f->shared ? 0 : f->columns);
+  const double jacobian = fmax(f->in, 1) * f->columns, s = f->positions;
+
+  return 2 * (s > 1 ? fmin(s * s * pairs, jacobian) : pairs);
+}
+
+static void count_part(ntk_cost_walk *walk, const part *f) {
   const double size = (double)ntk_dtype_size(walk->network->dtype);
-  const double cotangents = sums ? 1 : (double)walk->rows;
-  const double columns = (double)(folds || !sums ? out : walk->rows * out);
+  const double delta = f->shared ? 0 : f->cotangents * f->columns;
+
+  walk->cost.pair_flops += flops_of(f);
+  walk->cost.panel_bytes = fmax(walk->cost.panel_bytes, size * (f->stored + f->positions * delta));
+}
+
+/* The lowest use of a tensor gives the factor of all; what they wait in was counted with each. */
+static void count_uses(ntk_cost_walk *walk, const ntk_tensor *tensor, int64_t positions, part *f) {
+  const ntk_node_layer *node = &walk->network->layer[walk->layer];
+  const int number = (int)(tensor - walk->network->tensor);
+  const bool vector = f->in == 0;
+  const bool first = node->source == walk->layer && number >= node->first_tensor &&
+                     number < node->first_tensor + node->tensors;
+
+  if (!tensor->trainable) return;
+  if (!vector || first) {
+    walk->uses_room += (int64_t)f->stored + positions * (int64_t)(f->cotangents * f->columns);
+  }
+  if (!first) return;
+  f->positions = vector ? 1 : (double)tensor->positions;
+  f->stored *= f->positions / (double)positions;
+  count_part(walk, f);
+}
+
+static void add_part(ntk_cost_walk *walk, int tensor, int64_t positions, part *f) {
+  const ntk_tensor *t = &walk->network->tensor[tensor];
+  const ntk_patches *patches = walk->patches;
+
+  f->stored = patches ? (double)(patches->cells * patches->channels) : f->positions * f->in;
+  if (t->uses == 1) {
+    count_part(walk, f);
+  } else {
+    f->shared = false;
+    count_uses(walk, t, positions, f);
+  }
+}
+
+void ntk_walk_fold_array(ntk_cost_walk *walk, int tensor, int64_t positions, int64_t in,
+                         int64_t out) {
+  const int64_t summed = ntk_summed_rows(walk->cotangents, walk->rows, walk->terms);
+  const int64_t cotangents = walk->rows / summed;
+  part f = {false, (double)positions, (double)in, (double)cotangents, (double)(summed * out), 0};
+
+  if (summed > 1 && positions > 1) {
+    reserve(&walk->folded_room, walk->rows * positions * out);
+  }
+  add_part(walk, tensor, positions, &f);
+}
+
+void ntk_walk_fold(ntk_cost_walk *walk, int tensor, int64_t positions, int64_t in, int64_t out) {
+  const int64_t summed = ntk_summed_rows(walk->cotangents, walk->rows, walk->terms);
+  const bool shared = walk->form == NTK_DELTA_SHARED;
+  const bool folds = walk->form == NTK_DELTA_SEPARABLE && summed == walk->rows && walk->rows > 1 &&
+                     walk->network->tensor[tensor].uses == 1;
+
+  if (positions > 1 || !(shared || folds)) {
+    ntk_walk_expand(walk, positions * out);
+    ntk_walk_fold_array(walk, tensor, positions, in, out);
+    return;
+  }
+  const int64_t cotangents = walk->rows / summed;
+  part f = {shared, 1, (double)in, (double)cotangents, (double)(folds ? out : summed * out), 0};
 
   if (folds) reserve(&walk->folded_room, out);
-  if (!folds && !shared) ntk_walk_expand(walk, out);
-  walk->cost.pair_flops += 2 * ((double)in / (cotangents * cotangents) + (shared ? 0 : columns));
-  walk->cost.panel_bytes =
-      fmax(walk->cost.panel_bytes, size * ((double)in + (shared ? 0 : cotangents * columns)));
+  add_part(walk, tensor, 1, &f);
 }
 
-ntk_network_cost ntk_network_cost_of(const ntk_network *network,
-                                     const ntk_cotangents *cotangents) {
+void ntk_walk_fold_patches(ntk_cost_walk *walk, int tensor, const ntk_patches *patches,
+                           int64_t out) {
+  walk->patches = patches;
+  ntk_walk_fold(walk, tensor, patches->positions, patches->window * patches->channels, out);
+  walk->patches = NULL;
+}
+
+/* ---- two paths ------------------------------------------------------------------------------- */
+
+static void note_saved(ntk_cost_walk *walk) {
+  walk->saved_room = 0;
+  for (int d = 0; d < walk->depth; ++d) {
+    walk->saved_room += walk->saved[d].full_room + walk->saved[d].product_room;
+  }
+  reserve(&walk->saved_most, walk->saved_room);
+}
+
+void ntk_walk_save(ntk_cost_walk *walk, int64_t width) {
+  const bool full = walk->form == NTK_DELTA_FULL;
+  const bool product = walk->form == NTK_DELTA_SEPARABLE && walk->multiplied;
+
+  NTK_ASSERT(walk->depth < NTK_MOST_NESTED);
+  walk->saved[walk->depth++] = (ntk_walk_saved){.form = walk->form,
+                                                .multiplied = walk->multiplied,
+                                                .full_room = full ? walk->rows * width : 0,
+                                                .product_room = product ? width : 0};
+  note_saved(walk);
+}
+
+void ntk_walk_exchange(ntk_cost_walk *walk) {
+  ntk_walk_saved *saved = &walk->saved[walk->depth - 1];
+  const ntk_walk_saved other = *saved;
+
+  *saved = (ntk_walk_saved){walk->form, walk->multiplied, walk->full_room, walk->product_room};
+  walk->form = other.form;
+  walk->multiplied = other.multiplied;
+  walk->full_room = other.full_room;
+  walk->product_room = other.product_room;
+  note_saved(walk);
+}
+
+void ntk_walk_add_saved(ntk_cost_walk *walk, int64_t width) {
+  const ntk_walk_saved *saved = &walk->saved[--walk->depth];
+
+  if (walk->form != NTK_DELTA_SHARED || saved->form != NTK_DELTA_SHARED) {
+    ntk_walk_expand(walk, width);
+  }
+  note_saved(walk);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents) {
   const double size = (double)ntk_dtype_size(network->dtype);
   const int lowest = ntk_network_lowest(network);
   ntk_cost_walk walk = {.network = network,
                         .cotangents = cotangents,
                         .rows = ntk_cotangent_vectors(cotangents, network->outputs),
+                        .terms = 1,
                         .form = NTK_DELTA_SHARED};
 
   walk.cost.tape_bytes = size * (double)ntk_shape_count(&network->input);
   for (int l = network->layer_count - 1; l >= 0; --l) {
     const ntk_node_layer *node = &network->layer[l];
 
+    walk.layer = l;
     walk.counted = ntk_layer_trainable(network, node);
     walk.needed = l > lowest;
     if (node->layer->cost) node->layer->cost(node, &walk);
@@ -71,7 +205,9 @@ ntk_network_cost ntk_network_cost_of(const ntk_network *network,
   for (int t = 0; t < network->tensor_count; ++t) {
     walk.cost.weight_bytes += size * (double)network->tensor[t].count;
   }
-  walk.cost.delta_bytes = size * (double)(walk.full_room + walk.spare_room + walk.product_room +
-                                          walk.folded_room);
+  walk.cost.tape_bytes += size * (double)walk.waiting_most;
+  walk.cost.delta_bytes =
+      size * (double)(walk.full_room + walk.spare_room + walk.product_room + walk.folded_room +
+                      walk.scratch_room + walk.saved_most + walk.uses_room);
   return walk.cost;
 }

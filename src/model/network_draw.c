@@ -27,15 +27,18 @@ static bool key_stax(const ntk_drawing *d, const ntk_node_layer *node, int j, nt
 static const ntk_keys_row per_tensor = {
     {.name = "per_tensor", .doc = "tensor k from fold_in(key, k); k counts W before b"},
     key_per_tensor,
-    true};
+    true,
+    false};
 static const ntk_keys_row article = {
     {.name = "article", .doc = "W of layer l from split(key, weight layers + 1)[l]; b is zero"},
     key_article,
+    false,
     false};
 static const ntk_keys_row stax = {
     {.name = "stax",
      .doc = "key, layer key = split(key) for each layer; W, b from split(layer key)"},
     key_stax,
+    true,
     true};
 const ntk_row *const ntk_rng_keys[] = {&per_tensor.row, &article.row, &stax.row, NULL};
 
@@ -64,10 +67,9 @@ static void draw_normal(const ntk_draw *draw, ntk_dtype dtype, double std, int64
 static ntk_status draw_values(const ntk_tensor *tensor, const ntk_draw *draw, ntk_dtype dtype,
                               double *values) {
   const ntk_tensor_law *law = &tensor->law;
+  const int64_t columns = law->columns ? law->columns : tensor->size[tensor->rank - 1];
 
-  if (law->law) {
-    return law->law->draw(draw, dtype, tensor->size[tensor->rank - 1], law->variance, values);
-  }
+  if (law->law) return law->law->draw(draw, dtype, columns, law->variance, values);
   if (law->std != 0) draw_normal(draw, dtype, law->std, tensor->count, values);
   return NTK_OK;
 }
@@ -85,27 +87,50 @@ static ntk_status draw_tensor(const ntk_network *network, ntk_tensor *tensor, co
   return status;
 }
 
+/* Constants are there already. */
+static bool is_drawn(const ntk_tensor *tensor) { return tensor->law.law || tensor->law.std != 0; }
+
+static void fill(ntk_dtype dtype, const ntk_tensor *tensor) {
+  for (int64_t k = 0; tensor->law.mean != 0 && k < tensor->count; ++k) {
+    ntk_array_convert(NTK_DOUBLE, &tensor->law.mean, dtype, ntk_array_at(dtype, tensor->data, k),
+                      1);
+  }
+}
+
 static ntk_status draw_layer(const ntk_network_settings *settings, const ntk_drawing *d,
                              const ntk_node_layer *node) {
   const ntk_keys_row *keys = (const ntk_keys_row *)settings->rng.keys;
   const ntk_dtype_row *type = (const ntk_dtype_row *)settings->rng.dtype;
 
+  if (node->source != (int)(node - d->network->layer)) return NTK_OK; /* another layer's */
   for (int j = 0; j < node->tensors; ++j) {
     ntk_tensor *tensor = &d->network->tensor[node->first_tensor + j];
     ntk_draw draw = {.layout = d->layout, .total = tensor->count};
 
     ntk_free(&tensor->data);
     NTK_TRY(ntk_array_new(d->network->dtype, tensor->count, &tensor->data));
-    if (!keys->find(d, node, j, &draw.key)) continue;
+    fill(d->network->dtype, tensor);
+    if (!is_drawn(tensor) || !keys->find(d, node, j, &draw.key)) continue;
     NTK_TRY(draw_tensor(d->network, tensor, &draw, type->dtype));
   }
   return NTK_OK;
 }
 
-static int layers_with_tensors(const ntk_network *network) {
+/* Whether the layer has a weight tensor of its own, one that a law draws. */
+static bool has_weights(const ntk_network *network, int l) {
+  const ntk_node_layer *node = &network->layer[l];
+  bool drawn = false;
+
+  for (int t = node->first_tensor; t < node->first_tensor + node->tensors; ++t) {
+    drawn = drawn || network->tensor[t].law.law;
+  }
+  return drawn && node->source == l;
+}
+
+static int layers_with_weights(const ntk_network *network) {
   int count = 0;
 
-  for (int l = 0; l < network->layer_count; ++l) count += network->layer[l].tensors > 0;
+  for (int l = 0; l < network->layer_count; ++l) count += has_weights(network, l);
   return count;
 }
 
@@ -115,7 +140,7 @@ ntk_status ntk_network_draw(const ntk_network_settings *settings, ntk_network *n
   ntk_drawing d = {.network = network,
                    .layout = layout->layout,
                    .root = ntk_rng_seed(settings->seed, type->dtype == NTK_DOUBLE),
-                   .weight_layers = layers_with_tensors(network)};
+                   .weight_layers = layers_with_weights(network)};
 
   d.chain = d.root;
   for (int l = 0; l < network->layer_count; ++l) {
@@ -124,7 +149,7 @@ ntk_status ntk_network_draw(const ntk_network_settings *settings, ntk_network *n
     d.own = ntk_rng_split(d.layout, d.chain, 2, 1);
     d.chain = ntk_rng_split(d.layout, d.chain, 2, 0);
     NTK_TRY(draw_layer(settings, &d, node));
-    d.weight_layer += node->tensors > 0;
+    d.weight_layer += has_weights(network, l);
   }
   return NTK_OK;
 }

@@ -4,8 +4,8 @@
 
 #include "ntk/model/network.h"
 
-extern const ntk_row *const ntk_network_kinds[]; /* mlp, layers */
-extern const ntk_row ntk_network_mlp;
+extern const ntk_row *const ntk_network_kinds[]; /* mlp, cnn, ..., layers */
+extern const ntk_row ntk_network_listed;
 
 extern const ntk_row *const ntk_network_outputs[]; /* as_is, centered, scaled */
 extern const ntk_row ntk_network_centered, ntk_network_scaled;
@@ -33,6 +33,7 @@ typedef struct ntk_keys_row {
   /* Local.  Key of tensor j of a layer; false: the tensor is zero. */
   bool (*find)(const ntk_drawing *drawing, const ntk_node_layer *node, int j, ntk_rng_key *key);
   bool draws_bias;
+  bool flat; /* the chain of keys is that of a plain list: no containers */
 } ntk_keys_row;
 
 extern const ntk_row *const ntk_rng_layouts[]; /* rows of ntk_layout_row */

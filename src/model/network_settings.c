@@ -6,12 +6,6 @@
 #include "ntk/model/layer.h"
 #include "network_rows.h"
 
-const ntk_row ntk_network_mlp = {
-    .name = "mlp",
-    .doc = "depth times (dense width, activation), then a dense readout; flatten first for images"};
-static const ntk_row listed = {.name = "layers", .doc = "what `layers` lists"};
-const ntk_row *const ntk_network_kinds[] = {&ntk_network_mlp, &listed, NULL};
-
 static const ntk_row as_is = {.name = "as_is", .doc = "f"};
 
 static const ntk_option centered_options[] = {
@@ -111,12 +105,13 @@ static const ntk_option options[] = {
      .rows = ntk_network_kinds,
      .doc = "auto: layers if there are any here or in the weights file, else mlp"},
     {FIELD(depth), .type = NTK_INT, .fallback = TEXT(DEFAULT_DEPTH), .low = 0, .high = 400,
-     .doc = "hidden layers of an mlp"},
+     .doc = "hidden layers of an mlp, convolutions of a cnn, blocks of a resnet or transformer, "
+            "steps of a neural_ode"},
     {FIELD(width), .type = NTK_INT, .fallback = "512", .low = 1, .high = INT_MAX,
      .doc = "units of a hidden layer; `width` in sizes of layers"},
     {FIELD(activation), .type = NTK_CHOICE, .fallback = default_activation,
      .rows = ntk_activations,
-     .doc = "of the hidden layers of an mlp"},
+     .doc = "of the hidden layers of a short form"},
     {FIELD(layers), .type = NTK_CHOICES, .flags = NTK_REPEAT, .rows = ntk_layers,
      .doc = "the layers from input to output"},
     {FIELD(parameterization), .type = NTK_WORD, .fallback = "ntk", .rows = ntk_parameterizations,
@@ -146,14 +141,15 @@ static ntk_mark mark_of(const ntk_node *node, const char *key) {
 static void check_unused(const ntk_network_settings *s, const ntk_node *node,
                          ntk_problems *problems) {
   const char *why = s->layers.count > 0 ? "with a list of layers nothing reads it"
-                                        : "the layers come from the weights file; write kind: mlp";
+                                        : "the layers come from the weights file; write its kind";
 
   if (s->depth != DEFAULT_DEPTH) {
-    ntk_problem(problems, mark_of(node, "depth"), "network.depth belongs to kind: mlp; %s", why);
+    ntk_problem(problems, mark_of(node, "depth"),
+                "network.depth belongs to the short forms of network.kind; %s", why);
   }
   if (strcmp(s->activation.row->name, default_activation) != 0) {
     ntk_problem(problems, mark_of(node, "activation"),
-                "network.activation belongs to kind: mlp; %s", why);
+                "network.activation belongs to the short forms of network.kind; %s", why);
   }
 }
 
@@ -167,19 +163,19 @@ static void check_present(const ntk_network_settings *s, const ntk_node *node,
 
 static void check(const void *settings, const ntk_node *node, ntk_problems *problems) {
   const ntk_network_settings *s = settings;
-  const bool mlp = s->kind == &ntk_network_mlp;
+  const bool short_form = s->kind && s->kind != &ntk_network_listed;
   const ntk_keys_row *keys = (const ntk_keys_row *)s->rng.keys;
   const ntk_network_centering *centering = s->output.options;
 
   if (s->layers.item && s->layers.count == 0) {
     ntk_problem(problems, mark_of(node, "layers"), "network.layers is empty");
   }
-  if (s->layers.count > 0 && mlp) {
+  if (s->layers.count > 0 && short_form) {
     ntk_problem(problems, mark_of(node, "layers"),
-                "network.layers beside kind: mlp; remove one of them");
+                "network.layers beside kind: %s; remove one of them", s->kind->name);
   }
-  if (!mlp && (s->layers.count > 0 || s->weights)) check_unused(s, node, problems);
-  if (s->kind && !mlp && !s->layers.item && !s->weights) {
+  if (!short_form && (s->layers.count > 0 || s->weights)) check_unused(s, node, problems);
+  if (s->kind == &ntk_network_listed && !s->layers.item && !s->weights) {
     ntk_problem(problems, mark_of(node, "kind"), "network.kind: layers needs network.layers");
   }
   if (s->output.row == &ntk_network_scaled && centering->initial && !centering->centered) {

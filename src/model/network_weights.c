@@ -5,21 +5,26 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
-#include "ntk/model/layer.h"
+#include "network_plan.h"
 
 static const char prefix[] = "layers/";
 static const char format_name[] = "ntkrun-weights";
 enum { SCHEMA = 1 };
 
 static void name_of(const ntk_tensor *tensor, const char *suffix, char name[NTK_NAME_SIZE]) {
-  (void)snprintf(name, NTK_NAME_SIZE, "%s%.64s%s", prefix, tensor->name, suffix);
+  (void)snprintf(name, NTK_NAME_SIZE, "%s%.84s%s", prefix, tensor->name, suffix);
+}
+
+/* "b", "bq", not "beta". */
+static bool is_bias(const ntk_tensor *tensor) {
+  const char *leaf = strrchr(tensor->name, '/') + 1;
+
+  return leaf[0] == 'b' && strcmp(leaf, "beta") != 0;
 }
 
 /* "s_w" of weights, "s_b" of biases. */
 static void name_multiplier(const ntk_tensor *tensor, char name[NTK_NAME_SIZE]) {
-  const bool is_bias = tensor->name[strcspn(tensor->name, "/") + 1] == 'b';
-
-  name_of(tensor, is_bias ? "/s_b" : "/s_w", name);
+  name_of(tensor, is_bias(tensor) ? "/s_b" : "/s_w", name);
 }
 
 static ntk_shape shape_of(int rank, const int64_t *size) {
@@ -52,7 +57,9 @@ static ntk_status check_unknown(const ntk_network *network, const ntk_record *we
   for (int64_t k = 0; k < weights->variable_count; ++k) {
     const ntk_variable *v = &weights->variables[k];
 
-    NTK_CHECK(is_coordinate(v) || find_tensor(network, v->name), NTK_E_INPUT,
+    NTK_CHECK(is_coordinate(v) || find_tensor(network, v->name) ||
+                  ntk_masks_are(network, v->name),
+              NTK_E_INPUT,
               "weights: '%s' is no tensor of this network", v->name);
   }
   return NTK_OK;
@@ -86,18 +93,34 @@ static ntk_status check_finite(ntk_dtype dtype, const ntk_tensor *tensor, const 
   return NTK_OK;
 }
 
-static ntk_status bind_multiplier(const ntk_record *weights, ntk_tensor *tensor) {
-  char name[NTK_NAME_SIZE];
-
-  name_multiplier(tensor, name);
+static ntk_status find_multiplier(const ntk_record *weights, const char *name, double *value) {
   const ntk_attribute *found = ntk_record_find_attribute(weights, name);
 
   NTK_CHECK(!found || (found->kind == NTK_KIND_REAL && isfinite(found->real)) ||
                 found->kind == NTK_KIND_INT,
             NTK_E_INPUT, "weights: attribute '%s' is not a finite number", name);
-  tensor->multiplier = !found ? 1 : found->kind == NTK_KIND_INT ? (double)found->integer
-                                                                : found->real;
+  *value = !found ? 1 : found->kind == NTK_KIND_INT ? (double)found->integer : found->real;
   return NTK_OK;
+}
+
+static bool is_tied(const ntk_network *network, const ntk_tensor *tensor) {
+  for (int l = 0; l < network->layer_count; ++l) {
+    if (network->layer[l].borrowed == (int)(tensor - network->tensor)) return true;
+  }
+  return false;
+}
+
+static ntk_status bind_multipliers(const ntk_network *network, const ntk_record *weights,
+                                   ntk_tensor *tensor) {
+  char name[NTK_NAME_SIZE];
+
+  name_multiplier(tensor, name);
+  NTK_TRY(find_multiplier(weights, name, &tensor->multiplier));
+  if (!is_tied(network, tensor)) return NTK_OK;
+  NTK_CHECK(tensor->multiplier != 0, NTK_E_INPUT,
+            "weights: attribute '%s' is 0, but a readout shares that tensor", name);
+  name_of(tensor, "/s_t", name);
+  return find_multiplier(weights, name, &tensor->transposed);
 }
 
 static ntk_status bind_tensor(const ntk_network *network, const ntk_record *weights,
@@ -114,14 +137,14 @@ static ntk_status bind_tensor(const ntk_network *network, const ntk_record *weig
   ntk_array_convert(v->kind == NTK_KIND_REAL ? NTK_DOUBLE : NTK_SINGLE, v->data, network->dtype,
                     tensor->data, tensor->count);
   NTK_TRY(check_finite(network->dtype, tensor, v));
-  return bind_multiplier(weights, tensor);
+  return bind_multipliers(network, weights, tensor);
 }
 
 /* ---- the layers that a file says it is for --------------------------------------------------- */
 
 static bool has_bias(const ntk_network *network) {
   for (int t = 0; t < network->tensor_count; ++t) {
-    if (network->tensor[t].rank == 1) return true;
+    if (is_bias(&network->tensor[t])) return true;
   }
   return false;
 }
@@ -151,24 +174,34 @@ static ntk_status create_described(const ntk_network *network, const char *layer
 
 static ntk_status print_list(const ntk_choices *list, int indent, ntk_text *text);
 
-/* The layer list without what weights do not depend on. */
-static ntk_status print_structure(const ntk_network *network, ntk_text *text) {
-  ntk_choices list = {.count = network->layer_count};
-  ntk_arena arena = {0};
-  ntk_status status = NTK_NEW(list.count, &list.item);
+/* The same layers without what weights do not depend on. */
+static ntk_status copy_structure(const ntk_choices *from, ntk_arena *arena, ntk_choices *to) {
+  to->count = from->count;
+  NTK_TRY(ntk_arena_new(arena, (size_t)from->count * sizeof(*to->item), &to->item));
+  for (int64_t k = 0; k < from->count; ++k) {
+    const ntk_layer *layer = (const ntk_layer *)from->item[k].row;
+    ntk_choice *item = &to->item[k];
 
-  for (int l = 0; status == NTK_OK && l < network->layer_count; ++l) {
-    const ntk_node_layer *node = &network->layer[l];
-    const ntk_row *row = &node->layer->row;
+    *item = from->item[k];
+    NTK_TRY(ntk_arena_new(arena, layer->row.options_size, &item->options));
+    memcpy(item->options, from->item[k].options, layer->row.options_size);
+    if (layer->forget) layer->forget(item->options);
+    for (const ntk_option *o = layer->row.options; o->key; ++o) {
+      ntk_choices *list = ntk_list_in(o, item->options);
+      const ntk_choices inner = list ? *list : (ntk_choices){0};
 
-    list.item[l] = (ntk_choice){.row = row, .label = row->name};
-    status = ntk_arena_new(&arena, row->options_size, &list.item[l].options);
-    if (status != NTK_OK) break;
-    memcpy(list.item[l].options, node->options, row->options_size);
-    if (node->layer->forget) node->layer->forget(list.item[l].options);
+      if (list) NTK_TRY(copy_structure(&inner, arena, list));
+    }
   }
+  return NTK_OK;
+}
+
+static ntk_status print_structure(const ntk_network *network, ntk_text *text) {
+  ntk_choices list = {0};
+  ntk_arena arena = {0};
+  ntk_status status = copy_structure(&network->list, &arena, &list);
+
   if (status == NTK_OK) status = print_list(&list, 0, text);
-  ntk_free(&list.item);
   ntk_arena_destroy(&arena);
   return status;
 }
@@ -220,7 +253,7 @@ ntk_status ntk_network_bind(ntk_network *network, const ntk_record *weights) {
   for (int t = 0; t < network->tensor_count; ++t) {
     NTK_TRY(bind_tensor(network, weights, &network->tensor[t]));
   }
-  return NTK_OK;
+  return ntk_masks_bind(network, weights);
 }
 
 /* ---- export ---------------------------------------------------------------------------------- */
@@ -235,16 +268,20 @@ static ntk_status export_tensor(const ntk_network *network, const ntk_tensor *te
   size_t used = 0;
   void *data = NULL;
 
-  for (int k = 0; k < tensor->rank; ++k) {
+  for (int k = 0; !tensor->axes && k < tensor->rank; ++k) {
     used += (size_t)snprintf(dimensions + used, sizeof(dimensions) - used, "%s%s", k ? " " : "",
                              axes[tensor->rank - 1 - k]);
   }
+  if (tensor->axes) (void)snprintf(dimensions, sizeof(dimensions), "%s", tensor->axes);
   name_of(tensor, "", name);
   (void)snprintf(text, sizeof(text), "entries of %s, before the multiplier", tensor->name);
   NTK_TRY(ntk_record_add(weights, &field, tensor->size, &data));
   memcpy(data, tensor->data, (size_t)tensor->count * ntk_dtype_size(network->dtype));
   name_multiplier(tensor, name);
-  return ntk_record_set_real(weights, name, tensor->multiplier);
+  NTK_TRY(ntk_record_set_real(weights, name, tensor->multiplier));
+  if (!is_tied(network, tensor)) return NTK_OK;
+  name_of(tensor, "/s_t", name);
+  return ntk_record_set_real(weights, name, tensor->transposed);
 }
 
 static ntk_status export_layers(const ntk_network *network, ntk_record *weights) {
@@ -267,7 +304,7 @@ static ntk_status export_all(const ntk_network *network, ntk_record *weights) {
   for (int t = 0; t < network->tensor_count; ++t) {
     NTK_TRY(export_tensor(network, &network->tensor[t], weights));
   }
-  return NTK_OK;
+  return ntk_masks_export(network, weights);
 }
 
 ntk_status ntk_network_export(const ntk_network *network, ntk_record *weights) {
@@ -282,30 +319,20 @@ ntk_status ntk_network_export(const ntk_network *network, ntk_record *weights) {
 static const ntk_option list_options[] = {
     {.key = "layers",
      .type = NTK_CHOICES,
+     .flags = NTK_REPEAT,
      .offset = offsetof(ntk_network_settings, layers),
      .rows = ntk_layers},
     {0},
 };
 
+const ntk_section ntk_list_section = {.options = list_options};
+
 static ntk_status print_list(const ntk_choices *list, int indent, ntk_text *text) {
-  static const ntk_section section = {.options = list_options};
   const ntk_network_settings settings = {.layers = *list};
 
-  return ntk_option_print(&section, &settings, indent, text);
+  return ntk_option_print(&ntk_list_section, &settings, indent, text);
 }
 
 ntk_status ntk_network_print(const ntk_network *network, int indent, ntk_text *text) {
-  ntk_choices list = {.count = network->layer_count};
-
-  NTK_TRY(NTK_NEW(list.count, &list.item));
-  for (int l = 0; l < network->layer_count; ++l) {
-    const ntk_node_layer *node = &network->layer[l];
-    const ntk_row *row = &node->layer->row;
-
-    list.item[l] = (ntk_choice){.row = row, .options = node->options, .label = row->name};
-  }
-  const ntk_status status = print_list(&list, indent, text);
-
-  ntk_free(&list.item);
-  return status;
+  return print_list(&network->list, indent, text);
 }

@@ -70,6 +70,17 @@ static void copy_columns(const product *p, int64_t n, int64_t first, int64_t cou
       }                                                                                        \
     }                                                                                          \
   }                                                                                            \
+  static void add_outer_##type(int64_t rows, int64_t width, const type *restrict mask,         \
+                               const type *restrict common, type *restrict out) {              \
+    for (int64_t r = 0; r < rows; ++r) {                                                       \
+      for (int64_t j = 0; j < width; ++j) {                                                    \
+        out[r * width + j] += mask[j] * common[r * width + j];                                 \
+      }                                                                                        \
+    }                                                                                          \
+  }                                                                                            \
+  static void times_##type(int64_t n, type factor, type *x) {                                  \
+    for (int64_t k = 0; k < n; ++k) x[k] *= factor;                                            \
+  }                                                                                            \
   static void scale_##type(int64_t rows, int64_t width, const type *restrict mask,             \
                            type *restrict delta) {                                             \
     for (int64_t r = 0; r < rows; ++r) {                                                       \
@@ -143,6 +154,23 @@ void ntk_rows_outer(ntk_dtype dtype, int64_t samples, int64_t rows, int64_t widt
     } else {
       outer_float(rows, width, line, common, to);
     }
+  }
+}
+
+void ntk_rows_add_outer(ntk_dtype dtype, int64_t rows, int64_t width, const void *mask,
+                        const void *common, void *out) {
+  if (dtype == NTK_DOUBLE) {
+    add_outer_double(rows, width, mask, common, out);
+  } else {
+    add_outer_float(rows, width, mask, common, out);
+  }
+}
+
+void ntk_rows_times(ntk_dtype dtype, int64_t count, double factor, void *array) {
+  if (dtype == NTK_DOUBLE) {
+    times_double(count, factor, array);
+  } else {
+    times_float(count, (float)factor, array);
   }
 }
 

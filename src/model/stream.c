@@ -1,21 +1,27 @@
 #include <math.h>
 #include <string.h>
 
+#include "loops.h"
 #include "ntk/base/memory.h"
 #include "ntk/model/layer.h"
 #include "ntk/model/rows.h"
+#include "streams.h"
 
 static ntk_dtype dtype_of(const ntk_stream *stream) { return stream->tape->network->dtype; }
 
 static int64_t samples_of(const ntk_stream *stream) { return ntk_pad(stream->tape->count); }
 
-/* Whether the rows of a sample are summed over. */
-static bool sums_rows(const ntk_stream *stream) {
-  return stream->cotangents.outputs == NTK_OUT_MEAN || stream->cotangents.outputs == NTK_OUT_TRACE;
+int64_t ntk_summed_rows(const ntk_cotangents *cotangents, int64_t rows, int64_t terms) {
+  const bool all = cotangents->outputs == NTK_OUT_MEAN || cotangents->outputs == NTK_OUT_TRACE;
+
+  return all ? rows : terms;
 }
 
-/* An array of at least `count` elements; the content is lost when it grows. */
-static ntk_status reserve(ntk_dtype dtype, int64_t count, int64_t *room, void *address) {
+static int64_t summed_of(const ntk_stream *stream) {
+  return ntk_summed_rows(&stream->cotangents, stream->rows, stream->terms);
+}
+
+ntk_status ntk_stream_reserve(ntk_dtype dtype, int64_t count, int64_t *room, void *address) {
   void *array = NULL;
 
   if (count <= *room) return NTK_OK;
@@ -55,6 +61,7 @@ static void fill_cotangents(ntk_stream *stream, int64_t outputs) {
 }
 
 bool ntk_layer_trainable(const ntk_network *network, const ntk_node_layer *node) {
+  if (node->borrowed >= 0 && network->tensor[node->borrowed].trainable) return true;
   for (int t = node->first_tensor; t < node->first_tensor + node->tensors; ++t) {
     if (network->tensor[t].trainable) return true;
   }
@@ -81,11 +88,11 @@ static void enter(ntk_stream *stream, int l) {
   const bool counts = l >= 0 && ntk_layer_trainable(network, &network->layer[l]);
 
   stream->layer = l;
-  stream->factors = counts ? network->layer[l].layer->factors : 0;
+  stream->factors = counts ? network->layer[l].factors : 0;
 }
 
-ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangents,
-                            ntk_stream *stream) {
+ntk_status ntk_stream_begin_part(const ntk_tape *tape, const ntk_cotangents *cotangents,
+                                 bool diagonal, ntk_stream *stream) {
   const ntk_network *network = tape->network;
 
   NTK_CHECK(cotangents->outputs != NTK_OUT_SINGLE ||
@@ -94,22 +101,39 @@ ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangen
             (long long)cotangents->single, (long long)network->outputs - 1);
   *stream = (ntk_stream){.tape = tape,
                          .cotangents = *cotangents,
+                         .tensors = network->tensor_count,
                          .last = ntk_network_lowest(network),
                          .rows = ntk_cotangent_vectors(cotangents, network->outputs),
                          .width = network->outputs,
+                         .terms = 1,
+                         .same_mask = diagonal,
                          .form = NTK_DELTA_SHARED};
   NTK_TRY(new_common(stream, network->outputs, &stream->common));
+  NTK_TRY(NTK_NEW(stream->tensors, &stream->uses));
   fill_cotangents(stream, network->outputs);
   enter(stream, network->layer_count - 1);
   return NTK_OK;
+}
+
+ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangents,
+                            ntk_stream *stream) {
+  NTK_CHECK(!tape->network->two_kernels, NTK_E_CONFIG,
+            "masks: expected_independent: its diagonal, where a sample meets its own mask, is not "
+            "taken here; masks: expected_shared or mean have one kernel");
+  return ntk_stream_begin_part(tape, cotangents, false, stream);
 }
 
 ntk_status ntk_stream_next(ntk_stream *stream, ntk_factor *factor, bool *more) {
   while (stream->layer >= stream->last) {
     const ntk_node_layer *node = &stream->tape->network->layer[stream->layer];
 
-    *more = stream->factors > 0;
-    if (*more) return node->layer->factor(node, stream, stream->layer, --stream->factors, factor);
+    *more = false;
+    while (stream->factors > 0 && !*more) {
+      NTK_TRY(node->layer->factor(node, stream, stream->layer, --stream->factors, factor));
+      if (stream->layer > 0) factor->w_weight *= ntk_dropout_excess(node - 1, stream->same_mask);
+      NTK_TRY(ntk_uses_add(stream, factor, more));
+    }
+    if (*more) return NTK_OK;
     if (stream->layer > stream->last) {
       NTK_TRY(node->layer->backward(node, stream, stream->layer));
     }
@@ -125,6 +149,9 @@ void ntk_stream_destroy(ntk_stream *stream) {
   ntk_free(&stream->spare);
   ntk_free(&stream->product);
   ntk_free(&stream->folded);
+  ntk_free(&stream->scratch);
+  ntk_paths_destroy(stream);
+  ntk_uses_destroy(stream);
   *stream = (ntk_stream){0};
 }
 
@@ -133,7 +160,7 @@ void ntk_stream_destroy(ntk_stream *stream) {
 ntk_status ntk_stream_spare(ntk_stream *stream, int64_t width, void **array) {
   const int64_t count = samples_of(stream) * stream->rows * width;
 
-  NTK_TRY(reserve(dtype_of(stream), count, &stream->spare_room, &stream->spare));
+  NTK_TRY(ntk_stream_reserve(dtype_of(stream), count, &stream->spare_room, &stream->spare));
   *array = stream->spare;
   return NTK_OK;
 }
@@ -172,7 +199,7 @@ static ntk_status multiply_masks(ntk_stream *stream, const void *slope) {
   const int64_t samples = samples_of(stream), count = samples * stream->width;
 
   if (stream->mask != stream->product || !stream->product) {
-    NTK_TRY(reserve(dtype, count, &stream->product_room, &stream->product));
+    NTK_TRY(ntk_stream_reserve(dtype, count, &stream->product_room, &stream->product));
     ntk_array_convert(dtype, stream->mask, dtype, stream->product, count);
     stream->mask = stream->product;
   }
@@ -192,28 +219,65 @@ ntk_status ntk_stream_mask(ntk_stream *stream, const void *slope) {
   return NTK_OK;
 }
 
-static ntk_status multiply_common(ntk_stream *stream, const ntk_tensor *weight, int64_t in) {
-  const int64_t out = stream->width;
+static ntk_status multiply_common(ntk_stream *stream, const ntk_tensor *weight, int64_t in,
+                                  int64_t out) {
+  const int64_t positions = stream->width / out;
   void *common = NULL;
 
-  NTK_TRY(new_common(stream, in, &common));
-  ntk_gemm(dtype_of(stream), false, true, stream->rows, in, out, weight->multiplier,
+  NTK_TRY(new_common(stream, positions * in, &common));
+  ntk_gemm(dtype_of(stream), false, true, stream->rows * positions, in, out, weight->multiplier,
            stream->common, out, weight->data, out, 0, common, in);
   ntk_free(&stream->common);
   stream->common = common;
-  stream->width = in;
+  stream->width = positions * in;
   return NTK_OK;
 }
 
-ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight, int64_t in) {
+ntk_status ntk_stream_multiply(ntk_stream *stream, const ntk_tensor *weight, int64_t in,
+                               int64_t out) {
+  const int64_t positions = stream->width / out;
   void *next = NULL;
 
-  if (stream->form == NTK_DELTA_SHARED) return multiply_common(stream, weight, in);
+  if (stream->form == NTK_DELTA_SHARED) return multiply_common(stream, weight, in, out);
   NTK_TRY(ntk_stream_expand(stream));
-  NTK_TRY(ntk_stream_spare(stream, in, &next));
-  NTK_TRY(ntk_rows_gemm(dtype_of(stream), true, samples_of(stream) * stream->rows, in,
-                        stream->width, weight->multiplier, stream->full, weight->data, 0, next));
-  ntk_stream_swap(stream, in);
+  NTK_TRY(ntk_stream_spare(stream, positions * in, &next));
+  NTK_TRY(ntk_rows_gemm(dtype_of(stream), true, samples_of(stream) * stream->rows * positions, in,
+                        out, weight->multiplier, stream->full, weight->data, 0, next));
+  ntk_stream_swap(stream, positions * in);
+  return NTK_OK;
+}
+
+ntk_status ntk_stream_scratch(ntk_stream *stream, int64_t count_per_sample, void **array) {
+  const int64_t count = samples_of(stream) * count_per_sample;
+
+  NTK_TRY(ntk_stream_reserve(dtype_of(stream), count, &stream->scratch_room, &stream->scratch));
+  *array = stream->scratch;
+  return NTK_OK;
+}
+
+ntk_status ntk_stream_spread(ntk_stream *stream, double mean, double variance) {
+  const ntk_dtype dtype = dtype_of(stream);
+  const int64_t width = stream->width, rows = stream->rows;
+  const size_t size = ntk_dtype_size(dtype);
+  void *common = NULL;
+
+  NTK_ASSERT(stream->form == NTK_DELTA_SHARED);
+  NTK_TRY(ntk_array_new(dtype, rows * (width + 1) * width, &common));
+  for (int64_t r = 0; r < rows; ++r) {
+    const void *from = ntk_array_const_at(dtype, stream->common, r * width);
+    void *to = ntk_array_at(dtype, common, r * (width + 1) * width);
+
+    ntk_rows_fill(dtype, 1, width, mean, from, to);
+    for (int64_t u = 0; u < width; ++u) {
+      memcpy(ntk_array_at(dtype, to, (u + 1) * width + u), ntk_array_const_at(dtype, from, u),
+             size);
+    }
+    ntk_rows_times(dtype, width * width, sqrt(variance), ntk_array_at(dtype, to, width));
+  }
+  ntk_free(&stream->common);
+  stream->common = common;
+  stream->rows = rows * (width + 1);
+  stream->terms = width + 1;
   return NTK_OK;
 }
 
@@ -233,7 +297,7 @@ static ntk_status fold_separable(ntk_stream *stream, ntk_factor *factor) {
   const int64_t samples = samples_of(stream), width = stream->width;
   void *norm = NULL;
 
-  NTK_TRY(reserve(dtype, samples * width, &stream->folded_room, &stream->folded));
+  NTK_TRY(ntk_stream_reserve(dtype, samples * width, &stream->folded_room, &stream->folded));
   NTK_TRY(ntk_array_new(dtype, width, &norm));
   ntk_rows_norm(dtype, stream->rows, width, stream->common, norm);
   ntk_rows_outer(dtype, samples, 1, width, stream->mask, norm, stream->folded);
@@ -244,16 +308,66 @@ static ntk_status fold_separable(ntk_stream *stream, ntk_factor *factor) {
   return NTK_OK;
 }
 
-ntk_status ntk_stream_fold(ntk_stream *stream, ntk_factor *factor) {
-  const bool sums = sums_rows(stream);
+/* With positions, (row, out) is one axis only after [row][position][out] has become
+ * [position][row][out]. */
+static ntk_status interleave(ntk_stream *stream, const void *delta, int64_t out,
+                             ntk_factor *factor) {
+  const ntk_dtype dtype = dtype_of(stream);
+  const int64_t s = factor->positions, blocks = samples_of(stream) * stream->rows;
+  const int64_t summed = summed_of(stream);
 
-  factor->shared = stream->form == NTK_DELTA_SHARED;
-  if (stream->form == NTK_DELTA_SEPARABLE && sums && stream->rows > 1) {
-    return fold_separable(stream, factor);
+  NTK_TRY(ntk_stream_reserve(dtype, blocks * s * out, &stream->folded_room, &stream->folded));
+  for (int64_t k = 0; k < blocks; ++k) {
+    const int64_t first = k / summed * summed * s * out + k % summed * out;
+
+    ntk_loop_scatter(dtype, s, out, ntk_array_const_at(dtype, delta, k * s * out), summed * out, 0,
+                     ntk_array_at(dtype, stream->folded, first));
   }
-  if (!factor->shared) NTK_TRY(ntk_stream_expand(stream));
-  factor->cotangents = sums ? 1 : stream->rows;
-  factor->out = sums ? stream->rows * stream->width : stream->width;
-  factor->delta = factor->shared ? stream->common : stream->full;
+  factor->delta = stream->folded;
   return NTK_OK;
+}
+
+ntk_status ntk_stream_fold_array(ntk_stream *stream, const void *delta, int64_t out,
+                                 ntk_factor *factor) {
+  const int64_t summed = summed_of(stream);
+
+  factor->shared = false;
+  factor->cotangents = stream->rows / summed;
+  factor->out = summed * out;
+  factor->delta = delta;
+  if (summed == 1 || factor->positions == 1) return NTK_OK;
+  return interleave(stream, delta, out, factor);
+}
+
+/* Cross terms between several uses of a tensor need delta itself. */
+static bool folds(const ntk_stream *stream, const ntk_factor *factor) {
+  const ntk_tensor *tensor = factor->weight ? factor->weight : factor->bias;
+
+  return stream->form == NTK_DELTA_SEPARABLE && stream->rows > 1 &&
+         summed_of(stream) == stream->rows && factor->positions == 1 && tensor->uses == 1;
+}
+
+ntk_status ntk_stream_fold(ntk_stream *stream, ntk_factor *factor) {
+  const int64_t summed = summed_of(stream);
+
+  if (stream->form == NTK_DELTA_SHARED && factor->positions == 1) {
+    factor->shared = true;
+    factor->cotangents = stream->rows / summed;
+    factor->out = summed * stream->width;
+    factor->delta = stream->common;
+    return NTK_OK;
+  }
+  factor->shared = false;
+  if (folds(stream, factor)) return fold_separable(stream, factor);
+  NTK_TRY(ntk_stream_expand(stream));
+  return ntk_stream_fold_array(stream, stream->full, stream->width / factor->positions, factor);
+}
+
+ntk_status ntk_stream_vector(ntk_stream *stream, const ntk_tensor *tensor, const void *gradient,
+                             ntk_factor *factor) {
+  *factor = (ntk_factor){.kind = NTK_FACTOR_VECTOR,
+                         .bias = tensor,
+                         .b_weight = ntk_stream_weight(stream, tensor),
+                         .positions = 1};
+  return ntk_stream_fold_array(stream, gradient, tensor->count, factor);
 }

@@ -1,7 +1,7 @@
 #include <math.h>
 
+#include "layers.h"
 #include "ntk/base/memory.h"
-#include "ntk/model/layer.h"
 
 static ntk_status load_inputs(const double *inputs, ntk_tape *tape) {
   const ntk_network *network = tape->network;
@@ -50,26 +50,37 @@ static ntk_status pass(const double *inputs, double **own, ntk_tape *tape) {
   return check_output(tape);
 }
 
-static ntk_status forward(const ntk_network *network, int64_t count, const double *inputs,
-                          double **own, ntk_tape *tape) {
-  *tape = (ntk_tape){.network = network, .count = count};
-  const ntk_status status = pass(inputs, own, tape);
+ntk_status ntk_forward_batch(const ntk_network *network, const ntk_batch *batch,
+                             const double *inputs, double **own, ntk_tape *tape) {
+  *tape = (ntk_tape){
+      .network = network, .count = batch->count, .index = batch->index, .test = batch->test};
+  const ntk_status status = pass(own ? *own : inputs, own, tape);
 
+  tape->index = NULL;
+  if (own) ntk_free(own);
   if (status != NTK_OK) ntk_tape_destroy(tape);
   return status;
 }
 
 ntk_status ntk_forward(const ntk_network *network, int64_t count, const double *inputs,
                        ntk_tape *tape) {
-  return forward(network, count, inputs, NULL, tape);
+  const ntk_batch batch = {.count = count};
+
+  return ntk_forward_batch(network, &batch, inputs, NULL, tape);
 }
 
 ntk_status ntk_forward_taking(const ntk_network *network, int64_t count, double **inputs,
                               ntk_tape *tape) {
-  const ntk_status status = forward(network, count, *inputs, inputs, tape);
+  const ntk_batch batch = {.count = count};
 
+  *tape = (ntk_tape){0};
+  if (!ntk_dropout_by_sample(network)) {
+    return ntk_forward_batch(network, &batch, NULL, inputs, tape);
+  }
   ntk_free(inputs);
-  return status;
+  return NTK_RAISE(NTK_E_CONFIG,
+                   "dropout: the masks are different for every sample, which is not told here; "
+                   "masks: shared or mean are one for all");
 }
 
 void ntk_tape_output(const ntk_tape *tape, double *outputs) {

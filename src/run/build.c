@@ -24,17 +24,24 @@ static ntk_status bind_layers(const ntk_record *weights, const char *path, ntk_t
   return NTK_OK;
 }
 
+static ntk_status create(const ntk_settings *settings, const ntk_network_settings *described,
+                         const ntk_data *data, ntk_network *network) {
+  ntk_network_settings complete = *described;
+
+  complete.vocabulary = data->vocabulary;
+  return ntk_network_create(&complete, &data->shape, data->outputs, dtype_of(settings), network);
+}
+
 static ntk_status create_and_bind(const ntk_settings *settings,
                                   const ntk_network_settings *described,
-                                  const ntk_record *weights, const ntk_shape *input,
-                                  int64_t outputs, ntk_network *network) {
-  NTK_TRY(ntk_network_create(described, input, outputs, dtype_of(settings), network));
+                                  const ntk_record *weights, const ntk_data *data,
+                                  ntk_network *network) {
+  NTK_TRY(create(settings, described, data, network));
   return weights ? ntk_network_bind(network, weights) : NTK_OK;
 }
 
 static ntk_status from_file(const ntk_settings *settings, const ntk_record *weights,
-                            const ntk_shape *input, int64_t outputs, bool fill,
-                            ntk_network *network) {
+                            const ntk_data *data, bool fill, ntk_network *network) {
   ntk_network_settings described = settings->network;
   ntk_tree tree = {0};
   ntk_problems problems = {0};
@@ -46,32 +53,31 @@ static ntk_status from_file(const ntk_settings *settings, const ntk_record *weig
     status = bind_layers(weights, described.weights, &tree, &problems, &described);
   }
   if (status == NTK_OK) {
-    status = create_and_bind(settings, &described, fill ? weights : NULL, input, outputs, network);
+    status = create_and_bind(settings, &described, fill ? weights : NULL, data, network);
   }
   ntk_problems_destroy(&problems);
   ntk_tree_destroy(&tree);
   return status;
 }
 
-static ntk_status from_settings(const ntk_settings *settings, const ntk_shape *input,
-                                int64_t outputs, bool fill, ntk_network *network) {
-  NTK_TRY(
-      ntk_network_create(&settings->network, input, outputs, dtype_of(settings), network));
+static ntk_status from_settings(const ntk_settings *settings, const ntk_data *data, bool fill,
+                                ntk_network *network) {
+  NTK_TRY(create(settings, &settings->network, data, network));
   return fill ? ntk_network_draw(&settings->network, network) : NTK_OK;
 }
 
-ntk_status ntk_network_build(const ntk_settings *settings, const ntk_shape *input,
-                             int64_t outputs, bool fill, ntk_network *network) {
+ntk_status ntk_network_build(const ntk_settings *settings, const ntk_data *data, bool fill,
+                             ntk_network *network) {
   ntk_record weights = {0};
   ntk_status status = NTK_OK;
 
   *network = (ntk_network){0};
   if (!settings->network.weights) {
-    status = from_settings(settings, input, outputs, fill, network);
+    status = from_settings(settings, data, fill, network);
   } else {
     status = ntk_file_read(settings->network.weights, "", true, &weights);
     if (status == NTK_OK) {
-      status = from_file(settings, &weights, input, outputs, fill, network);
+      status = from_file(settings, &weights, data, fill, network);
     }
     ntk_record_destroy(&weights);
   }
@@ -79,13 +85,13 @@ ntk_status ntk_network_build(const ntk_settings *settings, const ntk_shape *inpu
   return status;
 }
 
-ntk_status ntk_network_build_initial(const ntk_settings *settings, const ntk_shape *input,
-                                     int64_t outputs, ntk_network *initial) {
+ntk_status ntk_network_build_initial(const ntk_settings *settings, const ntk_data *data,
+                                     ntk_network *initial) {
   const ntk_network_centering *centering = settings->network.output.options;
   ntk_settings other = *settings;
 
   *initial = (ntk_network){0};
   if (!centering || !centering->initial) return NTK_OK;
   other.network.weights = centering->initial;
-  return ntk_network_build(&other, input, outputs, true, initial);
+  return ntk_network_build(&other, data, true, initial);
 }

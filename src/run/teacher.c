@@ -55,10 +55,11 @@ static ntk_status value(const void *options, const ntk_shape *shape, int64_t n, 
   static const ntk_row in_double = {.name = "double"};
   const teacher *o = options;
   const ntk_settings settings = {.network = o->network, .kernel = {.precision = &in_double}};
+  const ntk_data data = {.shape = *shape, .outputs = o->outputs};
   ntk_network network = {0};
 
   NTK_TRY(check_output(o));
-  NTK_TRY(ntk_network_build(&settings, shape, o->outputs, true, &network));
+  NTK_TRY(ntk_network_build(&settings, &data, true, &network));
   const ntk_status status = forward(&network, shape, n, x, y);
 
   ntk_network_destroy(&network);

@@ -28,14 +28,14 @@ static const char *const networks[] = {
 };
 
 static void build(const char *yaml) {
-  const ntk_shape input = {.rank = 1, .size = {3}};
+  const ntk_data samples = {.shape = {.rank = 1, .size = {3}}, .outputs = 1};
   ntk_settings settings = {0};
   ntk_network network = {0};
   ntk_tree tree = {0}, kernel = {0};
 
   fuzz_bind(&ntk_network_section, "network", yaml, &tree, &settings.network);
   fuzz_bind(&ntk_kernel_section, "kernel", "{}", &kernel, &settings.kernel);
-  const ntk_status status = ntk_network_build(&settings, &input, 1, true, &network);
+  const ntk_status status = ntk_network_build(&settings, &samples, true, &network);
 
   fuzz_judge(status);
   ntk_network_destroy(&network);

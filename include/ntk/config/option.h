@@ -26,11 +26,14 @@ typedef enum ntk_option_type {
   NTK_CHOICES,   /* ntk_choices: a list of those */
   NTK_VARIANT,   /* ntk_choice: a row of `rows`, as `name`; its options stand beside this key */
   NTK_SECTION,   /* a struct filled by `section` */
-  NTK_INTS,      /* ntk_ints: list or range a..b; with NTK_ALL `all` gives count -1 */
+  NTK_INTS,      /* ntk_ints: list or range a..b; with NTK_ALL `all` gives count -1, with NTK_AUTO
+                    `auto` gives count 0 */
   NTK_STRINGS,   /* ntk_strings */
   NTK_GRID,      /* ntk_grid_spec: list, {linspace: [a, b, k]} or {geomspace: [a, b, k]} */
   NTK_REAL_OF,   /* ntk_real_of: a real, or {word: real}, word being the row's `word` */
   NTK_SIZE,      /* ntk_size: an integer, or a name, or k*name, name among those of MODEL */
+  NTK_PAIR,      /* ntk_pair: an integer for both axes, or [height, width] */
+  NTK_PADDING,   /* ntk_padding: a row of `rows` as a word, or [[top, bottom], [left, right]] */
   NTK_TREE       /* const ntk_node *, taken as it stands (sweep) */
 } ntk_option_type;
 
@@ -48,7 +51,8 @@ enum ntk_option_flag {
   NTK_REPEAT = 64,   /* NTK_CHOICES: items may have the same label (layers) */
   NTK_SILENT = 128,  /* NTK_NONE: `none` is in no stage key, so a section that is new leaves old keys
                         alone */
-  NTK_DATASET = 256  /* NTK_PATH: only what ends in .npy is a path; else the name of a dataset */
+  NTK_DATASET = 256, /* NTK_PATH: only what ends in .npy is a path; else the name of a dataset */
+  NTK_CLOCK = 512    /* NTK_REAL: seconds, also written as HH:MM:SS */
 };
 
 /* First member of every row of every registry (activation, initialiser, layer, data source,
@@ -101,6 +105,15 @@ typedef struct ntk_size {
   int64_t factor;   /* of `name`, or the value itself */
   const char *name; /* NULL: a plain integer */
 } ntk_size;
+
+typedef struct ntk_pair {
+  int64_t item[2]; /* the first is NTK_AUTO_INT: absent */
+} ntk_pair;
+
+typedef struct ntk_padding {
+  const ntk_row *row;   /* NULL: the amounts */
+  int64_t amount[2][2]; /* before and behind each axis */
+} ntk_padding;
 
 /* What is true between the keys of a section, checked after they are bound.  `node` is the
  * section's mapping (an empty mapping if it was not written): ntk_node_find tells what was given. */

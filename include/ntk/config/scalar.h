@@ -19,6 +19,9 @@ bool ntk_scalar_int(const char *text, int64_t *value);
  * leading zeros, characters behind it, a value that a double cannot hold. */
 bool ntk_scalar_real(const char *text, double *value);
 
+/* Local.  "HH:MM:SS" as seconds, hours with any number of digits; false for anything else. */
+bool ntk_scalar_clock(const char *text, double *seconds);
+
 /* Local.  What is wrong with a text that one of the two refused, and the way out, as the end of a
  * sentence: "is not an integer; write 250".  Returns `advice`. */
 const char *ntk_scalar_advice(const char *text, bool integer, char advice[NTK_ADVICE_TEXT]);

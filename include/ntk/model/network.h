@@ -13,6 +13,7 @@
 #include "ntk/model/activation.h"
 #include "ntk/model/initializer.h"
 #include "ntk/model/parameterization.h"
+#include "ntk/model/patches.h"
 
 typedef struct ntk_network_settings {
   const ntk_row *kind;        /* mlp | layers; NULL (auto): layers if there are any, else mlp */
@@ -31,6 +32,7 @@ typedef struct ntk_network_settings {
     const ntk_row *layout, *dtype, *keys;
   } rng;
   const char *weights;        /* file, NULL: drawn */
+  int64_t vocabulary;         /* no key: of the data's tokens; 0: the inputs are numbers */
 } ntk_network_settings;
 
 /* Options of `output: centered` and `output: scaled`. */
@@ -44,32 +46,53 @@ extern const ntk_section ntk_network_section;
 
 /* How the entries of a tensor are drawn. */
 typedef struct ntk_tensor_law {
-  const ntk_law *law; /* with `variance`; NULL: std times standard normals */
+  const ntk_law *law; /* with `variance`; NULL: mean + std times standard normals */
   double variance, std;
+  double mean; /* 1 of norm's gamma; 0 where there is a law */
+  int64_t columns; /* of the matrix that a law draws; 0: the tensor's last size */
 } ntk_tensor_law;
 
 /* A trainable (or constant) array of parameters. */
 typedef struct ntk_tensor {
-  char name[NTK_NAME_SIZE]; /* "readout/W": layer name, tensor name */
+  char name[NTK_NAME_SIZE]; /* "stage/0/block/branch/conv/W": path of the layer, tensor name */
   int rank;
   int64_t size[4];
   int64_t count;
+  const char *axes;         /* names of its dimensions in files; NULL: of kh kw in out the last */
   double multiplier;        /* s_w or s_b */
+  double transposed;        /* the multiplier of its transposed uses (tied readout) */
   ntk_tensor_law law;
   bool trainable;
+  int uses;                 /* layers that use it; their factors come out as one */
+  int64_t positions;        /* of all uses together */
   void *data;               /* [count] of the network's dtype, owned */
 } ntk_tensor;
 
+/* By what dropout multiplies the samples 0 .. count - 1, from a weights file. */
+typedef struct ntk_masks {
+  int64_t count;
+  void *data; /* [count][...] of the network's dtype, owned; NULL: none, so they are drawn */
+} ntk_masks;
+
 /* One layer of a network: a row of the table with its options and its place. */
 typedef struct ntk_node_layer {
-  char name[NTK_NAME_SIZE];
+  char name[NTK_NAME_SIZE];     /* path: "stage/0/block/branch/conv" */
   const struct ntk_layer *layer;
-  void *options;                /* struct of layer->row.options, in the network's arena */
+  void *options;                /* struct of layer->row.options, in the network's arena; copies of
+                                   a repeated layer have the same */
   ntk_mark mark;                /* where it was written; valid while the network is created */
   ntk_shape in, out;            /* of one sample */
   int64_t fan_in, fan_out;      /* 0 for layers without weights */
   ntk_role role;                /* of layers with linear maps */
-  int first_tensor, tensors;    /* its tensors are tensor[first_tensor ...] */
+  int64_t positions;            /* at which its tensors are used; before shape() those of `in` */
+  int factors;                  /* that it gives; before shape() those of the row */
+  int first_tensor, tensors;    /* its tensors are tensor[first_tensor ...], declared by it or, if
+                                   they are shared, by layer `source` */
+  int source;                   /* itself, or the layer that declared its tensors */
+  int borrowed;                 /* a further tensor, of another layer (tied readout); -1: none */
+  ntk_masks masks[2];           /* of dropout; of training samples, of test samples */
+  int partner;                  /* of join and swap: the row that holds what they combine */
+  const void *state;            /* what the layer's prepare() made, in the network's arena */
 } ntk_node_layer;
 
 typedef struct ntk_network {
@@ -79,11 +102,15 @@ typedef struct ntk_network {
   int64_t outputs;
   int layer_count;
   ntk_node_layer *layer;
+  ntk_choices list; /* the layers as a config may write them, sizes and names resolved: containers
+                       with their lists, where `layer` has what they are expanded into */
   int tensor_count, tensor_capacity;
   ntk_tensor *tensor; /* in the order of the layers, W before b */
   int64_t parameters; /* trainable entries */
   bool centered;      /* f - f0: the caller subtracts the output at initialisation */
   double scale;       /* of the output: f is this times what the layers give; 1 unless scaled */
+  bool two_kernels;   /* dropout with masks: expected_independent: entries of a sample with itself
+                         have a stream of their own, ntk_stream_begin_part */
   double rate_scale;  /* of the learning rate, so of the kernel (MATH A3); 1 but for mean_field */
 } ntk_network;
 
@@ -130,12 +157,28 @@ void ntk_network_destroy(ntk_network *network);
 typedef struct ntk_tape {
   const ntk_network *network; /* borrowed */
   int64_t count;
+  const int64_t *index; /* of a ntk_batch, while the pass lasts */
+  bool test;
+  int64_t waiting, waiting_most; /* entries of a sample that wait for the other path of a residual
+                                    and are not among `value`: now, at the most */
   void **value; /* [layer_count + 1]; value[l] is the input of layer l, value[layer_count] = f;
                    NULL where the layer took its input's array over (activation, flatten) */
   void **aux;   /* [layer_count] what the layer keeps besides; NULL if nothing */
 } ntk_tape;
 
-/* Local.  Forward pass of `count` samples.
+/* Which samples a pass is of: masks of dropout are functions of that. */
+typedef struct ntk_batch {
+  int64_t count;
+  const int64_t *index; /* [count] their numbers among all training (test) samples, borrowed during
+                           the call; NULL: 0, 1, ... */
+  bool test;            /* test samples */
+} ntk_batch;
+
+/* Local.  ntk_forward (own NULL) or ntk_forward_taking of these samples. */
+NTK_CHECKED ntk_status ntk_forward_batch(const ntk_network *network, const ntk_batch *batch,
+                                         const double *inputs, double **own, ntk_tape *tape);
+
+/* Local.  Forward pass of `count` samples, the first of the training samples.
  *   inputs  [count][features] double, borrowed during the call
  *   tape    overwritten; ntk_tape_destroy; its size is tape_bytes of ntk_network_cost; empty on
  *           failure
@@ -143,7 +186,9 @@ typedef struct ntk_tape {
 NTK_CHECKED ntk_status ntk_forward(const ntk_network *network, int64_t count,
                                    const double *inputs, ntk_tape *tape);
 
-/* Local.  The same with inputs that the caller gives away: *inputs is NULL afterwards.
+/* Local.  The same with inputs that the caller gives away: *inputs is NULL afterwards.  The samples
+ * may be any, so it also fails, with NTK_E_CONFIG, if the network has masks of their own for them
+ * (dropout): ntk_forward_batch.
  *   inputs  [ntk_pad(count)][features] */
 NTK_CHECKED ntk_status ntk_forward_taking(const ntk_network *network, int64_t count,
                                           double **inputs, ntk_tape *tape);
@@ -167,25 +212,41 @@ typedef struct ntk_cotangents {
   int64_t single; /* the output of NTK_OUT_SINGLE */
 } ntk_cotangents;
 
-/* The contribution of one linear map h_s = s_w a_s W + s_b b, used at `positions` positions, to
- * every kernel entry (MATH B1, B2, B5):
+/* What a factor is of (MATH B.1). */
+typedef enum ntk_factor_kind {
+  NTK_FACTOR_LINEAR, /* h_s = s_w a_s W + s_b b */
+  NTK_FACTOR_ROWS,   /* h_s = s_w W[a_s]: a_s is the number of a row (embedding) */
+  NTK_FACTOR_VECTOR  /* `bias` is any tensor and delta its gradient over s_b, one position: gamma */
+} ntk_factor_kind;
+
+/* The contribution of one tensor (a weight with its bias) to every kernel entry:
  *
- *   sum_{s,s'} ( w_weight <a_i,s, a_j,s'> + b_weight ) <delta_i,c,s, delta_j,c',s'>
+ *   linear  sum_{s,s'} ( w_weight <a_i,s, a_j,s'> + b_weight ) <delta_i,c,s, delta_j,c',s'> (B1)
+ *   rows    sum_{s,s'} w_weight [a_i,s == a_j,s'] <delta_i,c,s, delta_j,c',s'>
+ *   vector  b_weight <delta_i,c, delta_j,c'>                                               (B3)
  *
  * w_weight = rate_scale s_w^2 or 0 if W is not trainable; b_weight likewise; for the mean over
- * outputs both carry the 1/O.  For mean and trace the cotangents are features: (c, out) is one axis, and where
- * delta = phi' o (a vector per output) they are folded into one (PERFORMANCE: q columns, not Oq).
+ * outputs both carry the 1/O.  Gradients: of W s_w sum_s a_s^T delta_s (of its row a_s
+ * s_w delta_s), of b s_b sum_s delta_s, with the multipliers of the tensors.  For mean and trace
+ * the cotangents are features: (c, out) is one axis, and where delta = phi' o (a vector per output)
+ * they are folded into one (PERFORMANCE: q columns, not Oq).
+ *
+ * A tensor that several layers use gives one factor, with the positions of all its uses one after
+ * the other (of a vector, the sum), where the lowest of them stands.
  * All arrays are [sample][...], in the network's dtype, with ntk_pad(count) samples. */
 typedef struct ntk_factor {
-  const ntk_tensor *weight, *bias; /* bias NULL if there is none */
+  ntk_factor_kind kind;
+  const ntk_tensor *weight, *bias; /* NULL if there is none; of a vector, weight */
   double w_weight, b_weight;
-  int64_t positions;     /* S; 1 for dense layers */
-  int64_t in;            /* p: a is [sample][positions][in] */
+  int64_t positions;     /* S; 1 for dense layers on vectors */
+  int64_t in;            /* p: a is [sample][positions][in]; rows 1, vector 0 */
+  const ntk_patches *patches; /* NULL, or a_s are the patches (in = window * channels) of what `a`
+                                 points to, [sample][cells][channels]: ntk_patches_form */
   int64_t cotangents;    /* rows of delta and of the kernel per sample: O if full, else 1 */
   int64_t out;           /* q: delta is [sample][cotangents][positions][out] */
-  const void *a;         /* borrowed; valid until the next ntk_stream_next */
+  const void *a;         /* borrowed; valid until the next ntk_stream_next; of a vector NULL */
   const void *delta;     /* likewise; if `shared`, [cotangents][positions][out] for all samples */
-  bool shared;           /* delta does not depend on the sample (the readout) */
+  bool shared;           /* delta does not depend on the sample (the readout); then S = 1 */
 } ntk_factor;
 
 /* How the derivative of the outputs with respect to a layer's output is held. */
@@ -195,8 +256,20 @@ typedef enum ntk_delta_form {
   NTK_DELTA_FULL       /* [sample][rows][width] */
 } ntk_delta_form;
 
-/* The backward pass as a stream: one factor per weight tensor, last layer first, none for layers of
- * which nothing is trainable; the same sequence on every rank, also with count 0.  Zero-initialise; begin; next until !*more; destroy. */
+enum { NTK_MOST_NESTED = 16 }; /* residuals and repeats inside of one another */
+
+/* A delta that waits for the other path of a residual. */
+typedef struct ntk_saved_delta {
+  ntk_delta_form form;
+  int64_t width;
+  void *common, *product, *full; /* owned, as those of the stream */
+  const void *mask;
+  int64_t product_room, full_room;
+} ntk_saved_delta;
+
+/* The backward pass as a stream: one factor per weight tensor (norm: per gamma, beta), last layer
+ * first, none for layers of which nothing is trainable; the same sequence on every rank, also with
+ * count 0.  Zero-initialise; begin; next until !*more; destroy. */
 typedef struct ntk_stream {
   const ntk_tape *tape; /* borrowed */
   ntk_cotangents cotangents;
@@ -204,17 +277,32 @@ typedef struct ntk_stream {
   int factors;          /* of that layer, still to come */
   int last;             /* the lowest layer with trainable tensors */
   int64_t rows, width;  /* cotangents per sample in delta before folding; entries of a row */
+  bool same_mask;       /* for the diagonal, of ntk_stream_begin_part */
+  int64_t terms;        /* rows whose products are summed for one cotangent (expected masks) */
   ntk_delta_form form;
   void *common;         /* SHARED, SEPARABLE: [rows][width] */
   const void *mask;     /* SEPARABLE: [sample][width]; the tape's, or `product` */
   void *full, *spare;   /* FULL: [sample][rows][width]; and room for the next one */
   void *product, *folded; /* several slopes multiplied; what a factor borrowed */
-  int64_t full_room, spare_room, product_room, folded_room; /* elements */
+  void *scratch;          /* of layers, within one call */
+  int64_t full_room, spare_room, product_room, folded_room, scratch_room; /* elements */
+  int depth;              /* of saved */
+  ntk_saved_delta saved[NTK_MOST_NESTED];
+  int64_t saved_room, saved_most; /* of full and product in `saved`: now, at the most so far */
+  struct ntk_uses *uses;  /* [tensors] factors that wait for the other uses of their tensor */
+  int tensors;
+  int64_t uses_room;      /* elements */
 } ntk_stream;
 
-/* Local.  Fails with NTK_E_CONFIG if there is no output of that number, NTK_E_MEMORY. */
+/* Local.  Fails with NTK_E_CONFIG if there is no output of that number or the network has two
+ * kernels, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangents,
                                         ntk_stream *stream);
+
+/* Local.  The same for any network: `diagonal` for the entries of a sample with itself, else for
+ * those of two samples; where there are no two kernels that is the same. */
+NTK_CHECKED ntk_status ntk_stream_begin_part(const ntk_tape *tape, const ntk_cotangents *cotangents,
+                                             bool diagonal, ntk_stream *stream);
 
 /* Local.  The next factor; *more is false, and there is none, at the end.  Fails with
  * NTK_E_MEMORY. */

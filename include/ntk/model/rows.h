@@ -25,6 +25,13 @@ void ntk_rows_fill(ntk_dtype dtype, int64_t rows, int64_t width, double factor, 
 void ntk_rows_outer(ntk_dtype dtype, int64_t samples, int64_t rows, int64_t width,
                     const void *mask, const void *common, void *out);
 
+/* Local.  out[r][j] += mask[j] * common[r][j]. */
+void ntk_rows_add_outer(ntk_dtype dtype, int64_t rows, int64_t width, const void *mask,
+                        const void *common, void *out);
+
+/* Local.  array[k] *= factor. */
+void ntk_rows_times(ntk_dtype dtype, int64_t count, double factor, void *array);
+
 /* Local.  delta[s][r][j] *= mask[s][j]. */
 void ntk_rows_scale(ntk_dtype dtype, int64_t samples, int64_t rows, int64_t width,
                     const void *mask, void *delta);
