@@ -31,6 +31,10 @@ void ntk_hash_bytes(const void *bytes, size_t length, ntk_key key) {
   print(XXH3_128bits(bytes, length), key);
 }
 
+uint64_t ntk_hash_seeded(const void *bytes, size_t length, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes, length, seed);
+}
+
 static ntk_status digest(FILE *file, const char *path, XXH3_state_t *state) {
   char buffer[BUFFER_SIZE];
   size_t got = 0;

@@ -16,8 +16,10 @@ double ntk_now(void) {
 
 void ntk_log_enable(bool enabled) {
   printing = enabled;
-  start = ntk_now();
+  if (start == 0) start = ntk_now();
 }
+
+bool ntk_log_enabled(void) { return printing; }
 
 void ntk_log(const char *format, ...) {
   char line[1024];

@@ -193,6 +193,19 @@ ntk_status ntk_record_set_int(ntk_record *record, const char *name, int64_t valu
   return NTK_OK;
 }
 
+static ntk_status copy_attribute(const ntk_attribute *a, ntk_record *to) {
+  if (a->kind == NTK_KIND_TEXT) return ntk_record_set_text(to, a->name, a->text);
+  if (a->kind == NTK_KIND_INT) return ntk_record_set_int(to, a->name, a->integer);
+  return ntk_record_set_real(to, a->name, a->real);
+}
+
+ntk_status ntk_record_copy_attributes(const ntk_record *from, ntk_record *to) {
+  for (int64_t k = 0; k < from->attribute_count; ++k) {
+    NTK_TRY(copy_attribute(&from->attributes[k], to));
+  }
+  return NTK_OK;
+}
+
 ntk_variable *ntk_record_find(const ntk_record *record, const char *name) {
   for (int64_t k = 0; k < record->variable_count; ++k) {
     if (strcmp(record->variables[k].name, name) == 0) return &record->variables[k];

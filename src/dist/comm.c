@@ -19,6 +19,7 @@ ntk_comm ntk_comm_of(MPI_Comm mpi) {
 ntk_status ntk_agree(const ntk_comm *comm, ntk_status mine) {
   int first = mine == NTK_OK ? comm->size : comm->rank; /* lowest failing rank, or size */
 
+  if (comm->size == 1) return mine;
   MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->mpi);
   if (first == comm->size) return NTK_OK;
   MPI_Bcast(ntk_last_error(), (int)sizeof(ntk_error), MPI_BYTE, first, comm->mpi);
@@ -28,11 +29,12 @@ ntk_status ntk_agree(const ntk_comm *comm, ntk_status mine) {
 void ntk_comm_broadcast(const ntk_comm *comm, int root, void *bytes, int64_t count) {
   char *next = bytes;
 
+  if (comm->size == 1) return;
   while (count > 0) {
     int64_t piece = min(count, PIECE_BYTES);
 
     MPI_Bcast(next, (int)piece, MPI_BYTE, root, comm->mpi);
-    if (comm->rank == root && comm->size > 1) ntk_comm_note_message(piece);
+    if (comm->rank == root) ntk_comm_note_message(piece);
     next += piece;
     count -= piece;
   }
@@ -51,6 +53,7 @@ void ntk_comm_sum(const ntk_comm *comm, double *values, int64_t count) {
 }
 
 double ntk_comm_max(const ntk_comm *comm, double value) {
+  if (comm->size == 1) return value;
   MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_MAX, comm->mpi);
   return value;
 }

@@ -2,6 +2,8 @@
 
 #include "ntk/dist/scalapack.h"
 
+enum { BLACS_TOPSREPEAT = 15 }; /* SGET_TOPSREPEAT of the BLACS: repeatability of combines */
+
 void ntk_grid_squarest(int size, int *rows, int *cols) {
   *rows = 1;
   for (int r = 1; r <= size / r; ++r) {
@@ -35,6 +37,8 @@ ntk_status ntk_grid_create(const ntk_comm *comm, int rows, int cols, ntk_grid *g
   int system = Csys2blacs_handle(comm->mpi);
   grid->context = system;
   Cblacs_gridinit(&grid->context, "Row", rows, cols);
+  /* Sums are added up in one order, not as messages arrive: the same grid, the same bits. */
+  Cblacs_set(grid->context, BLACS_TOPSREPEAT, &(int){1});
   Cfree_blacs_system_handle(system);
   return NTK_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "ntk/store/durable.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -16,13 +17,38 @@
 #include <unistd.h>
 
 #include "ntk/base/hash.h"
-#include "ntk/base/memory.h"
+#include "ntk/store/journal.h"
 
 ntk_status ntk_durable_name(const char *path, char *temporary) {
   const int length = snprintf(temporary, NTK_DURABLE_PATH, "%s.tmp.%ld", path, (long)getpid());
 
   NTK_CHECK(length > 0 && length < NTK_DURABLE_PATH, NTK_E_CREATE, "path too long: %s", path);
   return NTK_OK;
+}
+
+/* Removes entries of a folder that begin with `name` and ".tmp.". */
+static void remove_temporaries(const char *folder, const char *name) {
+  const size_t length = strlen(name);
+  DIR *entries = opendir(folder);
+
+  for (struct dirent *e = entries ? readdir(entries) : NULL; e; e = readdir(entries)) {
+    char path[NTK_DURABLE_PATH + 256];
+
+    if (strncmp(e->d_name, name, length) != 0) continue;
+    if (strncmp(e->d_name + length, ".tmp.", 5) != 0) continue;
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+    (void)unlink(path);
+  }
+  if (entries) (void)closedir(entries);
+}
+
+void ntk_durable_tidy(const char *path) {
+  char folder[NTK_DURABLE_PATH];
+  const char *slash = strrchr(path, '/');
+
+  (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
+                 slash ? path : ".");
+  remove_temporaries(folder, slash ? slash + 1 : path);
 }
 
 static bool has_room(int file, int64_t bytes) {
@@ -73,63 +99,40 @@ static ntk_status sync_directory(int directory, const char *path) {
   return NTK_OK;
 }
 
-ntk_status ntk_durable_rename(const char *temporary, const char *path) {
-  char copy[NTK_DURABLE_PATH];
-
-  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
-            temporary, strerror(errno));
-  (void)snprintf(copy, sizeof(copy), "%s", path);
-  const int directory = open(dirname(copy), O_RDONLY | O_CLOEXEC);
+static ntk_status sync_folder(const char *folder, const char *path) {
+  const int directory = open(folder, O_RDONLY | O_CLOEXEC);
   const ntk_status status = sync_directory(directory, path);
 
   if (directory >= 0) (void)close(directory);
   return status;
 }
 
-/* ---- the seal ------------------------------------------------------------------------------ */
+ntk_status ntk_durable_sync_name(const char *path, int levels) {
+  char copy[NTK_DURABLE_PATH];
+  char *folder = copy;
 
-enum { PIECE = 1 << 16, MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
-
-static const char magic[] = "NTKSEAL1";
-
-/* Bytes [offset, offset + count); false if there are fewer. */
-static bool read_at(int file, int64_t offset, size_t count, void *bytes) {
-  size_t done = 0;
-
-  while (done < count) {
-    const off_t at = (off_t)offset + (off_t)done;
-    const ssize_t got = pread(file, (char *)bytes + done, count - done, at);
-
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    done += (size_t)got;
-  }
-  return true;
-}
-
-/* Each piece is hashed together with the key of the pieces before it.
- *   buffer  [NTK_KEY_SIZE + PIECE] */
-static ntk_status hash_pieces(int file, const char *path, int64_t size, char *buffer, ntk_key key) {
-  memset(buffer, 0, NTK_KEY_SIZE);
-  for (int64_t offset = 0; offset < size; offset += PIECE) {
-    const size_t count = size - offset < PIECE ? (size_t)(size - offset) : (size_t)PIECE;
-
-    NTK_CHECK(read_at(file, offset, count, buffer + NTK_KEY_SIZE), NTK_E_IO,
-              "%s: cannot read at byte %lld: %s", path, (long long)offset, strerror(errno));
-    ntk_hash_bytes(buffer, NTK_KEY_SIZE + count, key);
-    memcpy(buffer, key, NTK_KEY_SIZE);
+  (void)snprintf(copy, sizeof(copy), "%s", path);
+  for (int k = 0; k < levels; ++k) {
+    folder = dirname(folder);
+    NTK_TRY(sync_folder(folder, path));
   }
   return NTK_OK;
 }
 
+ntk_status ntk_durable_rename(const char *temporary, const char *path) {
+  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
+            temporary, strerror(errno));
+  return ntk_durable_sync_name(path, 1);
+}
+
+/* ---- the seal ------------------------------------------------------------------------------ */
+
+enum { MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
+
+static const char magic[] = "NTKSEAL1";
+
 static ntk_status hash_start(int file, const char *path, int64_t size, ntk_key key) {
-  char *buffer = NULL;
-
-  NTK_TRY(NTK_NEW(NTK_KEY_SIZE + PIECE, &buffer));
-  const ntk_status status = hash_pieces(file, path, size, buffer, key);
-
-  ntk_free(&buffer);
-  return status;
+  return ntk_bytes_hash(file, path, 1, &(ntk_bytes_extent){0, size}, key);
 }
 
 static ntk_status append_seal(int file, const char *path) {
@@ -141,8 +144,9 @@ static ntk_status append_seal(int file, const char *path) {
             strerror(errno));
   NTK_TRY(hash_start(file, path, (int64_t)facts.st_size, key));
   (void)snprintf(seal, sizeof(seal), "%s%s", magic, key);
-  NTK_CHECK(pwrite(file, seal, SEAL, facts.st_size) == SEAL, NTK_E_IO, "%s: cannot write: %s", path,
-            strerror(errno));
+  const int error = ntk_bytes_write(file, (int64_t)facts.st_size, SEAL, seal);
+
+  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
   return NTK_OK;
 }
 
@@ -171,7 +175,9 @@ static int64_t find_superblock(int file, int64_t size, unsigned char *block) {
 
   for (int64_t at = 0; at <= LAST_USER_BLOCK && at + SUPERBLOCK <= size;
        at = at ? 2 * at : FIRST_USER_BLOCK) {
-    if (read_at(file, at, SUPERBLOCK, block) && memcmp(block, signature, 8) == 0) return at;
+    if (ntk_bytes_read(file, at, SUPERBLOCK, block) == 0 && memcmp(block, signature, 8) == 0) {
+      return at;
+    }
   }
   return -1;
 }
@@ -208,13 +214,52 @@ static ntk_status examine_seal(int file, const char *path, int64_t size) {
   char seal[SEAL + 1] = "";
   ntk_key key = "";
 
-  if (size < SEAL || !read_at(file, size - SEAL, SEAL, seal)) return NTK_OK;
+  if (size < SEAL || ntk_bytes_read(file, size - SEAL, SEAL, seal) != 0) return NTK_OK;
   if (memcmp(seal, magic, MAGIC) != 0) return NTK_OK;
   NTK_TRY(hash_start(file, path, size - SEAL, key));
   NTK_CHECK(memcmp(seal + MAGIC, key, NTK_KEY_SIZE - 1) == 0, NTK_E_INPUT,
             "%s: damaged: its content does not match the hash at its end; restore or delete it",
             path);
   return NTK_OK;
+}
+
+/* ---- files that are written panel by panel --------------------------------------------------- */
+
+static ntk_status check_finished(bool finished, const char *path) {
+  NTK_CHECK(finished, NTK_E_INPUT,
+            "%s: unfinished: the run that writes it was stopped, or is at work; run it again: when "
+            "it is complete its name no longer ends in '" NTK_DURABLE_PARTIAL "'",
+            path);
+  return NTK_OK;
+}
+
+static bool has_partial_name(const char *path) {
+  const size_t length = strlen(path), end = strlen(NTK_DURABLE_PARTIAL);
+
+  return length >= end && strcmp(path + length - end, NTK_DURABLE_PARTIAL) == 0;
+}
+
+static ntk_status examine_trailer(int file, const char *path, int64_t size,
+                                  ntk_trailer *trailer) {
+  ntk_trailer_state state = NTK_TRAILER_NONE;
+  int64_t written = 0, panels = 0;
+  bool finished = true;
+
+  NTK_TRY(ntk_trailer_read(file, path, size, trailer, &state));
+  NTK_CHECK(state != NTK_TRAILER_BROKEN, NTK_E_INPUT,
+            "%s: damaged: its metadata do not match the hash at its end; restore or delete it",
+            path);
+  if (state == NTK_TRAILER_NONE) return NTK_OK;
+  NTK_TRY(ntk_journal_look(file, path, trailer, &written, &panels, &finished));
+  return check_finished(finished, path);
+}
+
+static ntk_status examine_panels(int file, const char *path, int64_t size) {
+  ntk_trailer trailer = {0};
+  const ntk_status status = examine_trailer(file, path, size, &trailer);
+
+  ntk_trailer_destroy(&trailer);
+  return status;
 }
 
 static ntk_status examine(int file, const char *path, int64_t *size) {
@@ -224,6 +269,8 @@ static ntk_status examine(int file, const char *path, int64_t *size) {
   NTK_CHECK(S_ISREG(facts.st_mode), NTK_E_INPUT, "%s: not a file", path);
   *size = (int64_t)facts.st_size;
   NTK_TRY(examine_superblock(file, path, *size));
+  NTK_TRY(check_finished(!has_partial_name(path), path));
+  NTK_TRY(examine_panels(file, path, *size));
   return examine_seal(file, path, *size);
 }
 

@@ -138,6 +138,7 @@ typedef struct content {
   const ntk_group_filling *filling; /* NULL: all variables have data */
   int64_t kept_count;
   ntk_record *kept; /* groups of the file that is replaced */
+  ntk_backlog *backlog; /* with which it reaches the disk; NULL: at once */
 } content;
 
 static ntk_status write_groups(hid_t file, const char *path, const content *c) {
@@ -159,7 +160,14 @@ static ntk_status write_temporary(const char *temporary, const content *c) {
 
   NTK_TRY(closed != NTK_OK ? closed : written); /* a full disk explains the rest */
   NTK_TRY(ntk_durable_seal(temporary));
-  return ntk_durable_sync(temporary);
+  return c->backlog ? NTK_OK : ntk_durable_sync(temporary);
+}
+
+static ntk_status give_name(const char *temporary, const char *path, ntk_backlog *backlog) {
+  if (!backlog) return ntk_durable_rename(temporary, path);
+  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
+            temporary, strerror(errno));
+  return ntk_backlog_add(backlog, path);
 }
 
 static ntk_status replace_file(const char *path, const content *c) {
@@ -167,7 +175,7 @@ static ntk_status replace_file(const char *path, const content *c) {
 
   NTK_TRY(ntk_durable_name(path, temporary));
   ntk_status status = write_temporary(temporary, c);
-  if (status == NTK_OK) status = ntk_durable_rename(temporary, path);
+  if (status == NTK_OK) status = give_name(temporary, path, c->backlog);
   if (status != NTK_OK) (void)unlink(temporary);
   return status;
 }
@@ -220,6 +228,14 @@ ntk_status ntk_file_write(const char *path, int64_t count, const ntk_record *rec
   for (int64_t k = 0; k < c.kept_count; ++k) ntk_record_destroy(&c.kept[k]);
   ntk_free(&c.kept);
   return status;
+}
+
+ntk_status ntk_file_write_later(const char *path, int64_t count, const ntk_record *records,
+                                ntk_backlog *backlog) {
+  const content c = {.count = count, .records = records, .backlog = backlog};
+
+  check_data(&c);
+  return replace_file(path, &c);
 }
 
 ntk_status ntk_file_write_filled(const char *path, int64_t count, const ntk_record *records,

@@ -1,18 +1,15 @@
 #include "ntk/store/panel.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "ntk/base/memory.h"
-#include "ntk/store/durable.h"
+#include "ntk/store/checkpoint.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
+#include "ntk/store/verify.h"
 
-/* Memory of one panel on one rank, and the most that one call writes. */
-enum { PANEL_DOUBLES = 4 << 20, CALL_DOUBLES = 128 << 20 };
+/* Memory of one panel on one rank. */
+enum { PANEL_DOUBLES = 4 << 20 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -29,192 +26,7 @@ static int64_t panel_room(const ntk_matrix *m) {
   return (panel_columns(m) / m->grid->comm->size + 2) * m->rows;
 }
 
-/* ---- the skeleton: everything but the entries of the matrices ------------------------------ */
-
-static void copy_name(char *target, size_t size, const char *text) {
-  (void)snprintf(target, size, "%s", text ? text : "");
-}
-
-static void describe_matrix(const ntk_panel_matrix *panel, ntk_variable *variable) {
-  variable->kind = NTK_KIND_REAL;
-  variable->rank = 2;
-  copy_name(variable->name, sizeof(variable->name), panel->name);
-  copy_name(variable->dimension[0], NTK_NAME_SIZE, panel->column_axis);
-  copy_name(variable->dimension[1], NTK_NAME_SIZE, panel->row_axis);
-  copy_name(variable->long_name, sizeof(variable->long_name), panel->long_name);
-  copy_name(variable->units, sizeof(variable->units), panel->units);
-  copy_name(variable->source, sizeof(variable->source), panel->source);
-  variable->size[0] = panel->matrix->cols;
-  variable->size[1] = panel->matrix->rows;
-  variable->count = variable->size[0] * variable->size[1];
-}
-
-static ntk_status write_file(const char *path, const ntk_record *all) {
-  hid_t file = H5I_INVALID_HID;
-
-  NTK_TRY(ntk_group_create_file(path, true, &file));
-  const ntk_status written = ntk_group_write(file, path, all, NULL);
-  const ntk_status closed = ntk_group_close_file(path, file);
-
-  return closed != NTK_OK ? closed : written;
-}
-
-/* Room for all is asked for before HDF5 begins, and held afterwards: HDF5 starts with an empty
- * file. */
-static ntk_status write_reserved(const char *path, const ntk_record *all) {
-  int64_t size = 0;
-
-  for (int64_t k = 0; k < all->variable_count; ++k) {
-    size += all->variables[k].count * (int64_t)ntk_kind_size(all->variables[k].kind);
-  }
-  NTK_TRY(ntk_durable_reserve(path, size));
-  NTK_TRY(write_file(path, all));
-  NTK_TRY(ntk_durable_examine(path, &size));
-  NTK_TRY(ntk_durable_reserve(path, size));
-  return ntk_durable_sync(path);
-}
-
-/* Local, on rank 0.  The file with all its metadata; the header's variables are borrowed. */
-static ntk_status write_skeleton(const char *path, const ntk_record *header, int64_t count,
-                                 const ntk_panel_matrix *matrices) {
-  ntk_record all = *header;
-
-  all.variables = NULL;
-  NTK_TRY(NTK_NEW(header->variable_count + count, &all.variables));
-  for (int64_t k = 0; k < header->variable_count; ++k) all.variables[k] = header->variables[k];
-  for (int64_t k = 0; k < count; ++k) {
-    describe_matrix(&matrices[k], &all.variables[header->variable_count + k]);
-  }
-  all.variable_count += count;
-  const ntk_status status = write_reserved(path, &all);
-
-  ntk_free(&all.variables);
-  return status;
-}
-
-/* ---- writing: all ranks -------------------------------------------------------------------- */
-
-/* A file open on all ranks, and one of its matrices. */
-typedef struct target {
-  const char *path;
-  const ntk_panel_matrix *panel;
-  hid_t file, dataset, space;
-} target;
-
-/* Columns [first, first + count) as one contiguous run of the file. */
-static ntk_status write_run(const target *t, int64_t first, int64_t count, const double *data) {
-  const hsize_t start[2] = {(hsize_t)first, 0};
-  const hsize_t extent[2] = {(hsize_t)count, (hsize_t)t->panel->matrix->rows};
-  ntk_handles held = {0};
-
-  const hid_t memory = ntk_handles_add(&held, H5Screate_simple(2, extent, NULL));
-  const bool written =
-      memory >= 0 &&
-      H5Sselect_hyperslab(t->space, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
-      H5Dwrite(t->dataset, H5T_NATIVE_DOUBLE, memory, t->space, H5P_DEFAULT, data) >= 0;
-
-  ntk_handles_close(&held);
-  NTK_CHECK(written, NTK_E_IO, "%s: cannot write columns %lld to %lld of '%s': %s", t->path,
-            (long long)first, (long long)(first + count - 1), t->panel->name, NTK_REASON);
-  return NTK_OK;
-}
-
-/* One call of 2 GiB or more fails in MPI-IO. */
-static ntk_status write_runs(const target *t, int64_t first, int64_t count, const double *data) {
-  const int64_t rows = t->panel->matrix->rows;
-  const int64_t most = CALL_DOUBLES / rows > 0 ? CALL_DOUBLES / rows : 1;
-
-  for (int64_t done = 0; done < count; done += most) {
-    NTK_TRY(write_run(t, first + done, least(most, count - done), data + done * rows));
-  }
-  return NTK_OK;
-}
-
-static ntk_status write_panels(const target *t, double *buffer) {
-  const ntk_matrix *m = t->panel->matrix;
-  const int64_t step = panel_columns(m);
-
-  for (int64_t j = 0; j < m->cols && m->rows > 0; j += step) {
-    int64_t first = 0, count = 0;
-
-    NTK_TRY(ntk_matrix_columns(m, j, least(step, m->cols - j), &first, &count, buffer));
-    NTK_AGREE(m->grid->comm, write_runs(t, first, count, buffer));
-  }
-  return NTK_OK;
-}
-
-static ntk_status write_with_buffer(const target *t) {
-  const ntk_matrix *m = t->panel->matrix;
-  double *buffer = NULL;
-  ntk_status status = ntk_agree(m->grid->comm, NTK_NEW(panel_room(m), &buffer));
-
-  if (status == NTK_OK) status = write_panels(t, buffer);
-  ntk_free(&buffer);
-  return status;
-}
-
-static ntk_status open_target(ntk_handles *held, target *t) {
-  NTK_HOLD(held, t->dataset, H5Dopen2(t->file, t->panel->name, H5P_DEFAULT), NTK_E_IO,
-           "%s: cannot open '%s': %s", t->path, t->panel->name, NTK_REASON);
-  NTK_HOLD(held, t->space, H5Dget_space(t->dataset), NTK_E_IO, "%s: '%s': %s", t->path,
-           t->panel->name, NTK_REASON);
-  return NTK_OK;
-}
-
-/* Collective.  HDF5's calls on metadata are collective too, so every rank makes them before any
- * rank looks at what came of them. */
-static ntk_status write_matrix(const ntk_comm *comm, const char *path, hid_t file,
-                               const ntk_panel_matrix *panel) {
-  target t = {.path = path, .panel = panel, .file = file};
-  ntk_handles held = {0};
-  ntk_status status = ntk_agree(comm, open_target(&held, &t));
-
-  if (status == NTK_OK) status = write_with_buffer(&t);
-  ntk_handles_close(&held);
-  return status;
-}
-
-static ntk_status flush(hid_t file, const char *path) {
-  const bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
-
-  NTK_CHECK(flushed, NTK_E_IO, "%s: cannot bring to disk: %s", path, NTK_REASON);
-  return NTK_OK;
-}
-
-static ntk_status close_shared(hid_t file, const char *path) {
-  const bool closed = H5Fclose(file) >= 0;
-
-  NTK_CHECK(closed, NTK_E_IO, "%s: cannot close: %s", path, NTK_REASON);
-  return NTK_OK;
-}
-
-static ntk_status prepare_access(ntk_handles *held, const ntk_comm *comm, const char *path,
-                                 hid_t *properties) {
-  const bool visible = access(path, R_OK | W_OK) == 0;
-
-  NTK_CHECK(visible, NTK_E_CREATE,
-            "%s: rank 0 has made this file, rank %d cannot open it: %s; is it on a file system "
-            "that all nodes share?",
-            path, comm->rank, strerror(errno));
-  return ntk_handles_access(held, true, properties);
-}
-
-/* Collective: it duplicates the communicator.  Metadata are written by one rank for all. */
-static bool set_driver(hid_t properties, const ntk_comm *comm) {
-  const bool set = H5Pset_fapl_mpio(properties, comm->mpi, MPI_INFO_NULL) >= 0;
-
-  return H5Pset_coll_metadata_write(properties, 1) >= 0 && set;
-}
-
-static ntk_status check_driver(bool set, const char *path) {
-  NTK_CHECK(set, NTK_E_IO, "%s: no HDF5 driver for MPI: %s", path, NTK_REASON);
-  return NTK_OK;
-}
-
-static ntk_status check_open(hid_t file, const char *path) {
-  NTK_CHECK(file >= 0, NTK_E_IO, "%s: cannot open with MPI: %s", path, NTK_REASON);
-  return NTK_OK;
-}
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* The matrices of a file, and who makes them if they are not there yet. */
 typedef struct content {
@@ -224,58 +36,52 @@ typedef struct content {
   void *context;
 } content;
 
-/* Collective.  Fills the skeleton and brings it to disk on every rank. */
-static ntk_status write_matrices(const ntk_comm *comm, const char *path, hid_t properties,
-                                 const content *c) {
-  const hid_t file = H5Fopen(path, H5F_ACC_RDWR, properties);
-  ntk_status status = ntk_agree(comm, check_open(file, path));
-
-  for (int64_t k = 0; status == NTK_OK && k < c->count; ++k) {
-    if (c->prepare) status = c->prepare(c->context, k);
-    if (status == NTK_OK) status = write_matrix(comm, path, file, &c->matrices[k]);
-  }
-  if (status == NTK_OK) status = ntk_agree(comm, flush(file, path));
-  const ntk_status closed = ntk_agree(comm, file >= 0 ? close_shared(file, path) : NTK_OK);
-
-  return status == NTK_OK ? closed : status;
+static ntk_checkpoint_matrix describe(const ntk_panel_matrix *m) {
+  return (ntk_checkpoint_matrix){.name = m->name,
+                                 .column_axis = m->column_axis,
+                                 .row_axis = m->row_axis,
+                                 .long_name = m->long_name,
+                                 .units = m->units,
+                                 .source = m->source,
+                                 .rows = m->matrix->rows,
+                                 .cols = m->matrix->cols};
 }
 
-static ntk_status fill_skeleton(const ntk_comm *comm, const char *path, const content *c) {
-  ntk_handles held = {0};
-  hid_t properties = H5I_INVALID_HID;
-  ntk_status status = ntk_agree(comm, prepare_access(&held, comm, path, &properties));
-
-  if (status == NTK_OK) {
-    status = ntk_agree(comm, check_driver(set_driver(properties, comm), path));
+/* Collective.  Everything between the making of the file and its end. */
+static ntk_status write_matrices(ntk_checkpoint *file, const content *c) {
+  for (int64_t k = 0; k < c->count; ++k) {
+    if (c->prepare) NTK_TRY(c->prepare(c->context, k));
+    NTK_TRY(ntk_checkpoint_write(file, k, c->matrices[k].matrix, 0,
+                                 ntk_checkpoint_panels(file, k), NULL));
   }
-  if (status == NTK_OK) status = write_matrices(comm, path, properties, c);
-  ntk_handles_close(&held);
+  return ntk_checkpoint_finish(file, NULL);
+}
+
+static ntk_status write_file(const ntk_comm *comm, const char *path,
+                             const ntk_checkpoint_content *shapes, const content *c) {
+  ntk_checkpoint *file = NULL;
+
+  NTK_TRY(ntk_checkpoint_create(comm, path, shapes, &file));
+  const ntk_status status = write_matrices(file, c);
+
+  if (status != NTK_OK && comm->rank == 0) ntk_checkpoint_abandon(file);
+  ntk_checkpoint_close(&file);
   return status;
 }
 
-/* On rank 0, when all data are in.  The size is the last thing that could have gone wrong. */
-static ntk_status publish(const char *temporary, const char *path) {
-  int64_t size = 0;
-
-  NTK_TRY(ntk_durable_examine(temporary, &size));
-  NTK_TRY(ntk_durable_sync(temporary));
-  return ntk_durable_rename(temporary, path);
-}
-
-/* The file gets its name last: without a journal only the name says that it is complete. */
 static ntk_status write_all(const ntk_comm *comm, const char *path, const ntk_record *header,
                             const content *c) {
-  char temporary[NTK_DURABLE_PATH] = "";
-  const bool root = comm->rank == 0;
+  ntk_checkpoint_matrix *matrices = NULL;
+  ntk_status status = ntk_agree(comm, NTK_NEW(c->count, &matrices));
 
-  NTK_AGREE(comm, root ? ntk_durable_name(path, temporary) : NTK_OK);
-  ntk_comm_broadcast(comm, 0, temporary, sizeof(temporary));
-  ntk_status status =
-      ntk_agree(comm, root ? write_skeleton(temporary, header, c->count, c->matrices) : NTK_OK);
+  for (int64_t k = 0; status == NTK_OK && k < c->count; ++k) {
+    matrices[k] = describe(&c->matrices[k]);
+  }
+  const ntk_checkpoint_content shapes = {
+      .key = "", .header = header, .count = c->count, .matrices = matrices};
 
-  if (status == NTK_OK) status = fill_skeleton(comm, temporary, c);
-  if (status == NTK_OK) status = ntk_agree(comm, root ? publish(temporary, path) : NTK_OK);
-  if (status != NTK_OK && root) (void)unlink(temporary);
+  if (status == NTK_OK) status = write_file(comm, path, &shapes, c);
+  ntk_free(&matrices);
   return status;
 }
 
@@ -382,6 +188,15 @@ static ntk_status check_shape(const source *s, const ntk_variable *v, const ntk_
   return NTK_OK;
 }
 
+/* Files of this program carry hashes of their columns. */
+static ntk_status verify(const source *s, const ntk_matrix *m) {
+  const haddr_t offset = H5Dget_offset(s->dataset);
+
+  if (offset == HADDR_UNDEF) return NTK_OK;
+  return ntk_verify_matrix(s->path, (int64_t)offset, s->transposed ? m->cols : m->rows,
+                           s->transposed ? m->rows : m->cols);
+}
+
 static ntk_status open_source(source *s, const ntk_matrix *m) {
   ntk_group_query query = {.path = s->path};
   ntk_variable shape;
@@ -394,6 +209,7 @@ static ntk_status open_source(source *s, const ntk_matrix *m) {
   NTK_TRY(ntk_group_describe(s->dataset, &query, s->name, &shape));
   NTK_TRY(check_shape(s, &shape, m));
   NTK_TRY(ntk_group_check_storage(s->dataset, &query, &shape));
+  NTK_TRY(verify(s, m));
   NTK_HOLD(&s->held, s->space, H5Dget_space(s->dataset), NTK_E_INPUT, "%s: '%s': %s", s->path,
            s->name, NTK_REASON);
   return s->transposed ? NTK_NEW(panel_room(m), &s->row_major) : NTK_OK;

@@ -59,7 +59,7 @@ static ntk_status add_versions(ntk_record *record) {
 }
 
 /* "model name : ..." of Linux; "unknown" elsewhere. */
-static void find_cpu(char *cpu, size_t size) {
+void ntk_cpu_name(char *cpu, size_t size) {
   char line[512];
   FILE *file = fopen("/proc/cpuinfo", "r");
 
@@ -102,7 +102,7 @@ static ntk_status add_hosts(int ranks, const char *names, ntk_record *record) {
 static ntk_status add_all(int ranks, const char *names, ntk_record *record) {
   char cpu[256];
 
-  find_cpu(cpu, sizeof(cpu));
+  ntk_cpu_name(cpu, sizeof(cpu));
   NTK_TRY(ntk_record_set_text(record, "program", ntk_program_version()));
   NTK_TRY(ntk_record_set_text(record, "git_commit", NTK_GIT_COMMIT));
   NTK_TRY(add_versions(record));

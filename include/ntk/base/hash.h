@@ -3,6 +3,7 @@
 #define NTK_BASE_HASH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ntk/base/error.h"
 
@@ -11,6 +12,9 @@ typedef char ntk_key[NTK_KEY_SIZE]; /* 32 lower-case hex digits and NUL; "" if n
 
 /* Local.  Hash of `length` bytes. */
 void ntk_hash_bytes(const void *bytes, size_t length, ntk_key key);
+
+/* Local.  XXH3-64 of `length` bytes with a seed: columns of big files, records of journals. */
+uint64_t ntk_hash_seeded(const void *bytes, size_t length, uint64_t seed);
 
 /* Local.  Hash of a file's content, or of the names and contents of the files in a directory (not
  * of its subdirectories).  A file that has not changed (size, time) since it was hashed by this

@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 
+/* Local.  The clock of the lines starts at the first call. */
 void ntk_log_enable(bool enabled);
+bool ntk_log_enabled(void);
 
 /* Local.  Prints `[seconds since start] text`. */
 void ntk_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -81,6 +81,9 @@ NTK_CHECKED ntk_status ntk_record_set_text(ntk_record *record, const char *name,
 NTK_CHECKED ntk_status ntk_record_set_real(ntk_record *record, const char *name, double value);
 NTK_CHECKED ntk_status ntk_record_set_int(ntk_record *record, const char *name, int64_t value);
 
+/* Local.  Sets in `to` every attribute that `from` has.  Fails with NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_record_copy_attributes(const ntk_record *from, ntk_record *to);
+
 /* Local.  NULL if there is none; borrowed. */
 ntk_variable *ntk_record_find(const ntk_record *record, const char *name);
 const ntk_attribute *ntk_record_find_attribute(const ntk_record *record, const char *name);

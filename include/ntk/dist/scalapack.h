@@ -12,6 +12,7 @@ void Cfree_blacs_system_handle(int handle);
 void Cblacs_gridinit(int *context, const char *order, int rows, int cols);
 void Cblacs_gridinfo(int context, int *rows, int *cols, int *row, int *col);
 void Cblacs_gridexit(int context);
+void Cblacs_set(int context, int what, const int *value);
 
 /* TOOLS */
 int numroc_(const int *n, const int *block, const int *me, const int *source, const int *procs);

@@ -2,7 +2,8 @@
  * before HDF5 may look at them.
  *
  * HDF5 can abort, or read past its buffers, on a damaged file.  So a file of this program ends
- * with a seal: 8 bytes "NTKSEAL1" and 32 hex digits, the hash of everything before them.  HDF5,
+ * with a seal: 8 bytes "NTKSEAL1" and 32 hex digits, the hash of everything before them; or, if it
+ * was written panel by panel, with a trailer (trailer.h) that has the hash of its metadata.  HDF5,
  * h5py, netCDF and xarray do not see bytes behind the end that the superblock states; a program
  * that changes the file in place cuts them off, and the file is then like one from elsewhere. */
 #ifndef NTK_STORE_DURABLE_H
@@ -14,9 +15,16 @@
 
 enum { NTK_DURABLE_PATH = 4096 };
 
+/* How the name of a file ends that is written panel by panel and not finished. */
+#define NTK_DURABLE_PARTIAL ".partial"
+
 /* Local.  "<path>.tmp.<process>", in the same directory so that it can be renamed; room for it is
  * NTK_DURABLE_PATH.  Fails with NTK_E_CREATE if it does not fit. */
 NTK_CHECKED ntk_status ntk_durable_name(const char *path, char *temporary);
+
+/* Local.  Removes "<path>.tmp.*", which processes that died have left.  Only for a file that has one
+ * writer at a time, and that is the caller. */
+void ntk_durable_tidy(const char *path);
 
 /* Local.  Makes the file if it is not there, and asks the file system for room up to `bytes`, so
  * that a full disk is found before hours of work; what cannot reserve is passed over.
@@ -26,6 +34,10 @@ NTK_CHECKED ntk_status ntk_durable_reserve(const char *path, int64_t bytes);
 /* Local.  The file's content reaches the disk.  Fails with NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_durable_sync(const char *path);
 
+/* Local.  The file's name reaches the disk: its folder is synced, and with levels 2 the folder above,
+ * and so on.  Fails with NTK_E_IO. */
+NTK_CHECKED ntk_status ntk_durable_sync_name(const char *path, int levels);
+
 /* Local.  Appends the seal.  Fails with NTK_E_IO, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_durable_seal(const char *path);
 
@@ -33,7 +45,7 @@ NTK_CHECKED ntk_status ntk_durable_seal(const char *path);
 NTK_CHECKED ntk_status ntk_durable_rename(const char *temporary, const char *path);
 
 /* Local.  Whether HDF5 may open the file: signature, end of file against the superblock, and the
- * seal where there is one.
+ * seal or trailer where there is one.  A file that is not finished is refused.
  *   size  bytes of the file
  * Fails with NTK_E_MISSING, NTK_E_IO, NTK_E_INPUT, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_durable_examine(const char *path, int64_t *size);

@@ -10,6 +10,7 @@
 
 #include "ntk/base/hash.h"
 #include "ntk/base/record.h"
+#include "ntk/store/backlog.h"
 
 /* Makes the data of a variable whose name, shape and kind are known: allocates variable->data. */
 typedef ntk_status ntk_variable_fill(void *context, const ntk_record *record,
@@ -23,6 +24,11 @@ typedef ntk_status ntk_variable_fill(void *context, const ntk_record *record,
  * damaged; an existing file is then untouched. */
 NTK_CHECKED ntk_status ntk_file_write(const char *path, int64_t count, const ntk_record *records,
                                       const char *const *keep);
+
+/* Local.  As ntk_file_write of a file that is not there yet: it gets its name, and reaches the disk
+ * with the backlog. */
+NTK_CHECKED ntk_status ntk_file_write_later(const char *path, int64_t count,
+                                            const ntk_record *records, ntk_backlog *backlog);
 
 /* Local.  As ntk_file_write, for more than fits in memory: variables without data (NULL) get them
  * from `fill`, one after the other, and lose them again when they are written. */

@@ -1,8 +1,6 @@
-/* panel.h -- the big files: a block-cyclic matrix written, or read, panel by panel.
- *
- * Datasets are [column][row], so full columns are contiguous.  Rank 0 makes the file with all its
- * metadata (tmp, fsync, rename); then every rank writes its runs of full columns with independent
- * calls of at most 1 GiB.  The HDF5 metadata never changes after the first data are written. */
+/* panel.h -- the big files at once: block-cyclic matrices that are there written to a file, and
+ * matrices read from files of any origin, panel by panel.  Datasets are [column][row], so full
+ * columns are contiguous.  What is written while it is computed: checkpoint.h. */
 #ifndef NTK_STORE_PANEL_H
 #define NTK_STORE_PANEL_H
 
@@ -18,8 +16,9 @@ typedef struct ntk_panel_matrix {
 } ntk_panel_matrix;
 
 /* Collective.  Writes a complete file: small variables and attributes from `header` (rank 0's;
- * scales of the axes are added), then the matrices.  Verified sizes, fsync on every rank.
- * Fails with NTK_E_CREATE, NTK_E_IO; no file under `path` then unless it was there before. */
+ * scales of the axes are added), then the matrices.  On disk when this returns.
+ * Fails with NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY; no file under `path` then unless it was there
+ * before, and no unfinished one. */
 NTK_CHECKED ntk_status ntk_panel_write(const ntk_comm *comm, const char *path,
                                        const ntk_record *header, int64_t count,
                                        const ntk_panel_matrix *matrices);
@@ -46,7 +45,8 @@ NTK_CHECKED ntk_status ntk_panel_fill(ntk_matrix *matrix, ntk_panel_source *sour
 
 /* Collective.  Reads dataset `name` of a file into the matrix (created already, shape checked on
  * rank 0, panels read by rank 0 and handed out).  `transposed`: the dataset is [row][column].
- * Fails with NTK_E_MISSING, NTK_E_INPUT (both shapes printed; NaN with its place). */
+ * A file that this program wrote is compared with its hashes before.
+ * Fails with NTK_E_MISSING, NTK_E_INPUT (both shapes printed; NaN with its place; damaged). */
 NTK_CHECKED ntk_status ntk_panel_read(const char *path, const char *name, bool transposed,
                                       ntk_matrix *matrix);
 

@@ -12,4 +12,7 @@ NTK_CHECKED ntk_status ntk_provenance_add(const ntk_comm *comm, ntk_record *reco
 /* Local.  "ntkrun 0.1.0 (commit)", the commit frozen at build time. */
 const char *ntk_program_version(void);
 
+/* Local.  "AMD EPYC 7763 64-Core Processor"; "unknown" where the system does not tell. */
+void ntk_cpu_name(char *cpu, size_t size);
+
 #endif

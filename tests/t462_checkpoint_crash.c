@@ -1,0 +1,118 @@
+/* Killed at any step, a big file is there with all panels that were recorded, or not there at all;
+ * and what is recorded is right.
+ *
+ * Method: a process writes twelve panels in pairs and finishes; another one like it is killed at
+ * each passage of each named step (crash.h).  Then the file is loaded, entry by entry, completed,
+ * and read by a serial reader. */
+//TEST ranks=1
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "checkpoint.h"
+#include "ntk/store/file.h"
+
+enum { N = 24, PANELS = 12, BLOCK = 8 };
+
+static char folder[4096], path[4400];
+static ntk_comm comm;
+static ntk_grid grid;
+static subject gram = {.comm = &comm, .path = path, .rows = N, .cols = N, .symmetric = true};
+
+static ntk_status write_in_pairs(ntk_checkpoint *c) {
+  ntk_matrix m = {0};
+
+  make_matrix(&gram, &grid, BLOCK, true, &m);
+  for (int64_t p = 0; p < PANELS; p += 2) NTK_TRY(write_panel(c, &m, p, 2));
+  NTK_TRY(ntk_checkpoint_finish(c, (const ntk_matrix *[]){&m}));
+  ntk_matrix_destroy(&m);
+  return NTK_OK;
+}
+
+static void run_child(const char *step, int passage) {
+  const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+  ntk_checkpoint *c = NULL;
+  char setting[200];
+
+  (void)snprintf(setting, sizeof(setting), "%s:%s:%d", step, rank ? rank : "0", passage);
+  if (setenv("NTKRUN_TEST_KILL", setting, 1) != 0) _exit(2);
+  if (open_subject(&gram, ntk_checkpoint_open, &c) != NTK_OK) _exit(3);
+  if (write_in_pairs(c) != NTK_OK) _exit(4);
+  _exit(0);
+}
+
+/* Whether the process was killed. */
+static bool kill_at(const char *step, int passage) {
+  int status = 0;
+  const pid_t child = fork();
+
+  EXPECT(child >= 0);
+  if (child == 0) run_child(step, passage);
+  EXPECT(waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status)) EXPECT(WEXITSTATUS(status) == 0);
+  else EXPECT(WTERMSIG(status) == SIGKILL);
+  return !WIFEXITED(status);
+}
+
+static void expect_file(void) {
+  ntk_variable v = {0};
+
+  EXPECT_OK(ntk_file_read_variable(path, "ntk", &v));
+  for (int64_t k = 0; k < v.count; ++k) {
+    EXPECT(((double *)v.data)[k] == entry_of(&gram, k % N, k / N));
+  }
+  ntk_variable_destroy(&v);
+}
+
+/*   panels  that must be there, -1: no file */
+static void expect_state(int64_t panels, bool finished) {
+  ntk_checkpoint *c = NULL;
+
+  EXPECT_OK(open_subject(&gram, ntk_checkpoint_find, &c));
+  EXPECT((c != NULL) == (panels >= 0));
+  if (c) EXPECT(ntk_checkpoint_complete(c) == finished);
+  if (c) EXPECT(expect_loaded(&gram, c, &grid, BLOCK) == panels);
+  ntk_checkpoint_close(&c);
+  EXPECT_OK(open_subject(&gram, ntk_checkpoint_open, &c));
+  EXPECT_OK(complete_subject(&gram, c, &grid, BLOCK));
+  ntk_checkpoint_close(&c);
+  EXPECT(folder_count(folder, "") == 1);
+  expect_file();
+}
+
+int main(int argc, char **argv) {
+  /* What is there after passage p: first + step p panels. */
+  static const struct {
+    const char *name;
+    int passages;
+    int64_t first, step;
+    bool finished;
+  } steps[] = {
+      {"checkpoint.create", 1, -1, 0, false},      {"checkpoint.skeleton", 1, -1, 0, false},
+      {"checkpoint.data", 6, 0, 2, false},         {"checkpoint.journal", 6, 2, 2, false},
+      {"checkpoint.upper", 1, PANELS, 0, false},   {"checkpoint.last", 1, PANELS, 0, true},
+      {"checkpoint.rename", 1, PANELS, 0, true},
+  };
+
+  begin_test(&argc, &argv);
+  comm = ntk_comm_of(MPI_COMM_SELF);
+  folder_make(folder);
+  (void)snprintf(path, sizeof(path), "%s", folder_path(folder, "gram.h5"));
+  EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
+  for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); ++k) {
+    int passage = 0;
+
+    for (; kill_at(steps[k].name, passage); ++passage) {
+      expect_state(steps[k].first + steps[k].step * passage, steps[k].finished);
+      EXPECT_OK(ntk_checkpoint_discard(path));
+    }
+    EXPECT(passage == steps[k].passages);
+    expect_file();
+    EXPECT_OK(ntk_checkpoint_discard(path));
+    EXPECT(folder_count(folder, "") == 0);
+  }
+  ntk_grid_destroy(&grid);
+  EXPECT(ntk_memory_balance() == 0);
+  folder_remove(folder);
+  MPI_Finalize();
+  return 0;
+}
