@@ -138,12 +138,9 @@ else()
     DEBIAN libopenblas-dev)
   set(hdf5_source "#include <hdf5.h>
       #include <hdf5_hl.h>
-      #ifndef H5_HAVE_PARALLEL
-      #error serial HDF5
-      #endif
-      int main(void) { return H5Pset_fapl_mpio(0, MPI_COMM_WORLD, MPI_INFO_NULL) + H5DSset_scale(0, 0); }")
+      int main(void) { return H5open() + H5DSset_scale(0, 0); }") # serial or parallel, either serves
   ntk_find(HDF5 SOURCE "${hdf5_source}" HEADER hdf5.h LIBRARIES hdf5_hl hdf5
-    SUFFIXES hdf5/openmpi hdf5/mpich MODULES hdf5-openmpi hdf5-mpich hdf5
+    SUFFIXES hdf5/openmpi hdf5/mpich hdf5/serial MODULES hdf5-openmpi hdf5-mpich hdf5 hdf5-serial
     BESIDE hdf5_hl
     CONFIG hdf5 TARGETS hdf5::hdf5_hl-shared hdf5_hl-shared WITH MPI::MPI_C DEBIAN libhdf5-openmpi-dev)
 endif()
@@ -186,10 +183,11 @@ if(missing)
     "${missing}Package names are Debian's and Ubuntu's; all of them: ${PROJECT_SOURCE_DIR}/tools/packages.txt")
 endif()
 
+find_package(Threads REQUIRED)
 add_library(ntk_dependencies INTERFACE)
 # BLAS comes before ScaLAPACK, which may bring a slower one of its own.
 target_link_libraries(ntk_dependencies INTERFACE ntk::BLAS ntk::HDF5 ntk::YAML ntk::XXHASH ntk::ZLIB
-                      ntk::RANDOM123 ScaLAPACK::ScaLAPACK MPI::MPI_C m)
+                      ntk::RANDOM123 ScaLAPACK::ScaLAPACK MPI::MPI_C Threads::Threads m)
 if(TARGET ntk::ELPA)
   target_link_libraries(ntk_dependencies INTERFACE ntk::ELPA)
   target_compile_definitions(ntk_dependencies INTERFACE NTK_HAVE_ELPA)

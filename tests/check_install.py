@@ -54,6 +54,13 @@ class Install(unittest.TestCase):
         self.assertNotIn("share/ntkrun/tools/article.py", files)  # as README.md and docs/article.md say
         self.assertFalse([f for f in files if "__pycache__" in f or f.startswith("..")])
 
+    def test_submit_from_the_prefix(self):
+        (self.path / "submit.yaml").write_text(CONFIG)
+        program = self.prefix / "bin" / "ntkrun"
+        script = self.call(self.prefix / "bin" / "ntkrun-submit", "submit.yaml", "--dry-run", NTKRUN=program)
+        self.assertIn(f"export NTKRUN={program}\n", script)
+        self.assertIn("#SBATCH --ntasks=1\n", script)
+
     def test_results_from_the_prefix(self):
         """Run, merge, figures, report, notebook; a link to a script works too."""
         (self.path / "config.yaml").write_text(CONFIG)

@@ -391,10 +391,27 @@ class Program(unittest.TestCase):
                  "network: {depth: 1, weights: none.h5}\n",
                  ("config.yaml:2:18: error: network.depth", "config.yaml:2:30: error: network.weights"))):
             self.write(text)
-            done = self.call("check", "config.yaml")
-            self.assertEqual((done.returncode, done.stdout), (65, ""), text)
-            for part in parts:
-                self.assertIn(part, done.stderr)
+            for words in ((), ("--expand",)):
+                done = self.call("check", "config.yaml", *words)
+                self.assertEqual((done.returncode, done.stdout), (65, ""), text)
+                for part in parts:
+                    self.assertIn(part, done.stderr)
+
+    def test_expand(self):
+        """Prints the frozen config, and the layers as a list that can be written instead."""
+        self.write("data: {source: gaussian, dimension: 3, train: {count: 9}}\n"
+                   "network: {depth: 2, width: 8, activation: tanh}\n")
+        done = self.call("check", "config.yaml", "--expand")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        frozen, layers = done.stdout.split("# the network, layer by layer:\n")
+        layers = yaml.safe_load("".join(line[4:] for line in layers.splitlines(keepends=True)))
+        self.assertEqual([next(iter(layer)) for layer in layers["layers"]],
+                         ["dense", "activation", "dense", "activation", "dense"])
+        config = yaml.safe_load(frozen)
+        self.assertEqual((config["network"]["depth"], config["network"]["width"]), (2, 8))
+        config["network"] = layers
+        self.write(config)
+        self.assertEqual(self.call("check", "config.yaml").returncode, 0)
 
     def test_reference_is_a_valid_config(self):
         self.write(self.call("reference").stdout)
@@ -514,7 +531,7 @@ class Program(unittest.TestCase):
         (self.path / "completion").write_text(script)
         (self.path / "a b.yaml").write_text("")
         for line, wanted in ((["re"], ["reference"]),
-                             (["run", "--s"], ["--set"]),
+                             (["run", "--se"], ["--set"]),
                              (["reference", "--completion", ""], ["bash", "zsh"]),
                              (["run", "--set", "network.wi"], ["network.width="]),
                              (["run", "--set", "network.activation", "=", "rel"], ["relu"]),

@@ -1,5 +1,6 @@
 /* The assembly adds (w <a, a'> + b) <delta, delta'> to every local entry, whatever the grid, the
- * block, the number of outputs and the precision, and its sums are trace and norm of that.
+ * block, the number of outputs and the precision, and its sums are trace and norm of that; cut into
+ * ranges of columns, it gives the same bits.
  *
  * Method: factors are known functions of the sample, so every rank can compute any entry itself. */
 //TEST ranks=1,2,4,6
@@ -105,21 +106,21 @@ static void check_entries(const truth *t, ntk_dtype dtype, bool lower, const ntk
   }
 }
 
+/* Of columns [first, last): what is on the diagonal once, what is below it twice. */
 static void check_sums(const truth *t, const ntk_comm *comm, ntk_dtype dtype,
-                       const ntk_pair_sums *sums) {
+                       const ntk_pair_sums *sums, int64_t first, int64_t last) {
   double got[4] = {sums->weight_trace, sums->weight_square, sums->bias_trace, sums->bias_square};
   const sizes *z = t->sizes;
   double want[4] = {0}, weight, bias, relative = dtype == NTK_DOUBLE ? 1e-12 : 1e-5;
 
   ntk_comm_sum(comm, got, 4);
-  for (int64_t i = 0; i < z->n * z->cotangents; ++i) {
-    entry(t, i, i, &weight, &bias);
-    want[0] += weight;
-    want[2] += bias;
-    for (int64_t j = 0; j < z->n * z->cotangents; ++j) {
+  for (int64_t j = first; j < last; ++j) {
+    for (int64_t i = j; i < z->n * z->cotangents; ++i) {
       entry(t, i, j, &weight, &bias);
-      want[1] += weight * weight;
-      want[3] += bias * bias;
+      want[0] += i == j ? weight : 0;
+      want[1] += (i == j ? 1 : 2) * weight * weight;
+      want[2] += i == j ? bias : 0;
+      want[3] += (i == j ? 1 : 2) * bias * bias;
     }
   }
   for (int k = 0; k < 4; ++k) EXPECT_NEAR(got[k], want[k], relative * fabs(want[k]) + 1e-300);
@@ -130,6 +131,45 @@ static void create(const ntk_grid *grid, int64_t rows, int64_t cols, int64_t blo
                    ntk_matrix *m) {
   EXPECT_OK(ntk_matrix_create(grid, rows, cols, block, m));
   for (int64_t k = 0; k < m->ld * m->local_cols; ++k) m->data[k] = 1;
+}
+
+/* The job again, from ones, in ranges of columns with ends of all kinds; every range has sums of its
+ * own, and so have the two halves of the second one. */
+static void test_cuts(const truth *t, ntk_assembly job) {
+  enum { CUTS = 4, SUMS = CUTS + 1 };
+  const ntk_matrix *whole = job.matrix;
+  const int64_t n = whole->cols;
+  const int64_t ends[CUTS + 1] = {0, n / 7, n / 2 + 1 < n ? n / 2 + 1 : n, n - n / 9, n};
+  const size_t size = (size_t)(whole->ld * whole->local_cols) * sizeof(double);
+  const int64_t middle = (ends[1] + ends[2] + 1) / 2;
+  ntk_pair_sums sums[SUMS] = {{0}};
+  int64_t *sum_of = NULL;
+  ntk_matrix m = {0};
+
+  create(whole->grid, n, n, whole->block, &m);
+  EXPECT_OK(NTK_NEW(m.local_cols, &sum_of));
+  for (int64_t lj = 0; lj < m.local_cols; ++lj) {
+    const int64_t j = ntk_matrix_col(&m, lj);
+
+    while (j >= ends[sum_of[lj] + 1]) ++sum_of[lj];
+    if (sum_of[lj] == 1 && j >= middle) sum_of[lj] = CUTS;
+  }
+  job.matrix = &m;
+  job.sums = sums;
+  job.sum_of = sum_of;
+  for (int c = CUTS - 1; c >= 0; --c) {
+    job.first = ends[c];
+    job.last = ends[c + 1];
+    if (job.first < job.last) EXPECT_OK(ntk_assemble(&job));
+  }
+  if (ntk_blas_reproducible(job.dtype)) EXPECT(same_bits(m.data, whole->data, size));
+  else check_entries(t, job.dtype, true, &m);
+  for (int k = 0; k < CUTS; ++k) {
+    check_sums(t, m.grid->comm, job.dtype, &sums[k], ends[k], k == 1 ? middle : ends[k + 1]);
+  }
+  check_sums(t, m.grid->comm, job.dtype, &sums[CUTS], middle, ends[2]);
+  ntk_free(&sum_of);
+  ntk_matrix_destroy(&m);
 }
 
 static void test_case(const ntk_grid *grid, const truth *t, int64_t block, ntk_dtype dtype) {
@@ -168,7 +208,8 @@ static void test_case(const ntk_grid *grid, const truth *t, int64_t block, ntk_d
   EXPECT_OK(ntk_assemble(&other));
   check_entries(t, dtype, true, &gram);
   check_entries(t, dtype, false, &test);
-  check_sums(t, grid->comm, dtype, &sums);
+  check_sums(t, grid->comm, dtype, &sums, 0, gram.cols);
+  if (block >= 64) test_cuts(t, job);
   destroy_arrays(&rows);
   destroy_arrays(&cols);
   destroy_arrays(&test_rows);

@@ -1,5 +1,6 @@
 /* What plan says of a kernel is what happens: flops of the assembly to within the staircase at the
- * diagonal, memory of a rank to within 5 % and what libraries and huge pages add.
+ * diagonal, memory of a rank to within 5 % and what libraries and huge pages add; and in how many
+ * chunks it is computed when it is kept.
  *
  * Method: counted flops, and the growth of the process' peak over what it had before. */
 //TEST ranks=1,2,4
@@ -71,6 +72,7 @@ static void test_case(const ntk_grid *grid, size_t c) {
 
   EXPECT(kernel.flops >= cost.assembly_flops && kernel.flops <= 1.15 * cost.assembly_flops);
   EXPECT(cost.flops > cost.assembly_flops && cost.bytes > cost.matrix_bytes);
+  EXPECT(cost.repeat_flops >= 0 && cost.repeat_flops < 0.5 * cost.flops);
   if (grid->comm->rank == 0) {
     const ntk_matrix *test = &kernel.test_test;
     const int64_t square = test->grid ? test->ld * test->local_cols : 0;
@@ -84,12 +86,24 @@ static void test_case(const ntk_grid *grid, size_t c) {
   destroy_problem(&p);
 }
 
+/* As many as the interval asks for, as long as what is repeated costs at most 2 %. */
+static void test_chunks(void) {
+  ntk_kernel_cost cost = {.flops = 1e12, .repeat_flops = 1e9};
+
+  EXPECT(ntk_kernel_chunks(&cost, 20, 30) == 1 && ntk_kernel_chunks(&cost, 20, 0) == 16);
+  EXPECT(ntk_kernel_chunks(&cost, 95, 30) == 4);
+  EXPECT(ntk_kernel_chunks(&cost, 1e6, 30) == 21); /* 20 of 1000 are 2 % */
+  cost.repeat_flops = 1e11;
+  EXPECT(ntk_kernel_chunks(&cost, 1e6, 30) == 1);
+}
+
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
   ntk_grid grid = {0};
 
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
+  test_chunks();
   warm_up(&grid);
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
   ntk_grid_destroy(&grid);

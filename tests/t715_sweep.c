@@ -79,7 +79,7 @@ static void load(const char *sweep, const char *out, int count, const char *cons
 static ntk_run_counts run(const ntk_job *job) {
   ntk_run_counts counts = {0};
 
-  EXPECT_OK(ntk_run_job(&comm, job, &counts));
+  EXPECT_OK(ntk_run_job(&comm, job, NULL, &counts));
   return counts;
 }
 
@@ -250,7 +250,8 @@ static void expect_facts(const ntk_job *job, ntk_point_state state) {
 
     EXPECT_OK(ntk_point_look(job, &job->point[k], &facts));
     EXPECT(facts.state == state);
-    if (state == NTK_POINT_DONE) EXPECT(facts.seconds > 0 && facts.ranks == comm.size);
+    if (state != NTK_POINT_DONE) continue;
+    EXPECT(facts.seconds > 0 && facts.ranks >= 1 && facts.ranks <= comm.size);
   }
 }
 
@@ -301,7 +302,7 @@ static void test_other_axes(void) {
   ntk_job_destroy(&job);
   load(zipped, "zip", 1, more, &job);
   EXPECT_REFUSED(
-      ntk_run_job(&comm, &job, &counts), NTK_E_CONFIG,
+      ntk_run_job(&comm, &job, NULL, &counts), NTK_E_CONFIG,
       "shape (network.width, network.depth), ridge (analyses.fine.ridge, spectrum.block)");
   ntk_job_destroy(&job);
 }

@@ -13,6 +13,7 @@
 #include "ntk/run/event.h"
 #include "ntk/run/runner.h"
 #include "ntk/store/file.h"
+#include "ntk/store/lock.h"
 
 static char folder[4096];
 
@@ -136,7 +137,7 @@ static void test_after(const ntk_job *job) {
   ntk_plan plan = {0};
   double bytes = 0, seconds = 0;
 
-  EXPECT_OK(ntk_run_job(&comm, job, &counts));
+  EXPECT_OK(ntk_run_job(&comm, job, NULL, &counts));
   EXPECT(counts.computed == 6);
   EXPECT_OK(ntk_plan_make(job, 1, &plan));
   for (int64_t k = 0; k < 6; ++k) {
@@ -266,13 +267,16 @@ static void test_problem(void) {
   ntk_job_destroy(&job);
 }
 
-/* What a process that has started and one that has failed leave behind. */
+/* A point that a process is at, and one that has failed. */
 static void test_states(void) {
   static const char *const names[] = {"started", "failed"};
   static const char *const set[] = {"data.seed=1"};
   static const char *const parts[] = {"6 points, 1 failed, 1 running, 4 pending", NULL};
   ntk_job job = {0};
   ntk_plan plan = {0};
+  ntk_lock *lock = NULL;
+  ntk_lock_holder holder;
+  ntk_key unit;
 
   load(config, 1, set, &job);
   for (int k = 0; k < 2; ++k) {
@@ -285,9 +289,12 @@ static void test_states(void) {
     ntk_point_path(&job, &job.point[k], "log.jsonl", path);
     EXPECT_OK(ntk_event_append(path, &event));
   }
+  ntk_point_unit(&job.point[0], unit);
+  EXPECT_OK(ntk_lock_acquire(job.directory, unit, 1, &lock, &holder));
   EXPECT_OK(ntk_plan_make(&job, 1, &plan));
   expect_text(&plan, false, parts);
   ntk_plan_destroy(&plan);
+  ntk_lock_release(&lock);
   ntk_job_destroy(&job);
 }
 

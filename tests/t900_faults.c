@@ -64,9 +64,14 @@ typedef struct outcomes {
   outcome fresh, again;
 } outcomes;
 
-static ntk_status load(ntk_job *job) {
+/* All ranks are one group: what one of them does, the others take part in. */
+static ntk_status load(const ntk_comm *comm, ntk_job *job) {
   ntk_problems problems = {0};
-  ntk_status status = ntk_job_load("faults.yaml", 0, NULL, job, &problems);
+  char group[64];
+  const char *const sets[] = {group};
+
+  (void)snprintf(group, sizeof(group), "run.group_ranks=%d", comm->size);
+  ntk_status status = ntk_job_load("faults.yaml", 1, sets, job, &problems);
 
   if (status == NTK_OK) status = ntk_problems_status(&problems);
   if (status != NTK_OK) ntk_job_destroy(job);
@@ -76,10 +81,11 @@ static ntk_status load(ntk_job *job) {
 
 static outcome run_once(const ntk_comm *comm) {
   ntk_job job = {0};
+  const ntk_run_options options = {.retry_failed = true};
   ntk_run_counts counts = {0};
-  ntk_status status = ntk_agree(comm, load(&job));
+  ntk_status status = ntk_agree(comm, load(comm, &job));
 
-  if (status == NTK_OK) status = ntk_run_job(comm, &job, &counts);
+  if (status == NTK_OK) status = ntk_run_job(comm, &job, &options, &counts);
   ntk_job_destroy(&job);
   MPI_Barrier(comm->mpi);
   return (outcome){(int)status, (int)counts.computed, (int)counts.skipped, (int)counts.failed};

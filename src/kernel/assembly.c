@@ -198,6 +198,7 @@ typedef struct pairs {
   double *shared;              /* [cotangents][cotangents] if delta is shared, else NULL */
   double *a_line, *delta_line; /* [tile rows] one column of the tile, row by row of the matrix */
   double *ad2, *d2;            /* [tile rows] sums of squares over the tile's columns */
+  ntk_pair_sums *sums;         /* that those columns belong to; NULL: none wanted */
 } pairs;
 
 /* theta += (w a + b) d */
@@ -221,7 +222,7 @@ static void fuse_and_square(int64_t n, double w, double b, const double *restric
 /* The diagonal counts once, all else twice. */
 static void add_diagonal(const pairs *p, double a, double d) {
   const ntk_factor *f = p->job->factor;
-  ntk_pair_sums *sums = p->job->sums;
+  ntk_pair_sums *sums = p->sums;
 
   sums->weight_trace += f->w_weight * a * d;
   sums->bias_trace += f->b_weight * d;
@@ -229,16 +230,33 @@ static void add_diagonal(const pairs *p, double a, double d) {
   sums->bias_square -= f->b_weight * f->b_weight * d * d;
 }
 
-static void add_squares(const pairs *p, int64_t n, const double *ad2, const double *d2) {
+static void clear_squares(const pairs *p, int64_t n) {
+  memset(p->ad2, 0, (size_t)n * sizeof(double));
+  memset(p->d2, 0, (size_t)n * sizeof(double));
+}
+
+static void add_squares(const pairs *p, int64_t n) {
   const ntk_factor *f = p->job->factor;
   double weight = 0, bias = 0;
 
   for (int64_t k = 0; k < n; ++k) {
-    weight += ad2[k];
-    bias += d2[k];
+    weight += p->ad2[k];
+    bias += p->d2[k];
   }
-  p->job->sums->weight_square += 2 * f->w_weight * f->w_weight * weight;
-  p->job->sums->bias_square += 2 * f->b_weight * f->b_weight * bias;
+  p->sums->weight_square += 2 * f->w_weight * f->w_weight * weight;
+  p->sums->bias_square += 2 * f->b_weight * f->b_weight * bias;
+}
+
+static ntk_pair_sums *sums_of(const pairs *p, int64_t lj) {
+  return p->job->sums + (p->job->sum_of ? p->job->sum_of[lj] : 0);
+}
+
+/* Columns from lj on, of the n rows of a tile, belong to other sums than those before. */
+static void change_sums(pairs *p, int64_t n, int64_t lj) {
+  if (!p->job->sums || sums_of(p, lj) == p->sums) return;
+  add_squares(p, n);
+  clear_squares(p, n);
+  p->sums = sums_of(p, lj);
 }
 
 /* The local rows [first, last) of the tile's <a, a'> in column lj. */
@@ -316,7 +334,7 @@ static void add_column(pairs *p, const span *rows, const span *cols, int64_t lj,
   const double *d = delta_values(p, rows, cols, lj, first, rows->last);
   double *theta = m->data + first + lj * m->ld;
 
-  if (!p->job->sums) {
+  if (!p->sums) {
     fuse(n, f->w_weight, f->b_weight, a, d, theta);
     return;
   }
@@ -328,13 +346,15 @@ static void add_tile(pairs *p, const span *rows, const span *cols) {
   const int64_t n = rows->last - rows->first;
 
   multiply_tile(p, rows, cols);
-  memset(p->ad2, 0, (size_t)n * sizeof(double));
-  memset(p->d2, 0, (size_t)n * sizeof(double));
+  clear_squares(p, n);
+  if (p->job->sums) p->sums = sums_of(p, cols->first);
   for (int64_t lj = cols->first; lj < cols->last; ++lj) {
     const int64_t first = max(rows->first, first_row(p, lj));
+
+    change_sums(p, n, lj);
     if (first < rows->last) add_column(p, rows, cols, lj, first);
   }
-  if (p->job->sums) add_squares(p, n, p->ad2, p->d2);
+  if (p->job->sums) add_squares(p, n);
 }
 
 static void add_rectangle(pairs *p, int64_t row, int64_t last_row, int64_t col, int64_t last_col) {
@@ -351,17 +371,36 @@ static void add_rectangle(pairs *p, int64_t row, int64_t last_row, int64_t col, 
 }
 
 /* Columns [col, last_col) from the diagonal down to where the next columns' rows start: two smaller
- * triangles with a rectangle below the first. */
+ * triangles with a rectangle below the first.  They meet at a multiple of NTK_SAMPLE_PAD, so that
+ * no column is in the products of both. */
 static void add_triangle(pairs *p, int64_t col, int64_t last_col) {
-  int64_t half = ntk_pad((last_col - col) / 2), end = first_row(p, last_col);
+  const int64_t end = first_row(p, last_col);
 
   if (last_col - col <= LEAF) {
     add_rectangle(p, first_row(p, col), end, col, last_col);
     return;
   }
-  add_triangle(p, col, col + half);
-  add_rectangle(p, first_row(p, col + half), end, col, col + half);
-  add_triangle(p, col + half, last_col);
+  const int64_t half = min(ntk_pad(col + (last_col - col) / 2), floor_pad(last_col - 1));
+
+  add_triangle(p, col, half);
+  add_rectangle(p, first_row(p, half), end, col, half);
+  add_triangle(p, half, last_col);
+}
+
+/* The local columns of the job, from the diagonal on or all of them. */
+static void add_columns(pairs *p) {
+  const ntk_assembly *job = p->job;
+  const int64_t rows = p->rows.count;
+  const int64_t col = ntk_matrix_cols_below(job->matrix, job->first);
+  const int64_t last_col =
+      job->last > 0 ? ntk_matrix_cols_below(job->matrix, job->last) : p->cols.count;
+
+  if (!job->lower) {
+    add_rectangle(p, 0, rows, col, last_col);
+    return;
+  }
+  add_triangle(p, col, last_col);
+  add_rectangle(p, first_row(p, last_col), rows, col, last_col);
 }
 
 static double element(ntk_dtype dtype, const void *array, int64_t k) {
@@ -413,10 +452,7 @@ static ntk_status add_pairs(ntk_assembly *job) {
   pairs p = {.job = job};
   ntk_status status = create_pairs(&p);
 
-  if (status == NTK_OK) {
-    if (job->lower) add_triangle(&p, 0, p.cols.count);
-    else add_rectangle(&p, 0, p.rows.count, 0, p.cols.count);
-  }
+  if (status == NTK_OK) add_columns(&p);
   destroy_pairs(&p);
   return status;
 }
@@ -440,6 +476,13 @@ const ntk_contraction *ntk_contraction_of(const ntk_factor *factor) {
     if (isfinite(c->flops(factor)) && (!best || c->flops(factor) < best->flops(factor))) best = c;
   }
   return best;
+}
+
+const ntk_contraction *ntk_contraction_find(const char *name) {
+  for (size_t k = 0; k < sizeof(contractions) / sizeof(*contractions); ++k) {
+    if (strcmp(contractions[k].name, name) == 0) return &contractions[k];
+  }
+  return NULL;
 }
 
 ntk_status ntk_assemble(ntk_assembly *assembly) {

@@ -1,10 +1,14 @@
 /* The empirical kernels.  The NTK: one forward pass, then the stream of factors of the backward
  * pass, tensor by tensor into the Gram, the test blocks and the test diagonal.  Conjugate kernel
- * and NNGP: the readout's factor alone, whose delta is the same for all samples. */
+ * and NNGP: the readout's factor alone, whose delta is the same for all samples.
+ *
+ * A kernel that is kept is computed in chunks of columns, and the stream runs again for each. */
 #include <math.h>
 #include <string.h>
 
+#include "chunks.h"
 #include "empirical.h"
+#include "ntk/base/crash.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
 #include "ntk/model/layer.h"
@@ -17,34 +21,77 @@ typedef struct work {
   ntk_cotangents cotangents;
   ntk_pass train, test;
   ntk_scratch scratch;
+  ntk_chunks chunks;
+  bool with_test;        /* the chunk needs the factors of the test samples */
+  bool has_diagonal;     /* an earlier one had them */
   void *identity;        /* [rows per sample]^2, of the readout's delta */
   double *own_diagonal;  /* [own test samples * rows per sample] */
-  double *tensor_square; /* [tensors], with kernel->tensor_trace */
+  int64_t panels, notes; /* of the Gram; with kernel->tensor_trace: */
+  ntk_pair_sums *sums;   /* [panels] of the factor at work */
+  int64_t *panel_of;     /* [local columns]; NULL if there is one panel */
+  double *note;          /* [panels][notes] of this rank: a trace and a square for each tensor */
   int tensors;           /* of those, seen so far */
-  double start;          /* of the forward pass */
+  double start;          /* of the first GEMM */
 } work;
 
 static void destroy_work(work *w) {
   ntk_pass_destroy(&w->train);
   ntk_pass_destroy(&w->test);
   ntk_scratch_destroy(&w->scratch);
+  ntk_chunks_destroy(&w->chunks);
   ntk_free(&w->identity);
   ntk_free(&w->own_diagonal);
-  ntk_free(&w->tensor_square);
+  ntk_free(&w->sums);
+  ntk_free(&w->panel_of);
+  ntk_free(&w->note);
 }
 
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
+static bool is_ntk(const work *w) { return w->kernel->quantity == &ntk_quantity_ntk; }
+
 /* ---- matrices, deals, room ------------------------------------------------------------------- */
+
+int64_t ntk_kernel_notes(const ntk_kernel_settings *settings, const ntk_quantity *quantity,
+                         const ntk_network *network) {
+  return settings->per_layer && quantity == &ntk_quantity_ntk ? 2 * network->tensor_count : 0;
+}
+
+static ntk_checkpoint *gram_file(const work *w) {
+  return w->input->keeping ? w->input->keeping->gram : NULL;
+}
+
+/* The panel of every local column of the Gram. */
+static ntk_status find_panels(work *w) {
+  const ntk_checkpoint *file = gram_file(w);
+  const ntk_matrix *m = &w->kernel->gram;
+
+  w->panels = file ? ntk_checkpoint_panels(file, 0) : 1;
+  if (w->panels == 1) return NTK_OK;
+  NTK_TRY(NTK_NEW(m->local_cols, &w->panel_of));
+  for (int64_t p = 0; p < w->panels; ++p) {
+    int64_t first = 0, count = 0;
+
+    ntk_checkpoint_range(file, 0, p, &first, &count);
+    const int64_t last = ntk_matrix_cols_below(m, first + count);
+
+    for (int64_t lj = ntk_matrix_cols_below(m, first); lj < last; ++lj) w->panel_of[lj] = p;
+  }
+  return NTK_OK;
+}
 
 static ntk_status allocate_notes(work *w) {
   const int most = w->network->tensor_count;
 
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
+  w->notes = ntk_kernel_notes(w->input->settings, w->kernel->quantity, w->network);
   if (!w->input->settings->per_layer) return NTK_OK;
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_norm));
-  return NTK_NEW(most, &w->tensor_square);
+  if (w->notes == 0) return NTK_OK;
+  NTK_TRY(find_panels(w));
+  NTK_TRY(NTK_NEW(w->panels, &w->sums));
+  return NTK_NEW(w->panels * w->notes, &w->note);
 }
 
 static ntk_status allocate(work *w) {
@@ -77,6 +124,18 @@ static ntk_status deal_samples(work *w) {
                          &w->test.deal);
 }
 
+/* What is there of an earlier run. */
+static ntk_status load_panels(work *w) {
+  for (int matrix = 0; matrix < NTK_CUT_MATRICES; ++matrix) {
+    int64_t k = 0;
+    ntk_checkpoint *file = ntk_cut_file(w->input->keeping, matrix, &k);
+    ntk_matrix *m = ntk_cut_matrix(w->kernel, matrix);
+
+    if (file && m->rows > 0) NTK_TRY(ntk_checkpoint_load(file, k, m));
+  }
+  return NTK_OK;
+}
+
 static ntk_status prepare(work *w) {
   const ntk_kernel_input *in = w->input;
   ntk_kernel *k = w->kernel;
@@ -90,7 +149,9 @@ static ntk_status prepare(work *w) {
   w->train.samples = &in->data->train;
   w->test.samples = &in->data->test;
   NTK_TRY(deal_samples(w));
-  return ntk_agree(in->grid->comm, allocate(w));
+  NTK_AGREE(in->grid->comm, allocate(w));
+  NTK_TRY(load_panels(w));
+  return ntk_agree(in->grid->comm, ntk_chunks_plan(in->keeping, k, &w->chunks));
 }
 
 /* ---- the forward pass, or what is left of an earlier one ------------------------------------- */
@@ -123,8 +184,6 @@ static ntk_status recall(work *w) {
   NTK_TRY(copy(k->n * k->outputs, kept->f0[0], &k->f0));
   return copy(k->m * k->outputs, kept->f0[1], &k->test_f0);
 }
-
-static bool is_ntk(const work *w) { return w->kernel->quantity == &ntk_quantity_ntk; }
 
 static bool recalls(const work *w) {
   return !is_ntk(w) && w->input->features && w->input->features->kept;
@@ -163,24 +222,42 @@ static ntk_status keep_features(work *w) {
 
 /* ---- one factor into all matrices ------------------------------------------------------------ */
 
+/* The columns of one matrix that are in the chunk. */
+static ntk_status assemble(const work *w, int matrix, ntk_assembly *a) {
+  int64_t at = w->chunks.begin, cuts = 0;
+  ntk_cut run;
+
+  while (ntk_chunk_run(&w->chunks, matrix, INT64_MAX, &at, &run, &cuts)) {
+    a->first = run.first;
+    a->last = run.first + run.count;
+    NTK_TRY(ntk_assemble(a));
+  }
+  return NTK_OK;
+}
+
 static ntk_status add_test(work *w, const ntk_side *train, ntk_assembly *block,
                            ntk_assembly *square) {
   const ntk_comm *comm = w->input->grid->comm;
+  const bool blocks = ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TRAIN);
+  const bool squares = ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TEST);
   ntk_side columns;
 
+  if (!w->has_diagonal) {
+    ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
+                          w->own_diagonal);
+  }
+  if (!blocks && !squares) return NTK_OK;
   NTK_TRY(ntk_pass_gather(&w->test, w->network->dtype, &block->rows, &columns));
   block->cols = *train;
-  NTK_AGREE(comm, ntk_assemble(block));
-  ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
-                        w->own_diagonal);
-  if (w->kernel->test_test.rows == 0) return NTK_OK;
   square->rows = block->rows;
   square->cols = columns;
-  return ntk_agree(comm, ntk_assemble(square));
+  if (blocks) NTK_AGREE(comm, assemble(w, NTK_CUT_TEST_TRAIN, block));
+  return squares ? ntk_agree(comm, assemble(w, NTK_CUT_TEST_TEST, square)) : NTK_OK;
 }
 
 static ntk_status add_factor(work *w, ntk_pair_sums *sums) {
   const ntk_factor *f = &w->train.factor;
+  const bool grams = ntk_chunk_has(&w->chunks, NTK_CUT_GRAM);
   ntk_kernel *k = w->kernel;
   ntk_assembly block = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
   ntk_assembly gram = block, square = block;
@@ -188,11 +265,14 @@ static ntk_status add_factor(work *w, ntk_pair_sums *sums) {
   block.matrix = &k->test_train;
   gram.matrix = &k->gram;
   gram.sums = sums;
+  gram.sum_of = w->panel_of;
   square.matrix = &k->test_test;
   gram.lower = square.lower = true;
-  NTK_TRY(ntk_pass_gather(&w->train, w->network->dtype, &gram.rows, &gram.cols));
-  NTK_AGREE(w->input->grid->comm, ntk_assemble(&gram));
-  if (k->m > 0) NTK_TRY(add_test(w, &gram.cols, &block, &square));
+  if (grams || ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TRAIN)) {
+    NTK_TRY(ntk_pass_gather(&w->train, w->network->dtype, &gram.rows, &gram.cols));
+  }
+  if (grams) NTK_AGREE(w->input->grid->comm, assemble(w, NTK_CUT_GRAM, &gram));
+  if (w->with_test) NTK_TRY(add_test(w, &gram.cols, &block, &square));
   k->flops += gram.flops + block.flops + square.flops;
   k->contraction = ntk_contraction_of(f)->name;
   return NTK_OK;
@@ -201,7 +281,11 @@ static ntk_status add_factor(work *w, ntk_pair_sums *sums) {
 /* ---- the NTK: all factors of the backward pass ----------------------------------------------- */
 
 static ntk_status begin(work *w) {
+  w->tensors = 0;
+  ntk_stream_destroy(&w->train.stream);
+  ntk_stream_destroy(&w->test.stream);
   NTK_TRY(ntk_stream_begin(&w->train.tape, &w->cotangents, &w->train.stream));
+  if (!w->with_test) return NTK_OK;
   return ntk_stream_begin(&w->test.tape, &w->cotangents, &w->test.stream);
 }
 
@@ -209,6 +293,7 @@ static ntk_status next(work *w, bool *more) {
   bool test_more = false;
 
   NTK_TRY(ntk_stream_next(&w->train.stream, &w->train.factor, more));
+  if (!w->with_test) return NTK_OK;
   NTK_TRY(ntk_stream_next(&w->test.stream, &w->test.factor, &test_more));
   NTK_ASSERT(*more == test_more);
   return NTK_OK;
@@ -222,26 +307,27 @@ static ntk_status next_part(work *w, bool *more) {
   return NTK_OK;
 }
 
-static void note_tensor(work *w, const ntk_tensor *tensor, double trace, double square) {
-  ntk_kernel *k = w->kernel;
-
+/* The next of the tensors; sums of its weight part, or of its bias part. */
+static void note_tensor(work *w, const ntk_tensor *tensor, bool bias) {
   if (!tensor || !tensor->trainable) return;
   NTK_ASSERT(w->tensors < w->network->tensor_count);
-  memcpy(k->tensor_name[w->tensors], tensor->name, sizeof(tensor->name));
-  if (k->tensor_trace) {
-    k->tensor_trace[w->tensors] = trace;
-    w->tensor_square[w->tensors] = square;
+  memcpy(w->kernel->tensor_name[w->tensors], tensor->name, sizeof(tensor->name));
+  for (int64_t p = 0; w->sums && p < w->panels; ++p) {
+    double *note = w->note + p * w->notes + 2 * (int64_t)w->tensors;
+
+    note[0] += bias ? w->sums[p].bias_trace : w->sums[p].weight_trace;
+    note[1] += bias ? w->sums[p].bias_square : w->sums[p].weight_square;
   }
   ++w->tensors;
 }
 
 static ntk_status add_tensor(work *w) {
   const ntk_factor *f = &w->train.factor;
-  ntk_pair_sums sums = {0};
 
-  NTK_TRY(add_factor(w, w->kernel->tensor_trace ? &sums : NULL));
-  note_tensor(w, f->weight, sums.weight_trace, sums.weight_square);
-  note_tensor(w, f->bias, sums.bias_trace, sums.bias_square);
+  for (int64_t p = 0; w->sums && p < w->panels; ++p) w->sums[p] = (ntk_pair_sums){0};
+  NTK_TRY(add_factor(w, w->sums));
+  note_tensor(w, f->weight, false);
+  note_tensor(w, f->bias, true);
   return NTK_OK;
 }
 
@@ -311,8 +397,73 @@ static ntk_status make_factors(work *w) {
 }
 
 static ntk_status add_readout(work *w) {
-  NTK_AGREE(w->input->grid->comm, make_factors(w));
+  if (!w->identity) NTK_AGREE(w->input->grid->comm, make_factors(w));
   return add_factor(w, NULL);
+}
+
+/* ---- chunks ---------------------------------------------------------------------------------- */
+
+static ntk_status ask(const work *w) {
+  const ntk_kernel_keeping *keeping = w->input->keeping;
+
+  return keeping && keeping->boundary ? keeping->boundary(keeping->context) : NTK_OK;
+}
+
+static ntk_status write_run(work *w, const ntk_cut *run, int64_t cuts) {
+  int64_t k = 0;
+  ntk_checkpoint *file = ntk_cut_file(w->input->keeping, run->matrix, &k);
+  const ntk_matrix *m = ntk_cut_matrix(w->kernel, run->matrix);
+  double *note = NULL;
+
+  if (run->matrix == NTK_CUT_GRAM && w->note) {
+    note = w->note + run->panel * w->notes;
+    ntk_comm_sum(w->input->grid->comm, note, cuts * w->notes);
+  }
+  ntk_crash_point(run->matrix == NTK_CUT_GRAM ? "kernel.chunk" : "test.write");
+  NTK_TRY(ntk_checkpoint_write(file, k, m, run->panel, cuts, note));
+  return ask(w);
+}
+
+/* What the chunk has made, some panels at a time: a stop should not have to wait for long. */
+static ntk_status write_chunk(work *w) {
+  enum { TOGETHER = 4 };
+
+  for (int matrix = 0; matrix < NTK_CUT_MATRICES; ++matrix) {
+    int64_t at = w->chunks.begin, cuts = 0;
+    ntk_cut run;
+
+    while (ntk_chunk_run(&w->chunks, matrix, TOGETHER, &at, &run, &cuts)) {
+      if (run.panel >= 0) NTK_TRY(write_run(w, &run, cuts));
+    }
+  }
+  return NTK_OK;
+}
+
+/* Factors of test samples where there are columns for them; if in no chunk, then in the last, for
+ * the diagonal. */
+static bool needs_test(const work *w) {
+  const ntk_chunks *c = &w->chunks;
+  const bool now = ntk_chunk_has(c, NTK_CUT_TEST_TRAIN) || ntk_chunk_has(c, NTK_CUT_TEST_TEST);
+
+  return w->kernel->m > 0 && (now || (!w->has_diagonal && c->end == c->count));
+}
+
+static ntk_status add_chunk(work *w) {
+  NTK_TRY(ask(w));
+  w->with_test = needs_test(w);
+  NTK_TRY(is_ntk(w) ? add_tensors(w) : add_readout(w));
+  w->has_diagonal = w->has_diagonal || w->with_test;
+  return write_chunk(w);
+}
+
+/* At least one, even if it has no columns: names of tensors and the test diagonal come from a
+ * pass. */
+static ntk_status add_chunks(work *w) {
+  (void)ntk_chunks_next(&w->chunks);
+  do {
+    NTK_TRY(add_chunk(w));
+  } while (ntk_chunks_next(&w->chunks));
+  return NTK_OK;
 }
 
 /* ---- the whole stage ------------------------------------------------------------------------- */
@@ -327,23 +478,41 @@ static ntk_status add_diagonal(work *w) {
   return ntk_deal_collect(&w->test.deal, k->rows_per_sample, w->own_diagonal, k->test_diagonal);
 }
 
-static void sum_over_ranks(work *w) {
-  ntk_kernel *k = w->kernel;
-  const ntk_comm *comm = w->input->grid->comm;
+/* Parts of the panels; those that were written stand in the file. */
+static const double *panel_note(const work *w, int64_t panel) {
+  const ntk_checkpoint *file = gram_file(w);
 
-  k->tensor_count = w->tensors;
-  ntk_comm_sum(comm, &k->flops, 1);
-  if (!k->tensor_trace) return;
-  ntk_comm_sum(comm, k->tensor_trace, k->tensor_count);
-  ntk_comm_sum(comm, w->tensor_square, k->tensor_count);
-  for (int t = 0; t < k->tensor_count; ++t) k->tensor_norm[t] = sqrt(fmax(0, w->tensor_square[t]));
+  return file ? ntk_checkpoint_notes(file, 0, panel) : w->note + panel * w->notes;
+}
+
+static void sum_notes(work *w) {
+  ntk_kernel *k = w->kernel;
+
+  if (!w->note) return;
+  if (!gram_file(w)) ntk_comm_sum(w->input->grid->comm, w->note, w->panels * w->notes);
+  for (int64_t p = 0; p < w->panels; ++p) {
+    const double *note = panel_note(w, p);
+
+    NTK_ASSERT(note);
+    for (int64_t t = 0; t < k->tensor_count; ++t) {
+      k->tensor_trace[t] += note[2 * t];
+      k->tensor_norm[t] += note[2 * t + 1]; /* still its square */
+    }
+  }
+  for (int t = 0; t < k->tensor_count; ++t) k->tensor_norm[t] = sqrt(fmax(0, k->tensor_norm[t]));
+}
+
+static void sum_over_ranks(work *w) {
+  w->kernel->tensor_count = w->tensors;
+  ntk_comm_sum(w->input->grid->comm, &w->kernel->flops, 1);
+  sum_notes(w);
 }
 
 static ntk_status fill(work *w) {
   NTK_TRY(prepare(w));
   w->start = ntk_now();
   NTK_TRY(recalls(w) ? ntk_agree(w->input->grid->comm, recall(w)) : forward(w));
-  NTK_TRY(is_ntk(w) ? add_tensors(w) : add_readout(w));
+  NTK_TRY(add_chunks(w));
   NTK_TRY(keep_features(w));
   NTK_TRY(add_diagonal(w));
   sum_over_ranks(w);
@@ -387,6 +556,7 @@ static ntk_status open_parts(ntk_parts *p) {
   NTK_TRY(ntk_pass_scatter(&p->input, &p->work.test));
   NTK_TRY(ntk_pass_forward(&p->input, &p->work.train));
   NTK_TRY(ntk_pass_forward(&p->input, &p->work.test));
+  (void)ntk_chunks_next(&p->work.chunks); /* the only one */
   return ntk_agree(p->input.grid->comm, begin(&p->work));
 }
 
@@ -395,6 +565,7 @@ ntk_status ntk_parts_open(const ntk_kernel_input *input, ntk_parts **parts) {
   ntk_parts *p = *parts;
 
   p->input = *input;
+  p->input.keeping = NULL;
   p->data = *input->data;
   p->data.test = (ntk_samples){0};
   p->input.data = &p->data;

@@ -4,6 +4,11 @@
 #include "empirical.h"
 #include "ntk/kernel/assembly.h"
 
+/* In the time in which a rank sends or receives a byte of a panel. */
+static const double flops_per_byte = 16;
+
+static const double most_repeated = 0.02;
+
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Inputs of the last layer. */
@@ -90,10 +95,22 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
   if (quantity != &ntk_quantity_ntk) limit_to_readout(network, &cotangents, &cost);
   if (p.test_cols > 0) entries += 0.5 * test_rows * (test_rows + 1);
   const double assembly = cost.pair_flops * entries;
+  const double exchange = grid_rows * grid_cols > 1 ? flops_per_byte * 4 * cost.pair_flops : 0;
 
   return (ntk_kernel_cost){
       .assembly_flops = assembly,
       .flops = assembly + (double)(n + m) * (cost.forward_flops + cost.backward_flops),
+      .repeat_flops = (double)(n + m) * (cost.backward_flops + exchange),
       .matrix_bytes = matrix_bytes(&p),
       .bytes = all_bytes(network, &cost, &p)};
+}
+
+int64_t ntk_kernel_chunks(const ntk_kernel_cost *cost, double seconds, double interval) {
+  enum { MANY = 16 };
+  const double affordable =
+      cost->repeat_flops > 0 ? floor(most_repeated * cost->flops / cost->repeat_flops) : MANY;
+
+  if (interval <= 0) return MANY;
+  if (!(seconds > interval)) return 1;
+  return (int64_t)fmin(fmin(1 + affordable, ceil(seconds / interval)), 1e6);
 }

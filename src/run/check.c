@@ -30,7 +30,7 @@ static ntk_status print_layers(const ntk_point *point) {
   ntk_status status = ntk_data_probe(&s->data, &cache, &data);
 
   if (status == NTK_OK) {
-    status = ntk_network_build(s, &data.shape, data.outputs, false, &network);
+    status = ntk_network_build(s, &data, false, &network);
   }
   if (status == NTK_OK) status = ntk_network_print(&network, 0, &text);
   if (status == NTK_OK) {
@@ -215,7 +215,7 @@ int ntk_command_check(const ntk_arguments *arguments) {
   int code = ntk_load_or_complain(arguments, true, &job);
   ntk_status status = NTK_OK;
 
-  if (code == 0 && !arguments->expand) code = check_points(&job, arguments->operand);
+  if (code == 0) code = check_points(&job, arguments->operand);
   if (code != 0) {
     ntk_job_destroy(&job);
     return code;

@@ -57,6 +57,21 @@ static const ntk_flag flag_output = {
     .type = NTK_FLAG_TEXT,
     .offset = offsetof(ntk_arguments, output),
     .doc = "folder of the tables, default: FILE with _csv for .h5; -: one table on stdout"};
+static const ntk_flag flag_shard = {
+    .name = "--shard",
+    .value = "i/k",
+    .type = NTK_FLAG_TEXT,
+    .offset = offsetof(ntk_arguments, shard),
+    .doc = "only part i of k of the points, i from 1 to k; parts take about the same time"};
+static const ntk_flag flag_retry_failed = {
+    .name = "--retry-failed",
+    .type = NTK_FLAG_SWITCH,
+    .offset = offsetof(ntk_arguments, retry_failed),
+    .doc = "also the points that failed in an earlier run"};
+static const ntk_flag flag_fail_fast = {.name = "--fail-fast",
+                                        .type = NTK_FLAG_SWITCH,
+                                        .offset = offsetof(ntk_arguments, fail_fast),
+                                        .doc = "stop at the first point that fails"};
 static const ntk_flag flag_man = {.name = "--man",
                                   .type = NTK_FLAG_SWITCH,
                                   .offset = offsetof(ntk_arguments, man),
@@ -67,6 +82,18 @@ static const ntk_flag flag_completion = {.name = "--completion",
                                          .offset = offsetof(ntk_arguments, completion),
                                          .words = shells,
                                          .doc = "a completion script for this shell"};
+
+static const ntk_flag flag_calibrate = {
+    .name = "--calibrate",
+    .type = NTK_FLAG_SWITCH,
+    .offset = offsetof(ntk_arguments, calibrate),
+    .doc = "also store the speeds of this machine, for plan"};
+static const ntk_flag flag_directory = {
+    .name = "--directory",
+    .value = "DIR",
+    .type = NTK_FLAG_TEXT,
+    .offset = offsetof(ntk_arguments, directory),
+    .doc = "where results will go, to try its file system; default: here"};
 
 #define FLAGS(...) ((const ntk_flag *const[]){__VA_ARGS__})
 
@@ -83,12 +110,23 @@ const ntk_command ntk_commands[] = {
      "and memory per rank, then what is needed in total, the longest point, and the room on disk. "
      "Of many points it prints a summary. Computes nothing.",
      false, ntk_command_plan},
-    {"run", "CONFIG", FLAGS(&flag_set, NULL),
+    {"run", "CONFIG",
+     FLAGS(&flag_set, &flag_shard, &flag_retry_failed, &flag_fail_fast, NULL),
      "compute every point that is not done, on all ranks of mpirun",
      "Computes every point of the sweep that is not done: mpirun -n P ntkrun run CONFIG on P "
      "ranks, without mpirun on one. Groups of results that are up to date are kept, so a run that "
-     "was stopped goes on where it was, and a new analysis is added to what is there.",
+     "was stopped goes on where it was, and a new analysis is added to what is there. Several jobs "
+     "may work on one sweep; none does what another is at. SIGUSR1, SIGTERM, SIGINT and the end of "
+     "the wall time stop it in order: exit code 75, and the same command goes on. A point that "
+     "failed is not tried again without --retry-failed.",
      true, ntk_command_run},
+    {"status", "DIR", FLAGS(&flag_all, &flag_json, NULL),
+     "how far a sweep is: done, running, failed, time left",
+     "Prints how many points of the sweep in DIR are done, running (by whom, since when), failed "
+     "(why), stopped and pending, and about how long the rest takes. DIR is the folder that the "
+     "config's output.directory names. Writes nothing and works while jobs run. Exit code 0 if "
+     "all is done, 75 if something is still to do, 1 if only failed points are left.",
+     false, ntk_command_status},
     {"merge", "DIR", FLAGS(&flag_flat, NULL),
      "all points of a sweep in one labelled file, DIR/sweep.h5",
      "Writes DIR/sweep.h5, every result stacked over the axes of the sweep. DIR is the folder "
@@ -105,6 +143,13 @@ const ntk_command ntk_commands[] = {
      "group and dimensions: dynamics.time.csv; scalars of a group are a table of one row, "
      "dynamics.csv.",
      false, ntk_command_export},
+    {"doctor", NULL, FLAGS(&flag_calibrate, &flag_directory, NULL),
+     "check arithmetic, speed, libraries and file system of this machine",
+     "Names the libraries in use, checks products of matrices against loops and pdsyevd against a "
+     "known spectrum, measures how fast they are with all ranks at work, tries locks in the "
+     "folder, and warns of what slows runs down or endangers files, with the way out. Exit code 1 "
+     "if results would be wrong. Run it as a job will run: mpirun -n P ntkrun doctor.",
+     true, ntk_command_doctor},
     {"reference", NULL, FLAGS(&flag_man, &flag_completion, NULL),
      "every key of a config with type, range, default and meaning",
      "Prints every key that a config may have with its type, range, default and meaning. The "

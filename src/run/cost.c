@@ -53,6 +53,18 @@ static double steps_kept(const ntk_point *point) {
   return steps;
 }
 
+/* Files of stages that survive a stop. */
+static double stage_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows) {
+  const ntk_settings *s = &point->settings;
+  const double rows = (double)cost->rows, tests = (double)test_rows;
+  const double test_test = ntk_kernel_wants_test_test(&s->kernel) ? tests * tests : 0;
+  const bool spectrum = ((const ntk_solver *)s->spectrum.solver)->solve != NULL;
+  const bool network = ((const ntk_kernel_type *)s->kernel.type.row)->needs_network;
+  const double kernel = network ? rows * rows + rows * tests + test_test : 0;
+
+  return 8 * (kernel + (spectrum ? rows * rows : 0)) * (double)s->kernel.quantity.count;
+}
+
 /* Files that output.keep names; results.h5 itself is small. */
 static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows,
                          int64_t outputs) {
@@ -86,11 +98,14 @@ static shape shape_of(const ntk_settings *s, int ranks, int64_t rows) {
   return g;
 }
 
+double ntk_spectrum_flops(int64_t n) {
+  return 16.0 / 3.0 * (double)n * (double)n * (double)n;
+}
+
 /* Eigenvectors and workspace beside what stays from the kernel stage: matrices and weights. */
 static void add_spectrum(const ntk_settings *s, const shape *g, double staying,
                          ntk_point_cost *cost) {
   const ntk_solver *solver = (const ntk_solver *)s->spectrum.solver;
-  const double n = (double)cost->rows;
 
   cost->ranks_needed = ranks_needed(s, cost->rows);
   if (!solver->solve) return;
@@ -98,8 +113,7 @@ static void add_spectrum(const ntk_settings *s, const shape *g, double staying,
                        8 * local_entries(cost->rows, cost->rows, g->block, g->rows, g->cols) +
                        workspace(solver, cost->rows, g->block, g->rows, g->cols);
 
-  /* tridiagonalisation 4/3 n^3, divide and conquer and back-transformation 4 n^3 */
-  cost->spectrum_flops = 16.0 / 3.0 * n * n * n * (double)s->kernel.quantity.count;
+  cost->spectrum_flops = ntk_spectrum_flops(cost->rows) * (double)s->kernel.quantity.count;
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, bytes);
 }
 
@@ -133,6 +147,9 @@ static void add_kernel(const ntk_point *point, const ntk_network *network, int64
                                                     g->block, g->rows, g->cols);
 
   cost->kernel_flops += kernel.flops;
+  if (point->settings.run.checkpoint_after <= 0) {
+    cost->kernel_flops += kernel.repeat_flops * (double)(ntk_kernel_chunks(&kernel, 0, 0) - 1);
+  }
   cost->matrix_bytes = kernel.matrix_bytes;
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, kernel.bytes);
   if (quantity == &ntk_quantity_ntk) add_parts(point, network, g, cost);
@@ -150,6 +167,7 @@ static void add_up(const ntk_point *point, const ntk_network *network, int ranks
   const shape g = shape_of(s, ranks, cost->rows);
 
   cost->disk_bytes = kept_bytes(point, cost, cost->m * per_sample, network->outputs);
+  cost->stage_bytes = stage_bytes(point, cost, cost->m * per_sample);
   for (int64_t which = 0; which < s->kernel.quantity.count; ++which) {
     add_kernel(point, network, which, &g, cost);
   }
@@ -196,7 +214,7 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
   cost->m = data->test.count + data->validation.count; /* rows of the test block */
   NTK_TRY(ntk_kernel_check_outputs(&s->kernel, data->outputs));
   NTK_TRY(check_output(&s->kernel, data->outputs));
-  NTK_TRY(ntk_network_build(s, &data->shape, data->outputs, false, &network));
+  NTK_TRY(ntk_network_build(s, data, false, &network));
   add_up(point, &network, ranks, cost);
   cost->results_bytes = results_bytes(cost, data->outputs);
   ntk_network_destroy(&network);
@@ -225,6 +243,7 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
   }
   add_spectrum(s, &g, cost->bytes_per_rank, cost);
   cost->disk_bytes = kept_bytes(point, cost, size.test_rows, size.outputs);
+  cost->stage_bytes = stage_bytes(point, cost, size.test_rows);
   return NTK_OK;
 }
 

@@ -9,9 +9,7 @@
 
 #include "ntk/analysis/analysis.h"
 #include "ntk/base/log.h"
-#include "ntk/run/event.h"
 #include "ntk/run/numerics.h"
-#include "ntk/store/file.h"
 
 enum { MOST_LOOKED = 1000 }; /* points that are bound to find more problems */
 
@@ -134,6 +132,21 @@ const char *ntk_point_key(const ntk_point *point, const char *group) {
     if (strcmp(point->group[k].group, group) == 0) return point->group[k].key;
   }
   return "";
+}
+
+void ntk_point_unit(const ntk_point *point, ntk_key key) {
+  struct {
+    ntk_key before, kernel;
+  } chained = {"", ""};
+
+  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
+    char group[NTK_NAME_SIZE];
+
+    ntk_point_group(point, which, "kernel", group);
+    (void)snprintf(chained.kernel, NTK_KEY_SIZE, "%s", ntk_point_key(point, group));
+    ntk_hash_bytes(&chained, sizeof(chained), key);
+    memcpy(chained.before, key, NTK_KEY_SIZE);
+  }
 }
 
 static bool is_below(const char *path, const char *section) {
@@ -479,7 +492,7 @@ void ntk_job_destroy(ntk_job *job) {
   *job = (ntk_job){0};
 }
 
-/* ---- what is on disk -------------------------------------------------------------------------- */
+/* ---- where things are ------------------------------------------------------------------------- */
 
 void ntk_point_path(const ntk_job *job, const ntk_point *point, const char *file,
                     char path[NTK_PATH_SIZE]) {
@@ -502,128 +515,4 @@ bool ntk_point_keeps(const ntk_point *point, const char *what) {
     if (strcmp(keep->item[k].row->name, what) == 0) return true;
   }
   return false;
-}
-
-static bool exists(const char *path) { return access(path, R_OK) == 0; }
-
-/* Whether the group of results.h5 has the variable. */
-static bool has_variable(const ntk_job *job, const ntk_point *point, const char *group,
-                         const char *name) {
-  char path[NTK_PATH_SIZE];
-  ntk_record listed = {0};
-
-  ntk_point_path(job, point, "results.h5", path);
-  const bool found = ntk_file_list(path, group, false, &listed) == NTK_OK &&
-                     ntk_record_find(&listed, name) != NULL;
-
-  ntk_record_destroy(&listed);
-  return found;
-}
-
-/* A file that `keep` names, and the variable of /kernel without which there is none: no test set, no
- * parts of tensors, no Gram where only eigenvalues came. */
-typedef struct kept_file {
-  const char *word, *file, *sign;
-} kept_file;
-
-static bool is_kept(const ntk_job *job, const ntk_point *point, int64_t which,
-                    const kept_file *kept) {
-  char path[NTK_PATH_SIZE], group[NTK_NAME_SIZE];
-
-  if (!ntk_point_keeps(point, kept->word)) return true;
-  ntk_kernel_path(job, point, which, kept->file, path);
-  if (exists(path)) return true;
-  ntk_point_group(point, which, "kernel", group);
-  return !has_variable(job, point, group, kept->sign);
-}
-
-static bool kernel_files_exist(const ntk_job *job, const ntk_point *point, int64_t which) {
-  static const kept_file files[] = {{"gram", "gram.h5", "preview"},
-                                    {"spectrum", "spectrum.h5", "preview"},
-                                    {"test_train", "test_train.h5", "test_initial_output"},
-                                    {"per_layer", "per_layer.h5", "tensor"}};
-
-  for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); ++k) {
-    if (!is_kept(job, point, which, &files[k])) return false;
-  }
-  return true;
-}
-
-/* Whether the big files that `keep` names are there. */
-static bool kept_files_exist(const ntk_job *job, const ntk_point *point) {
-  static const char *const files[][2] = {{"weights", "weights.h5"},
-                                         {"predictions", "predictions.h5"}};
-  char path[NTK_PATH_SIZE];
-
-  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
-    if (!kernel_files_exist(job, point, which)) return false;
-  }
-  for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); ++k) {
-    ntk_point_path(job, point, files[k][1], path);
-    if (ntk_point_keeps(point, files[k][0]) && !exists(path)) return false;
-  }
-  return true;
-}
-
-static bool groups_match(const ntk_point *point, const ntk_record *keys) {
-  for (int64_t k = 0; k < point->group_count; ++k) {
-    const ntk_attribute *found = ntk_record_find_attribute(keys, point->group[k].group);
-
-    if (!found || strcmp(found->text, point->group[k].key) != 0) return false;
-  }
-  return true;
-}
-
-static void set_damaged(ntk_point_facts *facts) {
-  facts->state = NTK_POINT_DAMAGED;
-  (void)snprintf(facts->message, sizeof(facts->message), "%.*s", (int)sizeof(facts->message) - 1,
-                 ntk_last_error()->text);
-}
-
-/* What the last event says of a point. */
-static void judge(const ntk_event *event, bool complete, ntk_point_facts *facts) {
-  if (complete) {
-    facts->state = NTK_POINT_DONE;
-    if (strcmp(event->name, "done") != 0) return;
-    facts->seconds = event->seconds;
-    facts->ranks = event->ranks;
-  } else if (strcmp(event->name, "failed") == 0) {
-    facts->state = NTK_POINT_FAILED;
-    memcpy(facts->message, event->message, sizeof(facts->message));
-  } else if (ntk_event_is_alive(event)) {
-    facts->state = NTK_POINT_RUNNING;
-    (void)snprintf(facts->message, sizeof(facts->message), "since %s on %s", event->time,
-                   event->host);
-  }
-}
-
-ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point, ntk_point_facts *facts) {
-  char path[NTK_PATH_SIZE];
-  ntk_record keys = {0};
-  ntk_event event = {0};
-
-  *facts = (ntk_point_facts){.state = NTK_POINT_PENDING, .seconds = NAN};
-  ntk_point_path(job, point, "results.h5", path);
-  const ntk_status read = ntk_file_keys(path, &keys);
-
-  if (read == NTK_E_INPUT) {
-    set_damaged(facts);
-    return NTK_OK;
-  }
-  NTK_TRY(read);
-  const bool complete = groups_match(point, &keys) && kept_files_exist(job, point);
-
-  ntk_record_destroy(&keys);
-  ntk_point_path(job, point, "log.jsonl", path);
-  NTK_TRY(ntk_event_last(path, &event));
-  judge(&event, complete, facts);
-  return NTK_OK;
-}
-
-const char *ntk_point_state_name(ntk_point_state state) {
-  static const char *const names[] = {
-      [NTK_POINT_PENDING] = "pending", [NTK_POINT_RUNNING] = "running", [NTK_POINT_DONE] = "done",
-      [NTK_POINT_FAILED] = "failed",   [NTK_POINT_DAMAGED] = "damaged"};
-
-  return names[state];
 }

@@ -400,7 +400,9 @@ static ntk_status add_facts(const merge *m, ntk_record *record) {
   NTK_TRY(set_texts(m, record));
   double *seconds = ntk_record_find(record, "seconds")->data;
 
-  for (int64_t p = 0; p < layout->point_count; ++p) seconds[p] = m->facts[p].seconds;
+  for (int64_t p = 0; p < layout->point_count; ++p) {
+    seconds[p] = m->facts[p].state == NTK_POINT_DONE ? m->facts[p].seconds : NAN;
+  }
   NTK_TRY(ntk_record_set_text(record, "config", m->job->yaml));
   NTK_TRY(ntk_record_set_text(record, "merged_by", ntk_program_version()));
   const char *title = m->job->point_count ? m->job->point[0].settings.name : NULL;

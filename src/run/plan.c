@@ -7,50 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ntk/base/array.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
 #include "ntk/run/command.h"
+#include "ntk/run/folder.h"
 #include "ntk/run/load.h"
-#include "ntk/run/runner.h"
+#include "ntk/run/speed.h"
+#include "ntk/run/workers.h"
 
 /* ---- seconds -----------------------------------------------------------------------------------
  */
 
-enum { EDGE = 256, TRIALS = 2 };
+/* What every point takes for itself: data, files, agreement. */
+static double predict(const ntk_plan *plan, const ntk_point_cost *cost, int ranks) {
+  const ntk_speed speed = plan->calibrated ? ntk_calibration_speed(&plan->calibration, cost->rows)
+                                           : ntk_speed_guess(plan->rate);
+  const double overhead = plan->calibrated ? plan->calibration.point_seconds : 0.05;
+  const int all = ranks > 0 ? ranks : 1;
 
-/* flop/s of one product of three square matrices. */
-static double time_product(double *matrix) {
-  const int64_t size = (int64_t)EDGE * EDGE;
-  double best = INFINITY;
-
-  for (int k = 0; k < TRIALS; ++k) {
-    const double start = ntk_now();
-
-    ntk_gemm(NTK_DOUBLE, false, false, EDGE, EDGE, EDGE, 1, matrix, EDGE, matrix + size, EDGE, 0,
-             matrix + 2 * size, EDGE);
-    best = fmin(best, ntk_now() - start);
-  }
-  return 2.0 * EDGE * EDGE * EDGE / fmax(best, 1e-6);
-}
-
-static ntk_status measure_rate(double *rate) {
-  double *matrix = NULL;
-
-  NTK_TRY(ntk_array_new(NTK_DOUBLE, (int64_t)3 * EDGE * EDGE, &matrix));
-  *rate = time_product(matrix);
-  ntk_free(&matrix);
-  return NTK_OK;
-}
-
-/* Shares of the GEMM's rate that large kernels and spectra reach, and what every point takes for
- * itself: data, files, agreement. */
-static double predict(const ntk_point_cost *cost, double rate, int ranks) {
-  const double kernel_share = 0.6, spectrum_share = 0.25, overhead = 0.05;
-  const double all = rate * (ranks > 0 ? ranks : 1);
-
-  return overhead + cost->kernel_flops / (kernel_share * all) +
-         cost->spectrum_flops / (spectrum_share * all);
+  return overhead + ntk_rate_seconds(&speed.kernel, cost->kernel_flops, all) +
+         ntk_rate_seconds(&speed.spectrum, cost->spectrum_flops, all);
 }
 
 /* ---- points ------------------------------------------------------------------------------------
@@ -88,21 +64,19 @@ static ntk_status cost_of(const ntk_plan *plan, const ntk_point *point, ntk_data
 
 static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache, experience *sum) {
   const ntk_point *point = &plan->job->point[k];
+  const ntk_point_facts *facts = &plan->facts[k];
   ntk_plan_point *p = &plan->point[k];
-  ntk_point_facts facts = {0};
 
-  NTK_TRY(ntk_point_look(plan->job, point, &facts));
-  p->state = facts.state;
-  ++plan->states[facts.state];
+  p->state = facts->state;
   const ntk_status status = cost_of(plan, point, cache, p);
 
   if (status == NTK_E_MEMORY) return status;
   if (status != NTK_OK) return keep_problem(plan, p);
   p->flops = p->cost.kernel_flops + p->cost.spectrum_flops;
-  p->seconds = predict(&p->cost, plan->rate, plan->ranks);
-  if (facts.seconds > 0 && facts.ranks > 0) {
-    sum->predicted += predict(&p->cost, plan->rate, facts.ranks);
-    sum->taken += facts.seconds;
+  p->seconds = predict(plan, &p->cost, plan->ranks);
+  if (facts->state == NTK_POINT_DONE && facts->seconds > 0 && facts->ranks > 0) {
+    sum->predicted += predict(plan, &p->cost, facts->ranks);
+    sum->taken += facts->seconds;
   }
   return NTK_OK;
 }
@@ -152,8 +126,35 @@ static void add_up(ntk_plan *plan) {
   }
 }
 
+static ntk_status look_at_points(ntk_plan *plan) {
+  const ntk_job *job = plan->job;
+
+  NTK_TRY(NTK_NEW(job->point_count, &plan->facts));
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    NTK_TRY(ntk_point_look(job, &job->point[k], &plan->facts[k]));
+    ++plan->states[plan->facts[k].state];
+  }
+  return NTK_OK;
+}
+
+/* Ranks, if they are not given: as many as are at work, else as points had before. */
+static ntk_status find_workers(ntk_plan *plan) {
+  const int64_t count = plan->job->point_count;
+  const bool given = plan->ranks > 0;
+  ntk_workers workers = {0};
+
+  NTK_TRY(ntk_workers_find(plan->facts, count, &workers));
+  plan->workers = workers.count;
+  if (!given) plan->ranks = workers.ranks > 0 ? workers.ranks : 1;
+  for (int64_t k = 0; k < count && !given && workers.ranks == 0; ++k) {
+    if (plan->facts[k].ranks > plan->ranks) plan->ranks = plan->facts[k].ranks;
+  }
+  ntk_workers_destroy(&workers);
+  return NTK_OK;
+}
+
 static ntk_status look_at_folder(ntk_plan *plan) {
-  const ntk_status status = ntk_run_check_folder(plan->job);
+  const ntk_status status = ntk_folder_check(plan->job);
 
   if (status == NTK_OK || status == NTK_E_MEMORY) return status;
   return keep_error(&plan->refusal);
@@ -164,7 +165,11 @@ static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   experience sum = {0};
 
   NTK_TRY(look_at_folder(plan));
-  NTK_TRY(measure_rate(&plan->rate));
+  NTK_TRY(look_at_points(plan));
+  NTK_TRY(find_workers(plan));
+  NTK_TRY(ntk_calibration_find(&plan->calibration, true, &plan->calibrated));
+  plan->rate =
+      plan->calibrated ? plan->calibration.product_double : ntk_speed_of_products();
   NTK_TRY(NTK_NEW(job->point_count, &plan->point));
   for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache, &sum));
   plan->measured = sum.predicted > 0 && sum.taken > 0;
@@ -192,6 +197,7 @@ void ntk_plan_destroy(ntk_plan *plan) {
     ntk_free(&plan->point[k].problem);
   }
   ntk_free(&plan->point);
+  ntk_free(&plan->facts);
   ntk_free(&plan->refusal);
   *plan = (ntk_plan){0};
 }

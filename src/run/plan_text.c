@@ -7,52 +7,14 @@
 
 #include "ntk/base/memory.h"
 #include "ntk/run/plan.h"
+#include "ntk/run/show.h"
 
 enum {
   MOST_ROWS = 60,   /* points that are listed one by one */
   MOST_VALUES = 24, /* of an axis, that are */
   LONGEST = 5,      /* points named in a summary */
-  MOST_RUNS = 8, /* of points with one problem */
-  WIDEST = 24,      /* column of an axis */
-  AMOUNT = 32
+  MOST_RUNS = 8     /* of points with one problem */
 };
-
-/* ---- amounts -----------------------------------------------------------------------------------
- */
-
-static void scale(char text[AMOUNT], double amount, const char *unit, double step) {
-  static const char *const decimal[] = {"", "k", "M", "G", "T", "P", "E"};
-  static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-  const char *const *prefix = step > 1000 ? binary : decimal;
-  int k = 0;
-
-  if (isnan(amount)) {
-    (void)snprintf(text, AMOUNT, "?");
-    return;
-  }
-  for (; amount >= 0.9995 * step && k < 6; ++k) amount /= step;
-  (void)snprintf(text, AMOUNT, amount < 999.5 ? "%.3g %s%s" : "%.0f %s%s", amount, prefix[k], unit);
-}
-
-static void flops_text(char text[AMOUNT], double flops) { scale(text, flops, "flop", 1000); }
-
-static void bytes_text(char text[AMOUNT], double bytes) { scale(text, bytes, "B", 1024); }
-
-static void time_text(char text[AMOUNT], double seconds) {
-  static const struct {
-    double most, unit;
-    const char *name;
-  } units[] = {{120, 1, "s"}, {7200, 60, "min"}, {172800, 3600, "h"}, {INFINITY, 86400, "days"}};
-  int k = 0;
-
-  if (isnan(seconds)) {
-    (void)snprintf(text, AMOUNT, "?");
-    return;
-  }
-  while (seconds >= units[k].most) ++k;
-  (void)snprintf(text, AMOUNT, seconds < 0.1 ? "%.2f %s" : "%.3g %s", seconds / units[k].unit,
-                 units[k].name);
-}
 
 /* ---- axes --------------------------------------------------------------------------------------
  */
@@ -93,74 +55,30 @@ static ntk_status add_axes(const ntk_sweep *sweep, ntk_text *text) {
 /* ---- every point -------------------------------------------------------------------------------
  */
 
-static ntk_status label_of(const ntk_sweep *sweep, const ntk_point *point, int64_t k,
-                           ntk_text *label) {
-  return ntk_axis_label(&sweep->axis[k], ntk_sweep_index(sweep, point->number, k), label);
-}
-
-static ntk_status widest_label(const ntk_axis *axis, int *width) {
-  *width = (int)strlen(axis->name);
-  for (int64_t k = 0; k < axis->count; ++k) {
-    ntk_text label = {0};
-
-    const ntk_status status = ntk_axis_label(axis, k, &label);
-    if ((int)label.length > *width) *width = (int)label.length;
-    ntk_text_destroy(&label);
-    NTK_TRY(status);
-  }
-  if (*width > WIDEST) *width = WIDEST;
-  return NTK_OK;
-}
-
-static ntk_status add_cell(const ntk_sweep *sweep, const ntk_point *point, int64_t k, int width,
-                           ntk_text *text) {
-  ntk_text label = {0};
-  ntk_status status = label_of(sweep, point, k, &label);
-
-  if (status == NTK_OK) {
-    status = ntk_text_add(text, "  %-*s", width, ntk_text_string(&label));
-  }
-  ntk_text_destroy(&label);
-  return status;
-}
-
-static void count_text(char text[AMOUNT], const ntk_plan_point *p, int64_t count) {
-  (void)snprintf(text, AMOUNT, p->problem ? "?" : "%" PRId64, count);
+static void count_text(char text[NTK_SHOW_TEXT], const ntk_plan_point *p, int64_t count) {
+  (void)snprintf(text, NTK_SHOW_TEXT, p->problem ? "?" : "%" PRId64, count);
 }
 
 static ntk_status add_row(const ntk_plan *plan, int64_t k, const int *width, ntk_text *text) {
   const ntk_point *point = &plan->job->point[k];
   const ntk_plan_point *p = &plan->point[k];
-  char samples[AMOUNT], parameters[AMOUNT], flops[AMOUNT], bytes[AMOUNT], seconds[AMOUNT];
+  char samples[NTK_SHOW_TEXT], parameters[NTK_SHOW_TEXT], flops[NTK_SHOW_TEXT], bytes[NTK_SHOW_TEXT], seconds[NTK_SHOW_TEXT];
 
   count_text(samples, p, p->cost.n);
   count_text(parameters, p, p->cost.parameters);
-  flops_text(flops, p->flops);
-  time_text(seconds, p->seconds);
-  bytes_text(bytes, p->problem ? NAN : p->cost.bytes_per_rank);
+  ntk_show_flops(flops, p->flops);
+  ntk_show_seconds(seconds, p->seconds);
+  ntk_show_bytes(bytes, p->problem ? NAN : p->cost.bytes_per_rank);
   NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %s  %-7s %8s %11s %12s %9s %10s", k + 1, point->id,
                        ntk_point_state_name(p->state), samples, parameters, flops, seconds,
                        bytes));
-  for (int64_t a = 0; a < plan->job->sweep.axis_count; ++a) {
-    NTK_TRY(add_cell(&plan->job->sweep, point, a, width[a], text));
-  }
-  while (text->length > 0 && text->data[text->length - 1] == ' ') {
-    text->data[--text->length] = '\0';
-  }
-  return ntk_text_add(text, "\n");
+  return ntk_show_cells(&plan->job->sweep, point->number, width, text);
 }
 
-static ntk_status add_rows(const ntk_plan *plan, int *width, ntk_text *text) {
-  const ntk_sweep *sweep = &plan->job->sweep;
-
+static ntk_status add_rows(const ntk_plan *plan, const int *width, ntk_text *text) {
   NTK_TRY(ntk_text_add(text, "\n  %5s  %-32s  %-7s %8s %11s %12s %9s %10s", "point", "id", "state",
                        "samples", "parameters", "work", "time", "per rank"));
-  for (int64_t a = 0; a < sweep->axis_count; ++a) {
-    NTK_TRY(widest_label(&sweep->axis[a], &width[a]));
-    NTK_TRY(ntk_text_add(text, a + 1 < sweep->axis_count ? "  %-*s" : "  %.*s", width[a],
-                         sweep->axis[a].name));
-  }
-  NTK_TRY(ntk_text_add(text, "\n"));
+  NTK_TRY(ntk_show_heads(&plan->job->sweep, width, text));
   for (int64_t k = 0; k < plan->job->point_count; ++k) NTK_TRY(add_row(plan, k, width, text));
   return NTK_OK;
 }
@@ -168,7 +86,7 @@ static ntk_status add_rows(const ntk_plan *plan, int *width, ntk_text *text) {
 static ntk_status add_points(const ntk_plan *plan, ntk_text *text) {
   int *width = NULL;
 
-  NTK_TRY(NTK_NEW(plan->job->sweep.axis_count, &width));
+  NTK_TRY(ntk_show_widths(&plan->job->sweep, &width));
   const ntk_status status = add_rows(plan, width, text);
 
   ntk_free(&width);
@@ -196,12 +114,12 @@ static void add_share(const ntk_plan *plan, int64_t axis, share *shares) {
 }
 
 static ntk_status add_share_row(const ntk_axis *axis, int64_t k, const share *s, ntk_text *text) {
-  char flops[AMOUNT], seconds[AMOUNT];
+  char flops[NTK_SHOW_TEXT], seconds[NTK_SHOW_TEXT];
   ntk_text label = {0};
   ntk_status status = ntk_axis_label(axis, k, &label);
 
-  flops_text(flops, s->flops);
-  time_text(seconds, s->seconds);
+  ntk_show_flops(flops, s->flops);
+  ntk_show_seconds(seconds, s->seconds);
   if (status == NTK_OK) {
     status = ntk_text_add(text, "    %-30s %6" PRId64 " %6" PRId64 " %12s %9s\n",
                           ntk_text_string(&label), s->points, s->done, flops, seconds);
@@ -231,14 +149,6 @@ static ntk_status add_by_axis(const ntk_plan *plan, int64_t a, ntk_text *text) {
   return status;
 }
 
-static ntk_status add_name(const ntk_job *job, const ntk_point *point, ntk_text *text) {
-  for (int64_t k = 0; k < job->sweep.axis_count; ++k) {
-    NTK_TRY(ntk_text_add(text, " %s=", job->sweep.axis[k].name));
-    NTK_TRY(label_of(&job->sweep, point, k, text));
-  }
-  return NTK_OK;
-}
-
 /* The longest point behind `before` in the order of descending time; -1: none. */
 static int64_t next_longest(const ntk_plan *plan, int64_t before) {
   int64_t best = -1;
@@ -262,11 +172,11 @@ static ntk_status add_longest(const ntk_plan *plan, ntk_text *text) {
   if (k < 0) return NTK_OK;
   NTK_TRY(ntk_text_add(text, "\n  the longest points\n"));
   for (int n = 0; n < LONGEST && k >= 0; ++n, k = next_longest(plan, k)) {
-    char seconds[AMOUNT];
+    char seconds[NTK_SHOW_TEXT];
 
-    time_text(seconds, plan->point[k].seconds);
+    ntk_show_seconds(seconds, plan->point[k].seconds);
     NTK_TRY(ntk_text_add(text, "    %9s  point %" PRId64 ":", seconds, k + 1));
-    NTK_TRY(add_name(plan->job, &plan->job->point[k], text));
+    NTK_TRY(ntk_show_place(&plan->job->sweep, plan->job->point[k].number, text));
     NTK_TRY(ntk_text_add(text, "\n"));
   }
   return NTK_OK;
@@ -281,7 +191,7 @@ static ntk_status add_summary(const ntk_plan *plan, ntk_text *text) {
 /* ---- all in all --------------------------------------------------------------------------------
  */
 
-static ntk_status add_states(const ntk_plan *plan, ntk_text *text) {
+ntk_status ntk_plan_states(const ntk_plan *plan, ntk_text *text) {
   const int64_t count = plan->job->point_count;
 
   NTK_TRY(ntk_text_add(text, "%s: %" PRId64 " point%s", plan->job->directory, count,
@@ -296,36 +206,40 @@ static ntk_status add_states(const ntk_plan *plan, ntk_text *text) {
 }
 
 static ntk_status add_work(const ntk_plan *plan, ntk_text *text) {
-  char flops[AMOUNT], seconds[AMOUNT], left[AMOUNT], rate[AMOUNT];
+  char flops[NTK_SHOW_TEXT], seconds[NTK_SHOW_TEXT], left[NTK_SHOW_TEXT], rate[NTK_SHOW_TEXT];
 
-  flops_text(flops, plan->flops);
-  time_text(seconds, plan->seconds);
-  time_text(left, plan->seconds_left);
-  scale(rate, plan->rate, "flop/s", 1000);
+  ntk_show_flops(flops, plan->flops);
+  ntk_show_seconds(seconds, plan->seconds);
+  ntk_show_seconds(left, plan->seconds_left);
+  ntk_show_scaled(rate, plan->rate, "flop/s", 1000);
   NTK_TRY(ntk_text_add(text, "\n  work     %s, about %s on %d rank%s", flops, seconds, plan->ranks,
                        plan->ranks == 1 ? "" : "s"));
   if (plan->states[NTK_POINT_DONE]) NTK_TRY(ntk_text_add(text, "; %s of it left", left));
   if (plan->measured) return ntk_text_add(text, " (as the points that are done)\n");
-  return ntk_text_add(text, " (at %s a rank in products of matrices, as here)\n", rate);
+  if (!plan->calibrated) {
+    return ntk_text_add(text, " (at %s a rank in products of matrices, as here)\n", rate);
+  }
+  return ntk_text_add(text, " (at %s a rank in products of matrices, as calibrated on %s, %.10s)\n",
+                      rate, plan->calibration.host, plan->calibration.time);
 }
 
 static ntk_status add_longest_one(const ntk_plan *plan, ntk_text *text) {
-  char flops[AMOUNT], seconds[AMOUNT];
+  char flops[NTK_SHOW_TEXT], seconds[NTK_SHOW_TEXT];
 
   if (plan->longest < 0) return NTK_OK;
-  flops_text(flops, plan->point[plan->longest].flops);
-  time_text(seconds, plan->point[plan->longest].seconds);
+  ntk_show_flops(flops, plan->point[plan->longest].flops);
+  ntk_show_seconds(seconds, plan->point[plan->longest].seconds);
   NTK_TRY(ntk_text_add(text, "  longest  point %" PRId64 ",", plan->longest + 1));
-  NTK_TRY(add_name(plan->job, &plan->job->point[plan->longest], text));
+  NTK_TRY(ntk_show_place(&plan->job->sweep, plan->job->point[plan->longest].number, text));
   return ntk_text_add(text, " %s, about %s\n", flops, seconds);
 }
 
 static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
-  char bytes[AMOUNT], results[AMOUNT], kept[AMOUNT];
+  char bytes[NTK_SHOW_TEXT], results[NTK_SHOW_TEXT], kept[NTK_SHOW_TEXT];
 
-  bytes_text(bytes, plan->bytes_per_rank);
-  bytes_text(results, plan->results_bytes);
-  bytes_text(kept, plan->kept_bytes);
+  ntk_show_bytes(bytes, plan->bytes_per_rank);
+  ntk_show_bytes(results, plan->results_bytes);
+  ntk_show_bytes(kept, plan->kept_bytes);
   NTK_TRY(ntk_text_add(text, "  memory   up to %s per rank; at least %" PRId64 " rank%s needed\n",
                        bytes, plan->ranks_needed, plan->ranks_needed == 1 ? "" : "s"));
   NTK_TRY(ntk_text_add(text, "  disk     results about %s", results));
@@ -402,7 +316,7 @@ static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
 }
 
 ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
-  NTK_TRY(add_states(plan, text));
+  NTK_TRY(ntk_plan_states(plan, text));
   NTK_TRY(add_axes(&plan->job->sweep, text));
   NTK_TRY(all || plan->job->point_count <= MOST_ROWS ? add_points(plan, text)
                                                      : add_summary(plan, text));

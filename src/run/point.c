@@ -6,14 +6,17 @@
 #include <unistd.h>
 
 #include "ntk/analysis/analysis.h"
+#include "ntk/base/crash.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
 #include "ntk/kernel/validation.h"
 #include "ntk/run/build.h"
+#include "ntk/run/event.h"
 #include "ntk/run/keep.h"
 #include "ntk/run/predictions.h"
 #include "ntk/run/results.h"
 #include "ntk/run/share.h"
+#include "ntk/store/durable.h"
 #include "ntk/store/file.h"
 #include "ntk/store/provenance.h"
 
@@ -23,22 +26,22 @@ typedef struct work {
   const ntk_point *point;
   ntk_place *place;
   const ntk_comm *comm;
-  ntk_data data;
+  ntk_data data; /* of the place, which keeps it */
   ntk_network network, initial; /* initial: empty unless the output is centered on another */
   bool has_network;
   ntk_features features;  /* what the quantities share */
   int64_t which;          /* the quantity at work: kernel, spectrum and coefficients are its */
-  ntk_kernel kernel;
+  const ntk_kernel *kernel; /* of the place */
   ntk_matrix held_out;    /* of the kernel: test and validation rows; borrows */
-  ntk_spectrum spectrum;
-  bool has_spectrum;
+  const ntk_spectrum *spectrum; /* of the place; NULL: none */
+  char again[512];        /* what the log says if the kernel has to be computed; "": nothing */
   double *residual, *target_coefficient, *residual_coefficient;
   char predictions_path[NTK_PATH_SIZE];
   ntk_prediction_file predictions;
   bool *valid;            /* [group_count] results.h5 holds the group under its key */
   ntk_record *records;    /* root first, then the groups that are computed now */
   int64_t record_count;
-  double started, kernel_seconds;
+  double started, kernel_seconds, spectrum_seconds;
   char summary[256];
 } work;
 
@@ -47,9 +50,8 @@ static void drop_quantity(work *w) {
   ntk_free(&w->residual);
   ntk_free(&w->target_coefficient);
   ntk_free(&w->residual_coefficient);
-  ntk_spectrum_destroy(&w->spectrum);
-  ntk_kernel_destroy(&w->kernel);
-  w->has_spectrum = false;
+  w->kernel = NULL;
+  w->spectrum = NULL;
 }
 
 static void finish(work *w) {
@@ -61,14 +63,9 @@ static void finish(work *w) {
   ntk_features_destroy(&w->features);
   ntk_network_destroy(&w->network);
   ntk_network_destroy(&w->initial);
-  ntk_data_destroy(&w->data);
 }
 
 static const ntk_settings *settings_of(const work *w) { return &w->point->settings; }
-
-static ntk_kept kept_of(const work *w) {
-  return (ntk_kept){w->comm, w->job, w->point, w->which};
-}
 
 /* ---- what is there already --------------------------------------------------------------------- */
 
@@ -115,7 +112,7 @@ static bool is_valid(const work *w, const char *group) {
 
 /* Kernels that a point has results of are computed again, with their spectra, for what is missing
  * now. */
-static void say_what_repeats(const work *w) {
+static void prepare_message(work *w) {
   const int64_t number = w->point - w->job->point;
   char missing[256] = "";
   size_t used = 0;
@@ -126,98 +123,133 @@ static void say_what_repeats(const work *w) {
     used += (size_t)snprintf(missing + used, sizeof(missing) - used, " /%s",
                              w->point->group[k].group);
   }
-  ntk_log("point %lld of %lld has results; its kernel is computed again, for%s",
-          (long long)number + 1, (long long)w->job->point_count,
-          missing[0] ? missing : " files that output.keep names");
+  (void)snprintf(w->again, sizeof(w->again),
+                 "point %lld of %lld has results; its kernel is computed again, for%s",
+                 (long long)number + 1, (long long)w->job->point_count,
+                 missing[0] ? missing : " files that output.keep names");
 }
 
 /* ---- data and network -------------------------------------------------------------------------- */
 
+static ntk_status prepare_data(const work *w) {
+  ntk_place *place = w->place;
+
+  NTK_AGREE(w->comm, w->comm->rank == 0
+                         ? ntk_data_load(&settings_of(w)->data, &place->cache, &place->data)
+                         : NTK_OK);
+  NTK_AGREE(w->comm, ntk_data_join_validation(&place->data));
+  return ntk_data_share(w->comm, &place->data);
+}
+
+/* Many points of a sweep have the same data: what is prepared stays for the next one. */
 static ntk_status load_data(work *w) {
   const ntk_kernel_type *type = (const ntk_kernel_type *)settings_of(w)->kernel.type.row;
+  const char *key = ntk_point_key(w->point, "data");
+  ntk_place *place = w->place;
 
   if (!type->needs_network) return NTK_OK; /* the kernel's file has the targets */
-  NTK_AGREE(w->comm, w->comm->rank == 0
-                         ? ntk_data_load(&settings_of(w)->data, &w->place->cache, &w->data)
-                         : NTK_OK);
-  NTK_AGREE(w->comm, ntk_data_join_validation(&w->data));
+  if (!key[0] || strcmp(place->data_key, key) != 0) {
+    ntk_place_forget_data(place);
+    const ntk_status status = prepare_data(w);
+
+    if (status != NTK_OK) {
+      ntk_place_forget_data(place);
+      return status;
+    }
+    (void)snprintf(place->data_key, sizeof(place->data_key), "%s", key);
+  }
+  w->data = place->data;
   w->has_network = true;
-  return ntk_data_share(w->comm, &w->data);
+  return NTK_OK;
 }
 
 /* ---- kernel, spectrum, view -------------------------------------------------------------------- */
 
-/* A kernel from a file tells its size only when it is read; it counts as large. */
-static int64_t block_edge(const work *w) {
-  const ntk_settings *s = settings_of(w);
-  const ntk_cotangents cotangents = ntk_kernel_cotangents(&s->kernel);
-  const int64_t rows =
-      w->has_network ? w->data.train.count * ntk_cotangent_rows(&cotangents, w->data.outputs)
-                     : INT32_MAX;
-
-  return ntk_spectrum_block(&s->spectrum, rows, w->place->grid->rows, w->place->grid->cols);
-}
-
 static ntk_status build_networks(work *w) {
   const ntk_settings *s = settings_of(w);
 
-  NTK_TRY(ntk_network_build(s, &w->data.shape, w->data.outputs, true, &w->network));
-  return ntk_network_build_initial(s, &w->data.shape, w->data.outputs, &w->initial);
+  NTK_TRY(ntk_network_build(s, &w->data, true, &w->network));
+  return ntk_network_build_initial(s, &w->data, &w->initial);
 }
 
 static bool is_last(const work *w) {
   return w->which == settings_of(w)->kernel.quantity.count - 1;
 }
 
-static ntk_status compute_kernel(work *w) {
-  const double start = ntk_now();
-  const ntk_kept kept = kept_of(w);
-  ntk_data joined = w->data;
-  const ntk_kernel_input input = {
-      .grid = w->place->grid,
-      .block = block_edge(w),
-      .settings = &settings_of(w)->kernel,
-      .which = w->which,
-      .features = settings_of(w)->kernel.quantity.count > 1 ? &w->features : NULL,
-      .network = w->has_network ? &w->network : NULL,
-      .initial = w->initial.layer_count ? &w->initial : NULL,
-      .data = w->data.validation.count > 0 ? &joined : &w->data,
-  };
+/* A line of log.jsonl, by rank 0; what cannot be recorded is at least said. */
+static void record_stage(const work *w, const char *stage, ntk_stage_origin origin,
+                         double seconds) {
+  const ntk_grid *grid = w->place->grid;
+  char path[NTK_PATH_SIZE], group[NTK_NAME_SIZE];
+  ntk_event event = {.name = "stage",
+                     .resumed = origin != NTK_STAGE_COMPUTED,
+                     .seconds = seconds,
+                     .ranks = w->comm->size,
+                     .grid_rows = grid->rows,
+                     .grid_cols = grid->cols};
 
-  joined.test.count += w->data.validation.count;
-  NTK_TRY(ntk_kernel_compute(&input, &w->kernel));
-  ntk_kernel_part_validation(&w->kernel, w->data.validation.count);
-  w->held_out = ntk_kernel_held_out(&w->kernel);
+  if (w->comm->rank != 0 || w->place->dry || origin == NTK_STAGE_REUSED) return;
+  w->place->resumed = w->place->resumed || event.resumed;
+  ntk_point_group(w->point, w->which, stage, group);
+  (void)snprintf(event.stage, sizeof(event.stage), "%.*s", (int)sizeof(event.stage) - 1, group);
+  ntk_point_path(w->job, w->point, "log.jsonl", path);
+  if (ntk_event_append(path, &event) == NTK_OK) return;
+  ntk_log("that the %s is finished cannot be recorded: %s", group, ntk_last_error()->text);
+}
+
+static ntk_stage_input stage_input(work *w) {
+  const bool several = settings_of(w)->kernel.quantity.count > 1;
+
+  return (ntk_stage_input){.job = w->job,
+                           .point = w->point,
+                           .which = w->which,
+                           .data = &w->data,
+                           .network = w->has_network ? &w->network : NULL,
+                           .initial = w->initial.layer_count ? &w->initial : NULL,
+                           .features = several ? &w->features : NULL,
+                           .again = w->again[0] ? w->again : NULL};
+}
+
+static ntk_status get_kernel(work *w) {
+  const double start = ntk_now();
+  const ntk_stage_input input = stage_input(w);
+  ntk_stage_cache *stages = &w->place->stages;
+
+  NTK_TRY(ntk_stage_kernel(&input, w->place));
+  w->kernel = &stages->kernel;
+  if (!w->has_network) w->data = stages->data;
+  w->held_out = ntk_kernel_held_out(w->kernel);
   w->kernel_seconds = ntk_now() - start;
+  record_stage(w, "kernel", stages->kernel_origin, w->kernel_seconds);
   if (is_last(w)) ntk_features_destroy(&w->features);
-  return ntk_keep_parts(&kept, &input, &w->kernel);
+  return NTK_OK;
 }
 
 static ntk_view view_of(const work *w) {
-  const bool full = w->kernel.rows_per_sample > 1, matrices = w->kernel.gram.grid != NULL;
+  const bool full = w->kernel->rows_per_sample > 1, matrices = w->kernel->gram.grid != NULL;
 
   return (ntk_view){
       .comm = w->comm,
-      .n = w->kernel.n,
-      .m = w->kernel.m,
-      .outputs = w->kernel.outputs,
-      .rows = w->kernel.n * w->kernel.rows_per_sample,
-      .columns = full ? 1 : w->kernel.outputs,
+      .n = w->kernel->n,
+      .m = w->kernel->m,
+      .outputs = w->kernel->outputs,
+      .rows = w->kernel->n * w->kernel->rows_per_sample,
+      .columns = full ? 1 : w->kernel->outputs,
       .classes = w->data.classes,
       .parameters = w->has_network ? w->network.parameters : 0,
-      .rate_scale = w->kernel.rate_scale,
-      .gram = matrices ? &w->kernel.gram : NULL,
-      .test_train = &w->kernel.test_train,
-      .validation = w->kernel.validation,
+      .rate_scale = w->kernel->rate_scale,
+      .gram = matrices ? &w->kernel->gram : NULL,
+      .test_train = &w->kernel->test_train,
+      .validation = w->kernel->validation,
       .held_out = &w->held_out,
-      .validation_f0 = w->kernel.validation
-                           ? w->kernel.test_f0 + w->kernel.m * w->kernel.outputs
+      .validation_f0 = w->kernel->validation
+                           ? w->kernel->test_f0 + w->kernel->m * w->kernel->outputs
                            : NULL,
       .validation_y = w->data.validation.targets,
       .validation_label = w->data.validation.label,
-      .spectrum = w->has_spectrum ? &w->spectrum : NULL,
-      .f0 = w->kernel.f0,
-      .test_f0 = w->kernel.test_f0,
+      .spectrum = w->spectrum,
+      .f0 = w->kernel->f0,
+      .test_f0 = w->kernel->test_f0,
       .y = w->data.train.targets,
       .test_y = w->data.test.targets,
       .label = w->data.train.label,
@@ -235,24 +267,22 @@ static ntk_status allocate_coefficients(work *w, int64_t count) {
 
 /* V^T y and V^T (f0 - y), once for all analyses. */
 static ntk_status project_targets(work *w) {
-  const int64_t count = w->kernel.n * w->kernel.outputs;
-  const int64_t columns = count / w->kernel.gram.rows;
+  const int64_t count = w->kernel->n * w->kernel->outputs;
+  const int64_t columns = count / w->kernel->gram.rows;
   const double *y = w->data.train.targets;
 
   if (!y) return NTK_OK;
   NTK_AGREE(w->comm, allocate_coefficients(w, count));
-  for (int64_t k = 0; k < count; ++k) w->residual[k] = w->kernel.f0[k] - y[k];
-  NTK_TRY(ntk_spectrum_project(&w->spectrum, columns, y, w->target_coefficient));
-  return ntk_spectrum_project(&w->spectrum, columns, w->residual, w->residual_coefficient);
+  for (int64_t k = 0; k < count; ++k) w->residual[k] = w->kernel->f0[k] - y[k];
+  NTK_TRY(ntk_spectrum_project(w->spectrum, columns, y, w->target_coefficient));
+  return ntk_spectrum_project(w->spectrum, columns, w->residual, w->residual_coefficient);
 }
 
-static ntk_status copy_modes(work *w) {
-  const ntk_kernel *k = &w->kernel;
+/* Of a kernel that came as eigenvalues. */
+static ntk_status copy_powers(work *w) {
+  const ntk_kernel *k = w->kernel;
   const int64_t count = k->n * k->outputs;
 
-  NTK_TRY(ntk_spectrum_adopt(&settings_of(w)->spectrum, k->n, k->eigenvalue, k->single,
-                             &w->spectrum));
-  w->has_spectrum = true;
   if (!k->target_power) return NTK_OK;
   NTK_TRY(allocate_coefficients(w, count));
   for (int64_t i = 0; i < count; ++i) {
@@ -262,14 +292,17 @@ static ntk_status copy_modes(work *w) {
   return NTK_OK;
 }
 
-static ntk_status compute_spectrum(work *w) {
-  const ntk_spectrum_settings *settings = &settings_of(w)->spectrum;
+static ntk_status get_spectrum(work *w) {
+  const double start = ntk_now();
+  const ntk_stage_input input = stage_input(w);
+  const ntk_spectrum *spectrum = &w->place->stages.spectrum;
 
-  if (w->kernel.eigenvalue) return ntk_agree(w->comm, copy_modes(w));
-  if (strcmp(settings->solver->name, "none") == 0) return NTK_OK;
-  NTK_TRY(ntk_spectrum_compute(settings, &w->kernel.gram, w->kernel.single, &w->spectrum));
-  w->has_spectrum = true;
-  return project_targets(w);
+  NTK_TRY(ntk_stage_spectrum(&input, w->place));
+  w->spectrum_seconds = ntk_now() - start;
+  if (spectrum->n == 0) return NTK_OK;
+  record_stage(w, "spectrum", w->place->stages.spectrum_origin, w->spectrum_seconds);
+  w->spectrum = spectrum;
+  return w->kernel->eigenvalue ? ntk_agree(w->comm, copy_powers(w)) : project_targets(w);
 }
 
 /* ---- results ----------------------------------------------------------------------------------- */
@@ -293,7 +326,7 @@ static ntk_status network_group(work *w, ntk_record *record) {
 }
 
 static ntk_status kernel_group(work *w, ntk_record *record) {
-  return ntk_results_kernel(w->comm, &settings_of(w)->kernel, &w->data, &w->kernel, record);
+  return ntk_results_kernel(w->comm, &settings_of(w)->kernel, &w->data, w->kernel, record);
 }
 
 static ntk_status spectrum_group(work *w, ntk_record *record) {
@@ -328,8 +361,8 @@ static ntk_status fill_stage_groups(work *w) {
 }
 
 static ntk_status check_needs(const work *w, const ntk_analysis *analysis) {
-  const char *key = w->kernel.eigenvalue ? "target_power" : "targets";
-  const bool targets = w->data.train.targets || w->kernel.target_power;
+  const char *key = w->kernel->eigenvalue ? "target_power" : "targets";
+  const bool targets = w->data.train.targets || w->kernel->target_power;
 
   NTK_CHECK(!(analysis->needs & NTK_NEEDS_TARGETS) || targets, NTK_E_CONFIG,
             "the analysis '%s' needs targets, but the kernel came without; name their dataset in "
@@ -382,6 +415,7 @@ static ntk_status fill_analyses(work *w) {
   ntk_view view = view_of(w);
   ntk_record *root = NULL, *record = NULL;
 
+  ntk_crash_point("analyses");
   NTK_TRY(find_root(w, &root));
   if (w->predictions.path) view.predictions = &sink;
   for (int64_t k = 0; k < analyses->count; ++k) {
@@ -389,6 +423,7 @@ static ntk_status fill_analyses(work *w) {
 
     NTK_TRY(find_record(w, choice, root, &record));
     if (!record) continue;
+    NTK_TRY(ntk_place_boundary(w->place));
     NTK_TRY(((const ntk_analysis *)choice->row)->compute(&view, choice->options, record));
   }
   return NTK_OK;
@@ -427,7 +462,8 @@ static ntk_status start_root(work *w) {
   ntk_record *root = NULL;
 
   NTK_AGREE(w->comm, start_record(w, "", &root));
-  return ntk_provenance_add(w->comm, root);
+  if (!w->place->origin) return ntk_provenance_add(w->comm, root);
+  return ntk_agree(w->comm, ntk_record_copy_attributes(w->place->origin, root));
 }
 
 static bool is_recorded(const work *w, const char *group) {
@@ -437,7 +473,8 @@ static bool is_recorded(const work *w, const char *group) {
   return false;
 }
 
-/* Groups that stay as they are, for ntk_file_write; none: the old file is not looked at. */
+/* Groups that stay as they are, for ntk_file_write; none: the old file is not looked at.  A file that
+ * replaces another is brought to disk at once, or a crash of the machine could take both. */
 static ntk_status write_keeping(work *w, const char *path) {
   const char **keep = NULL;
   int64_t kept = 0;
@@ -448,8 +485,10 @@ static ntk_status write_keeping(work *w, const char *path) {
 
     if (w->valid[k] && !is_recorded(w, group)) keep[kept++] = group;
   }
+  const bool later = w->place->backlog && kept == 0 && access(path, F_OK) != 0;
   const ntk_status status =
-      ntk_file_write(path, w->record_count, w->records, kept > 0 ? keep : NULL);
+      later ? ntk_file_write_later(path, w->record_count, w->records, w->place->backlog)
+            : ntk_file_write(path, w->record_count, w->records, kept > 0 ? keep : NULL);
 
   ntk_free(&keep);
   return status;
@@ -458,9 +497,14 @@ static ntk_status write_keeping(work *w, const char *path) {
 static ntk_status write_results(work *w) {
   char path[NTK_PATH_SIZE];
 
+  if (w->place->dry) return NTK_OK;
   NTK_TRY(describe_root(w, &w->records[0]));
   ntk_point_path(w->job, w->point, "results.h5", path);
-  return write_keeping(w, path);
+  ntk_durable_tidy(path);
+  ntk_crash_point("results.write");
+  NTK_TRY(write_keeping(w, path));
+  ntk_crash_point("results.rename");
+  return NTK_OK;
 }
 
 /* ---- the whole point --------------------------------------------------------------------------- */
@@ -468,6 +512,7 @@ static ntk_status write_results(work *w) {
 static ntk_status make_folder(const work *w) {
   char path[NTK_PATH_SIZE];
 
+  if (w->place->dry) return NTK_OK;
   ntk_point_path(w->job, w->point, "results.h5", path);
   return ntk_make_folder_of(path);
 }
@@ -478,35 +523,53 @@ static void open_predictions(work *w) {
   w->predictions = (ntk_prediction_file){.comm = w->comm,
                                          .path = w->predictions_path,
                                          .data = &w->data,
-                                         .kernel = &w->kernel,
+                                         .kernel = &w->place->stages.kernel,
                                          .config = w->point->yaml};
+}
+
+/* Nothing of a stage that was computed in one run. */
+static const char *origin_text(ntk_stage_origin origin) {
+  static const char *const texts[] = {[NTK_STAGE_COMPUTED] = "",
+                                      [NTK_STAGE_RESUMED] = " (resumed)",
+                                      [NTK_STAGE_LOADED] = " (loaded)",
+                                      [NTK_STAGE_REUSED] = " (as before)"};
+
+  return texts[origin];
+}
+
+static void describe_kernel(const work *w, char *text, size_t size) {
+  const ntk_kernel *k = w->kernel;
+  const ntk_stage_origin origin = w->place->stages.kernel_origin;
+  const double speed = k->seconds > 0 ? 1e-9 * k->flops / k->seconds : 0;
+
+  (void)snprintf(text, size, "%s", origin_text(origin));
+  if (origin == NTK_STAGE_COMPUTED && speed >= 0.1) {
+    (void)snprintf(text, size, " (%.1f GF/s)", speed);
+  }
 }
 
 /* The line about the first quantity. */
 static void summarize(work *w) {
-  char rate[32] = "", spectrum[96] = "";
+  const ntk_stage_origin origin = w->place->stages.spectrum_origin;
+  char kernel[32] = "", spectrum[96] = "";
 
-  const double speed = w->kernel.seconds > 0 ? 1e-9 * w->kernel.flops / w->kernel.seconds : 0;
-
-  if (speed >= 0.1) (void)snprintf(rate, sizeof(rate), " (%.1f GF/s)", speed);
-  if (w->has_spectrum && w->spectrum.n > 0) {
-    (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s, lambda_max %.4g",
-                   w->spectrum.seconds, w->spectrum.eigenvalue[0]);
+  describe_kernel(w, kernel, sizeof(kernel));
+  if (w->spectrum) {
+    (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s%s, lambda_max %.4g",
+                   origin == NTK_STAGE_COMPUTED ? w->spectrum->seconds : w->spectrum_seconds,
+                   origin_text(origin), w->spectrum->eigenvalue[0]);
   }
   (void)snprintf(w->summary, sizeof(w->summary), "n %lld, kernel %.2f s%s%s",
-                 (long long)w->kernel.n, w->kernel_seconds, rate, spectrum);
+                 (long long)w->kernel->n, w->kernel_seconds, kernel, spectrum);
 }
 
 static ntk_status run_quantity(work *w) {
-  const ntk_kept kept = kept_of(w);
-
-  NTK_TRY(compute_kernel(w));
+  NTK_TRY(get_kernel(w));
   NTK_AGREE(w->comm, check_all_needs(w));
-  NTK_TRY(compute_spectrum(w));
+  NTK_TRY(get_spectrum(w));
+  NTK_TRY(ntk_place_boundary(w->place));
   NTK_TRY(fill_stage_groups(w));
   NTK_TRY(fill_analyses(w));
-  NTK_TRY(ntk_keep_kernel(&kept, &w->kernel));
-  if (w->has_spectrum) NTK_TRY(ntk_keep_spectrum(&kept, &w->kernel, &w->spectrum));
   if (w->which == 0) summarize(w);
   return NTK_OK;
 }
@@ -521,11 +584,12 @@ static ntk_status run_quantities(work *w) {
 }
 
 static ntk_status run(work *w) {
-  const ntk_kept kept = kept_of(w);
+  const ntk_kept kept = {w->comm, w->job, w->point, 0};
 
+  ntk_stage_cache_prepare(&w->place->stages, w->point);
   NTK_AGREE(w->comm, w->comm->rank == 0 ? make_folder(w) : NTK_OK);
   NTK_TRY(find_valid_groups(w));
-  say_what_repeats(w);
+  prepare_message(w);
   NTK_TRY(start_root(w));
   NTK_TRY(load_data(w));
   NTK_AGREE(w->comm, w->has_network ? build_networks(w) : NTK_OK);

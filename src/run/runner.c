@@ -1,337 +1,417 @@
-/* run: every point that is not done yet, one after the other on all ranks. */
+/* run: every point that is not done yet, by groups of the ranks. */
+#include "ntk/run/runner.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "crew.h"
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
 #include "ntk/run/command.h"
-#include "ntk/run/cost.h"
-#include "ntk/run/event.h"
+#include "ntk/run/folder.h"
 #include "ntk/run/load.h"
-#include "ntk/run/point.h"
-#include "ntk/run/runner.h"
-#include "ntk/store/file.h"
+#include "ntk/run/machine.h"
+#include "ntk/run/stages.h"
 
-typedef struct runner {
-  const ntk_job *job;
-  const ntk_comm *comm;
-  ntk_grid grid;
-  ntk_place place;
-  bool *done;              /* [point_count] when the job began */
-  double *cost;            /* [point_count] predicted flops of those that were not; rank 0 */
-  double planned_bytes;    /* largest prediction of a point that is computed; rank 0 */
-  double idle_bytes;       /* of this process before the first point */
-  double cost_left, cost_spent, seconds_spent;
-  ntk_run_counts counts;
-} runner;
-
-/* ---- the sweep's folder ------------------------------------------------------------------------ */
-
-static ntk_status list_axis(const ntk_axis *axis, ntk_text *list) {
-  if (!axis->zipped) return ntk_text_add(list, "%s", axis->path);
-  NTK_TRY(ntk_text_add(list, "%s (", axis->name));
-  for (int64_t i = 0; i < axis->key_count; ++i) {
-    NTK_TRY(ntk_text_add(list, "%s%s", i ? ", " : "", axis->key[i].path));
-  }
-  return ntk_text_add(list, ")");
+static const ntk_run_settings *settings_of(const ntk_crew *crew) {
+  return &crew->job->point[0].settings.run;
 }
 
-static ntk_status list_axes(const ntk_sweep *sweep, ntk_text *list) {
-  for (int64_t k = 0; k < sweep->axis_count; ++k) {
-    if (k > 0) NTK_TRY(ntk_text_add(list, ", "));
-    NTK_TRY(list_axis(&sweep->axis[k], list));
-  }
-  return sweep->axis_count ? NTK_OK : ntk_text_add(list, "none");
-}
+/* ---- groups ------------------------------------------------------------------------------------ */
 
-static ntk_status compare_axes(const char *path, const ntk_sweep *old, const ntk_sweep *new,
-                               ntk_text lists[2]) {
-  NTK_TRY(list_axes(old, &lists[0]));
-  NTK_TRY(list_axes(new, &lists[1]));
-  NTK_CHECK(strcmp(ntk_text_string(&lists[0]), ntk_text_string(&lists[1])) == 0, NTK_E_CONFIG,
-            "%s: this folder holds a sweep over other axes (there: %s; now: %s); choose another "
-            "output.directory",
-            path, ntk_text_string(&lists[0]), ntk_text_string(&lists[1]));
+static ntk_status check_groups(const ntk_crew *crew, int64_t wanted) {
+  NTK_CHECK(wanted <= crew->world->size, NTK_E_CONFIG,
+            "run.group_ranks or run.grid: groups of %lld ranks, but the job has %d; start it with "
+            "more ranks, or write auto",
+            (long long)wanted, crew->world->size);
   return NTK_OK;
 }
 
-static ntk_status read_axes(const char *path, ntk_tree *tree, ntk_sweep *sweep,
-                            ntk_problems *problems) {
-  NTK_TRY(ntk_tree_load(path, tree, problems));
-  NTK_TRY(ntk_problems_status(problems));
-  NTK_TRY(ntk_sweep_read(tree, sweep, problems));
-  return ntk_problems_status(problems);
+/* A grid says how large groups are, too.  0: the job chooses. */
+static int64_t wanted_ranks(const ntk_run_settings *run) {
+  if (run->group_ranks != NTK_AUTO_INT) return run->group_ranks;
+  return run->grid.count == 2 ? run->grid.item[0] * run->grid.item[1] : 0;
 }
 
-/* A folder belongs to one sweep: the same axes, maybe with more values. */
-static ntk_status check_axes(const ntk_job *job, const char *path) {
-  ntk_tree tree = {0};
-  ntk_problems problems = {0};
-  ntk_sweep sweep = {0};
-  ntk_text lists[2] = {{0}, {0}};
-  ntk_status status = read_axes(path, &tree, &sweep, &problems);
+static ntk_status choose_groups(ntk_crew *crew) {
+  const int64_t wanted = wanted_ranks(settings_of(crew));
 
-  if (status == NTK_OK) status = compare_axes(path, &sweep, &job->sweep, lists);
-  for (int k = 0; k < 2; ++k) ntk_text_destroy(&lists[k]);
-  ntk_problems_destroy(&problems);
-  ntk_tree_destroy(&tree);
+  NTK_AGREE(crew->world, check_groups(crew, wanted));
+  crew->groups = (ntk_groups){.ranks = crew->world->size, .group_ranks = (int)wanted};
+  const int idle = wanted ? crew->world->size % (int)wanted : 0;
+
+  if (idle) {
+    ntk_log("%d of %d ranks have no group of %d and stay idle", idle, crew->world->size,
+            (int)wanted);
+  }
+  return NTK_OK;
+}
+
+/* ---- what is to be done ------------------------------------------------------------------------ */
+
+static bool is_mine(const ntk_crew *crew, ntk_point_state state, bool in_shard) {
+  if (!in_shard || state == NTK_POINT_DONE) return false;
+  return state != NTK_POINT_FAILED || crew->options.retry_failed;
+}
+
+static ntk_status survey_point(ntk_crew *crew, int64_t point, bool in_shard) {
+  ntk_point_facts facts = {.state = NTK_POINT_PENDING};
+  char path[NTK_PATH_SIZE];
+
+  if (!crew->place.dry) NTK_TRY(ntk_point_look(crew->job, &crew->job->point[point], &facts));
+  ntk_point_path(crew->job, &crew->job->point[point], "results.h5", path);
+  crew->fresh[point] = access(path, F_OK) != 0;
+  crew->pending[point] = is_mine(crew, facts.state, in_shard);
+  if (!in_shard || crew->pending[point]) return NTK_OK;
+  crew->counts.failed_before += facts.state == NTK_POINT_FAILED;
+  return NTK_OK;
+}
+
+/* Open is what has pending points, or files of an earlier run that nobody keeps. */
+static ntk_status survey_unit(ntk_crew *crew, int64_t unit, bool in_shard) {
+  const int64_t first = crew->units.first[unit], end = crew->units.first[unit + 1];
+  int64_t *waiting = &crew->board.waiting[unit];
+
+  for (int64_t k = first; k < end; ++k) {
+    NTK_TRY(survey_point(crew, crew->units.point[k], in_shard));
+    *waiting += crew->pending[crew->units.point[k]];
+  }
+  crew->open[unit] = *waiting > 0;
+  if (!in_shard) return NTK_OK;
+  crew->board.points += end - first;
+  crew->board.points_done += end - first - *waiting;
+  if (*waiting == 0 && !crew->place.dry) {
+    crew->open[unit] =
+        ntk_stage_files_left(crew->job, &crew->job->point[crew->units.point[first]]);
+  }
+  return NTK_OK;
+}
+
+static ntk_status survey(ntk_crew *crew, const bool *in_shard) {
+  for (int64_t k = 0; k < crew->units.count; ++k) {
+    NTK_TRY(survey_unit(crew, k, !in_shard || in_shard[k]));
+  }
+  return NTK_OK;
+}
+
+static ntk_outlook outlook_of(ntk_crew *crew, const bool *wanted) {
+  return (ntk_outlook){.job = crew->job,
+                       .units = &crew->units,
+                       .pending = crew->pending,
+                       .wanted = wanted,
+                       .groups = crew->groups,
+                       .memory_per_rank = crew->memory_per_rank,
+                       .cache = &crew->place.cache};
+}
+
+/* Parts are made of all units, whatever is done, so that they are the same in all tasks of an array. */
+static ntk_status find_shard(ntk_crew *crew, bool *mine) {
+  ntk_forecast all = {0};
+
+  for (int64_t k = 0; k < crew->units.count; ++k) mine[k] = true;
+  const ntk_outlook outlook = outlook_of(crew, mine);
+  ntk_status status = ntk_forecast_make(&outlook, &all);
+
+  if (status == NTK_OK) {
+    status = ntk_shard_units(all.unit, crew->units.count, &crew->options.shard, mine);
+  }
+  ntk_forecast_destroy(&all);
   return status;
 }
 
-static ntk_status find_config(const ntk_job *job, char path[NTK_PATH_SIZE]) {
-  const int length = snprintf(path, NTK_PATH_SIZE, "%s/config.yaml", job->directory);
+static ntk_status survey_shard(ntk_crew *crew) {
+  bool *mine = NULL;
 
-  NTK_CHECK(length < NTK_PATH_SIZE - 128, NTK_E_CONFIG, "output.directory: the path is too long");
+  if (crew->options.shard.count == 0) return survey(crew, NULL);
+  NTK_TRY(NTK_NEW(crew->units.count, &mine));
+  ntk_status status = find_shard(crew, mine);
+
+  if (status == NTK_OK) status = survey(crew, mine);
+  ntk_free(&mine);
+  return status;
+}
+
+static ntk_status look_ahead(ntk_crew *crew) {
+  const ntk_outlook outlook = outlook_of(crew, crew->open);
+
+  NTK_TRY(ntk_forecast_make(&outlook, &crew->forecast));
+  return crew->place.dry ? NTK_OK : ntk_folder_check_room(crew->job, crew->forecast.disk);
+}
+
+static ntk_status allocate(ntk_crew *crew) {
+  NTK_TRY(ntk_units_make(crew->job, &crew->units));
+  NTK_TRY(NTK_NEW(crew->job->point_count, &crew->pending));
+  NTK_TRY(NTK_NEW(crew->job->point_count, &crew->fresh));
+  NTK_TRY(NTK_NEW(crew->units.count, &crew->kept));
+  NTK_TRY(NTK_NEW(crew->units.count, &crew->board.waiting));
+  return NTK_NEW(crew->units.count, &crew->open);
+}
+
+static ntk_status allocate_forecast(ntk_crew *crew) {
+  if (crew->world->rank == 0) return NTK_OK;
+  NTK_TRY(NTK_NEW(crew->units.count, &crew->forecast.unit));
+  return NTK_NEW(crew->units.count, &crew->forecast.memory);
+}
+
+static void share_list(const ntk_crew *crew, void *list, int64_t count, size_t size) {
+  ntk_comm_broadcast(crew->world, 0, list, count * (int64_t)size);
+}
+
+static void share_open(ntk_crew *crew) {
+  share_list(crew, crew->pending, crew->job->point_count, sizeof(bool));
+  share_list(crew, crew->fresh, crew->job->point_count, sizeof(bool));
+  share_list(crew, crew->open, crew->units.count, sizeof(bool));
+}
+
+static ntk_status find_work(ntk_crew *crew) {
+  const bool first = crew->world->rank == 0;
+
+  NTK_AGREE(crew->world, allocate(crew));
+  NTK_AGREE(crew->world, first ? survey_shard(crew) : NTK_OK);
+  share_open(crew);
+  crew->memory_per_rank = ntk_machine_memory_per_rank(crew->world);
+  NTK_AGREE(crew->world, first ? look_ahead(crew) : NTK_OK);
+  NTK_AGREE(crew->world, allocate_forecast(crew));
+  share_list(crew, crew->forecast.unit, crew->units.count, sizeof(ntk_unit));
+  share_list(crew, crew->forecast.memory, crew->units.count, sizeof(double));
+  crew->speed = crew->forecast.speed;
+  ntk_comm_broadcast(crew->world, 0, &crew->speed, sizeof(crew->speed));
   return NTK_OK;
 }
 
-ntk_status ntk_run_check_folder(const ntk_job *job) {
-  char path[NTK_PATH_SIZE];
+/* ---- rounds ------------------------------------------------------------------------------------ */
 
-  NTK_TRY(find_config(job, path));
-  return access(path, F_OK) == 0 ? check_axes(job, path) : NTK_OK;
-}
+static ntk_status make_schedule(ntk_crew *crew) {
+  const int64_t count = crew->units.count;
+  ntk_schedule *s = &crew->schedule;
 
-static ntk_status prepare_folder(const ntk_job *job) {
-  char path[NTK_PATH_SIZE];
-
-  NTK_TRY(find_config(job, path));
-  NTK_TRY(ntk_directory_make(job->directory));
-  NTK_TRY(ntk_run_check_folder(job));
-  return ntk_file_write_text(path, job->yaml);
-}
-
-/* ---- cost and progress ------------------------------------------------------------------------- */
-
-/* What is there when the job begins, on every rank. */
-static ntk_status look_at_points(const ntk_job *job, bool *done) {
-  for (int64_t k = 0; k < job->point_count; ++k) {
-    ntk_point_facts facts = {0};
-
-    NTK_TRY(ntk_point_look(job, &job->point[k], &facts));
-    done[k] = facts.state == NTK_POINT_DONE;
-  }
+  ntk_schedule_destroy(s);
+  NTK_AGREE(crew->world, ntk_schedule_make(crew->forecast.unit, count, crew->open, &crew->groups,
+                                           &ntk_pace_predicted, s));
+  share_list(crew, s->level, count, sizeof(*s->level));
+  share_list(crew, s->owner, count, sizeof(*s->owner));
+  share_list(crew, s->order, count, sizeof(*s->order));
   return NTK_OK;
 }
 
-static ntk_status find_done(runner *r) {
-  const int64_t count = r->job->point_count;
+/* Groups of a given size stay as they are. */
+static ntk_status work_in_fixed_groups(ntk_crew *crew) {
+  const int size = crew->groups.group_ranks, number = crew->world->rank / size;
+  const bool idle = (number + 1) * size > crew->world->size;
+  MPI_Comm part = MPI_COMM_NULL;
 
-  NTK_AGREE(r->comm, NTK_NEW(count, &r->done));
-  NTK_AGREE(r->comm, r->comm->rank == 0 ? look_at_points(r->job, r->done) : NTK_OK);
-  ntk_comm_broadcast(r->comm, 0, r->done, count * (int64_t)sizeof(*r->done));
-  return NTK_OK;
+  MPI_Comm_split(crew->world->mpi, idle ? MPI_UNDEFINED : number, crew->world->rank, &part);
+  if (idle) return NTK_OK;
+  ntk_comm group = ntk_comm_of(part);
+  const ntk_status status = ntk_group_work(crew, &group, 0);
+
+  MPI_Comm_free(&group.mpi);
+  return status;
 }
 
-/* A point whose cost cannot be told (a file is missing, say) counts as free and fails later. */
-static ntk_status predict(runner *r) {
-  ntk_data_cache *cache = &r->place.cache;
+/* What no group has to do any more, on every rank. */
+static void gather_open(ntk_crew *crew) {
+  const int points = (int)crew->job->point_count, units = (int)crew->units.count;
 
-  NTK_TRY(NTK_NEW(r->job->point_count, &r->cost));
-  for (int64_t k = 0; k < r->job->point_count; ++k) {
-    ntk_point_cost cost = {0};
-
-    if (r->done[k]) continue;
-    if (ntk_point_cost_of(&r->job->point[k], r->comm->size, cache, &cost) == NTK_OK) {
-      r->cost[k] = cost.kernel_flops + cost.spectrum_flops;
-      r->planned_bytes = fmax(r->planned_bytes, cost.bytes_per_rank);
-    }
-    r->cost_left += r->cost[k];
-  }
-  return NTK_OK;
+  MPI_Allreduce(MPI_IN_PLACE, crew->pending, points, MPI_C_BOOL, MPI_LAND, crew->world->mpi);
+  MPI_Allreduce(MPI_IN_PLACE, crew->open, units, MPI_C_BOOL, MPI_LAND, crew->world->mpi);
 }
 
-static void spend(runner *r, const ntk_point *point, double seconds) {
-  const int64_t k = point - r->job->point;
-
-  if (r->comm->rank != 0) return;
-  r->cost_left -= r->cost[k];
-  if (seconds <= 0) return;
-  r->cost_spent += r->cost[k];
-  r->seconds_spent += seconds;
-}
-
-static void time_left(const runner *r, char *text, size_t size) {
-  const double left =
-      r->cost_spent > 0 ? r->seconds_spent * r->cost_left / r->cost_spent : 0;
-
-  text[0] = '\0';
-  if (left > 90) {
-    (void)snprintf(text, size, "; about %.0f min left", left / 60);
-  } else if (left > 0.5) {
-    (void)snprintf(text, size, "; about %.0f s left", left);
-  }
-}
-
-/* "width=64 weight_init=he_normal seed=0" */
-static void name_point(const ntk_job *job, const ntk_point *point, char *name, size_t size) {
-  size_t used = 0;
-
-  name[0] = '\0';
-  for (int64_t k = 0; k < job->sweep.axis_count; ++k) {
-    const ntk_axis *axis = &job->sweep.axis[k];
-    ntk_text label = {0};
-
-    if (ntk_axis_label(axis, ntk_sweep_index(&job->sweep, point->number, k), &label) == NTK_OK &&
-        used < size) {
-      used += (size_t)snprintf(name + used, size - used, "%s=%s ", axis->name,
-                               ntk_text_string(&label));
-    }
-    ntk_text_destroy(&label);
-  }
-}
-
-/* ---- points ------------------------------------------------------------------------------------ */
-
-static ntk_status record_event(const runner *r, const ntk_point *point, const char *name,
-                               double seconds, const char *message) {
-  char path[NTK_PATH_SIZE];
-  ntk_event event = {.seconds = seconds,
-                     .ranks = r->comm->size,
-                     .grid_rows = r->grid.rows,
-                     .grid_cols = r->grid.cols};
-
-  (void)snprintf(event.name, sizeof(event.name), "%s", name);
-  (void)snprintf(event.message, sizeof(event.message), "%.*s", (int)sizeof(event.message) - 1,
-                 message);
-  ntk_point_path(r->job, point, "log.jsonl", path);
-  return ntk_event_append(path, &event);
-}
-
-/* The folder is there before the first event. */
-static ntk_status record_start(const runner *r, const ntk_point *point) {
-  char folder[NTK_PATH_SIZE];
-
-  ntk_point_path(r->job, point, "", folder);
-  NTK_TRY(ntk_directory_make(folder));
-  return record_event(r, point, "started", 0, "");
-}
-
-static void report(const runner *r, const ntk_point *point, const char *what, const char *text) {
-  char name[256], left[64];
-
-  name_point(r->job, point, name, sizeof(name));
-  time_left(r, left, sizeof(left));
-  ntk_log("point %lld of %lld %s%s: %s%s", (long long)(point - r->job->point) + 1,
-          (long long)r->job->point_count, name, what, text, left);
-}
-
-/* Rank 0's view of what is on disk, on every rank: another job, or another point with the same id,
- * may have done it meanwhile. */
-static ntk_status is_done(const runner *r, const ntk_point *point, bool *done) {
-  ntk_point_facts facts = {0};
-
-  NTK_AGREE(r->comm, r->comm->rank == 0 ? ntk_point_look(r->job, point, &facts) : NTK_OK);
-  *done = facts.state == NTK_POINT_DONE;
-  ntk_comm_broadcast(r->comm, 0, done, sizeof(*done));
-  return NTK_OK;
-}
-
-/* A failing point is reported and recorded; the others go on. */
-static ntk_status fail_point(runner *r, const ntk_point *point, double seconds) {
+/* Groups end in different ways; a real failure counts more than a stop. */
+static ntk_status merge_ends(const ntk_crew *crew, ntk_status mine) {
   const ntk_error error = *ntk_last_error();
 
-  ++r->counts.failed;
-  r->counts.last_failure = error.status;
-  report(r, point, "FAILED", error.text);
-  if (r->comm->rank == 0 && record_event(r, point, "failed", seconds, error.text) != NTK_OK) {
-    ntk_log("its failure cannot be recorded: %s", ntk_last_error()->text);
+  NTK_AGREE(crew->world, mine == NTK_E_STOPPED ? NTK_OK : mine);
+  if (mine == NTK_E_STOPPED) (void)NTK_RAISE(NTK_E_STOPPED, "%s", error.text);
+  return ntk_agree(crew->world, mine);
+}
+
+static ntk_status run_round(ntk_crew *crew) {
+  NTK_TRY(make_schedule(crew));
+  const ntk_status status = crew->groups.group_ranks ? work_in_fixed_groups(crew)
+                                                     : ntk_group_work(crew, crew->world, 0);
+  const ntk_error error = *ntk_last_error();
+
+  ntk_log_enable(crew->speaks && crew->world->rank == 0);
+  ntk_news_gather(crew);
+  gather_open(crew);
+  if (status != NTK_OK) *ntk_last_error() = error;
+  return merge_ends(crew, status);
+}
+
+static ntk_status review(ntk_crew *crew, ntk_rest *rest) {
+  NTK_AGREE(crew->world, crew->world->rank == 0 ? ntk_claim_review(crew, rest) : NTK_OK);
+  ntk_comm_broadcast(crew->world, 0, rest, sizeof(*rest));
+  share_open(crew);
+  return NTK_OK;
+}
+
+/* Waits for the dead, never for the living: a holder that shows no sign of life is watched until its
+ * lock is stale. */
+static ntk_status find_rest(ntk_crew *crew, ntk_rest *rest) {
+  const struct timespec second = {1, 0};
+  bool said = false;
+
+  for (;;) {
+    NTK_TRY(review(crew, rest));
+    if (*rest != NTK_REST_SILENT) return NTK_OK;
+    if (!said) ntk_log("waiting for a sign of life of %s", crew->counts.holder);
+    said = true;
+    NTK_TRY(ntk_stop_check(&crew->stop, crew->world));
+    (void)nanosleep(&second, NULL);
+  }
+}
+
+static ntk_status run_rounds(ntk_crew *crew) {
+  ntk_rest rest = NTK_REST_OPEN;
+
+  NTK_TRY(ntk_news_begin(crew));
+  while (rest == NTK_REST_OPEN) {
+    NTK_TRY(run_round(crew));
+    NTK_TRY(find_rest(crew, &rest));
   }
   return NTK_OK;
 }
 
-static ntk_status finish_point(runner *r, const ntk_point *point, double seconds,
-                               const char *summary) {
-  ++r->counts.computed;
-  report(r, point, "done", summary);
-  return ntk_agree(r->comm, r->comm->rank == 0
-                                ? record_event(r, point, "done", seconds, summary)
-                                : NTK_OK);
-}
-
-static ntk_status start_point(const runner *r, const ntk_point *point) {
-  return ntk_agree(r->comm, r->comm->rank == 0 ? record_start(r, point) : NTK_OK);
-}
-
-static ntk_status visit_point(runner *r, const ntk_point *point) {
-  char summary[256] = "";
-  const double start = ntk_now();
-  bool done = r->done[point - r->job->point];
-  ntk_status status = done ? NTK_OK : is_done(r, point, &done);
-
-  if (status == NTK_OK && done) {
-    ++r->counts.skipped;
-    spend(r, point, 0);
-    return NTK_OK;
-  }
-  if (status == NTK_OK) status = start_point(r, point);
-  if (status == NTK_OK) {
-    status = ntk_point_run(r->job, point, &r->place, summary, sizeof(summary));
-  }
-  const double seconds = ntk_now() - start;
-
-  spend(r, point, seconds);
-  return status == NTK_OK ? finish_point(r, point, seconds, summary)
-                          : fail_point(r, point, seconds);
-}
+/* ---- the job ----------------------------------------------------------------------------------- */
 
 /* What the points needed beside the libraries, on the rank that needed most.  In small jobs that is
  * buffers of libraries and files, of which the plan knows nothing. */
-static void report_memory(const runner *r) {
+static void report_memory(const ntk_crew *crew, double idle_bytes, int64_t computed) {
   const double mebibyte = 1048576, small = 64 * mebibyte;
-  const double peak = ntk_comm_max(r->comm, ntk_memory_peak() - r->idle_bytes);
-  char planned[48] = "";
+  const double peak = ntk_comm_max(crew->world, ntk_memory_peak() - idle_bytes);
+  const double planned = ntk_comm_max(crew->world, crew->planned);
+  char text[48] = "";
 
-  if (!r->counts.computed) return;
+  if (!computed) return;
   if (peak > small) {
-    (void)snprintf(planned, sizeof(planned), ", planned %.1f MiB", r->planned_bytes / mebibyte);
+    (void)snprintf(text, sizeof(text), ", planned %.1f MiB", planned / mebibyte);
   }
-  ntk_log("peak memory %.1f MiB on one rank%s", peak / mebibyte, planned);
+  ntk_log("peak memory %.1f MiB on one rank%s", peak / mebibyte, text);
 }
 
-static ntk_status visit_points(runner *r) {
-  NTK_AGREE(r->comm, r->comm->rank == 0 ? prepare_folder(r->job) : NTK_OK);
-  NTK_TRY(find_done(r));
-  NTK_AGREE(r->comm, r->comm->rank == 0 ? predict(r) : NTK_OK);
-  for (int64_t k = 0; k < r->job->point_count; ++k) {
-    NTK_TRY(visit_point(r, &r->job->point[k]));
+static bool fails_fast(const ntk_crew *crew) {
+  return crew->options.fail_fast || settings_of(crew)->on_error == &ntk_on_error_stop;
+}
+
+/* Sums over the roots of all groups, on every rank. */
+static void gather_counts(const ntk_crew *crew, ntk_run_counts *counts) {
+  int64_t sums[] = {crew->counts.computed, crew->counts.failed, crew->board.points,
+                    crew->counts.failed_before, crew->counts.elsewhere};
+  int failure = (int)crew->counts.last_failure;
+
+  *counts = crew->counts;
+  counts->fast = fails_fast(crew);
+  MPI_Allreduce(MPI_IN_PLACE, sums, 5, MPI_INT64_T, MPI_SUM, crew->world->mpi);
+  MPI_Allreduce(MPI_IN_PLACE, &failure, 1, MPI_INT, MPI_MAX, crew->world->mpi);
+  ntk_comm_broadcast(crew->world, 0, counts->holder, sizeof(counts->holder));
+  counts->computed = sums[0];
+  counts->failed = sums[1];
+  counts->failed_before = sums[3];
+  counts->elsewhere = sums[4];
+  counts->last_failure = (ntk_status)failure;
+  for (int64_t k = 0; crew->pending && k < crew->job->point_count; ++k) {
+    counts->left += crew->pending[k];
   }
-  report_memory(r);
+  counts->left -= counts->elsewhere;
+  counts->skipped = sums[2] - counts->computed - counts->failed - counts->failed_before -
+                    counts->elsewhere - counts->left;
+  counts->fast = counts->fast && counts->failed > 0;
+}
+
+static ntk_status work(ntk_crew *crew, ntk_run_counts *counts) {
+  const double idle_bytes = ntk_memory_peak();
+
+  NTK_TRY(choose_groups(crew));
+  if (crew->place.dry) {
+    ntk_log("output.keep is empty: nothing is written");
+  } else {
+    NTK_AGREE(crew->world, crew->world->rank == 0 ? ntk_folder_prepare(crew->job) : NTK_OK);
+  }
+  NTK_TRY(ntk_stop_begin(crew->world, settings_of(crew), &crew->stop));
+  ntk_status status = find_work(crew);
+
+  if (status == NTK_OK) status = run_rounds(crew);
+  const ntk_error error = *ntk_last_error();
+  const ntk_status synced = ntk_agree(crew->world, ntk_backlog_sync(&crew->backlog));
+
+  gather_counts(crew, counts);
+  if (status != NTK_OK) return NTK_RAISE(status, "%s", error.text);
+  NTK_TRY(synced);
+  report_memory(crew, idle_bytes, counts->computed);
   return NTK_OK;
 }
 
-ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, ntk_run_counts *counts) {
-  runner r = {.job = job, .comm = comm, .idle_bytes = ntk_memory_peak()};
+static void destroy(ntk_crew *crew) {
+  ntk_stop_end(&crew->stop);
+  ntk_backlog_destroy(&crew->backlog);
+  ntk_news_end(crew);
+  ntk_schedule_destroy(&crew->schedule);
+  ntk_forecast_destroy(&crew->forecast);
+  while (crew->kept_count > 0) ntk_lock_release(&crew->kept[--crew->kept_count]);
+  ntk_free(&crew->kept);
+  ntk_free(&crew->open);
+  ntk_free(&crew->fresh);
+  ntk_free(&crew->pending);
+  ntk_units_destroy(&crew->units);
+  ntk_place_destroy(&crew->place);
+}
 
-  NTK_TRY(ntk_grid_create(comm, 0, 0, &r.grid));
-  r.place.grid = &r.grid;
-  const ntk_status status = visit_points(&r);
+ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, const ntk_run_options *options,
+                       ntk_run_counts *counts) {
+  ntk_crew crew = {.job = job, .world = comm};
 
-  *counts = r.counts;
-  ntk_free(&r.cost);
-  ntk_free(&r.done);
-  ntk_data_cache_destroy(&r.place.cache);
-  ntk_grid_destroy(&r.grid);
-  return status;
+  *counts = (ntk_run_counts){0};
+  if (options) crew.options = *options;
+  crew.speaks = ntk_comm_max(comm, comm->rank == 0 && ntk_log_enabled()) > 0;
+  crew.place.dry = job->point[0].settings.output.keep.count == 0;
+  crew.place.stop = &crew.stop;
+  crew.place.speed = &crew.speed;
+  crew.place.backlog = &crew.backlog;
+  crew.place.tick = ntk_news_tick;
+  crew.place.tick_context = &crew;
+  const ntk_status status = work(&crew, counts);
+  const ntk_error error = *ntk_last_error();
+
+  destroy(&crew);
+  return status == NTK_OK ? NTK_OK : NTK_RAISE(status, "%s", error.text);
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
+static void say_rest(const ntk_run_counts *counts) {
+  if (counts->elsewhere) {
+    ntk_log("%lld point%s left to another job: %s", (long long)counts->elsewhere,
+            counts->elsewhere == 1 ? " is" : "s are", counts->holder);
+  }
+  if (counts->failed_before) {
+    ntk_log("%lld failed before and %s not tried again; --retry-failed does",
+            (long long)counts->failed_before, counts->failed_before == 1 ? "was" : "were");
+  }
+}
+
+static int failure_code(const ntk_job *job, const ntk_run_counts *counts) {
+  if (!counts->failed) return counts->failed_before ? 1 : 0;
+  return counts->failed == job->point_count ? ntk_status_exit_code(counts->last_failure) : 1;
+}
+
 static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
                     const ntk_run_counts *counts) {
-  if (status != NTK_OK) {
+  if (status != NTK_OK && status != NTK_E_STOPPED) {
     return comm->rank == 0 ? ntk_complain(status) : ntk_status_exit_code(status);
   }
   ntk_log("%lld point%s: %lld computed, %lld were done before, %lld failed; results in %s",
           (long long)job->point_count, job->point_count == 1 ? "" : "s",
           (long long)counts->computed, (long long)counts->skipped,
           (long long)counts->failed, job->directory);
-  if (!counts->failed) return 0;
-  const bool all = counts->failed == job->point_count;
-
-  return all ? ntk_status_exit_code(counts->last_failure) : 1;
+  say_rest(counts);
+  if (status == NTK_OK) return failure_code(job, counts);
+  ntk_log("%s; %lld point%s left: run again to resume", ntk_last_error()->text,
+          (long long)counts->left, counts->left == 1 ? " is" : "s are");
+  return counts->fast ? failure_code(job, counts) : ntk_status_exit_code(status);
 }
 
 /* The largest exit code of all ranks: one rank that cannot read the config stops all. */
@@ -339,24 +419,40 @@ static int agree_on_code(const ntk_comm *comm, int code) {
   return (int)ntk_comm_max(comm, (double)code);
 }
 
-static int run_shared(const ntk_comm *comm, const ntk_arguments *arguments, ntk_job *job) {
+static int run_shared(const ntk_comm *comm, const ntk_arguments *arguments,
+                      const ntk_run_options *options, ntk_job *job) {
   ntk_run_counts counts = {0};
   ntk_status status = ntk_job_share(comm, job);
 
   ntk_log("%s: %lld point%s on %d rank%s", arguments->operand, (long long)job->point_count,
           job->point_count == 1 ? "" : "s", comm->size, comm->size == 1 ? "" : "s");
-  if (status == NTK_OK) status = ntk_run_job(comm, job, &counts);
+  if (status == NTK_OK) status = ntk_run_job(comm, job, options, &counts);
   return conclude(comm, job, status, &counts);
+}
+
+static int read_options(const ntk_comm *comm, const ntk_arguments *arguments,
+                        ntk_run_options *options) {
+  *options = (ntk_run_options){.retry_failed = arguments->retry_failed,
+                               .fail_fast = arguments->fail_fast};
+  const ntk_status status =
+      arguments->shard ? ntk_shard_read(arguments->shard, &options->shard) : NTK_OK;
+
+  if (status == NTK_OK || comm->rank != 0) return ntk_status_exit_code(status);
+  return ntk_complain(status);
 }
 
 int ntk_command_run(const ntk_arguments *arguments) {
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
+  ntk_run_options options = {0};
   ntk_job job = {0};
 
   ntk_log_enable(comm.rank == 0);
-  int code = agree_on_code(&comm, ntk_load_or_complain(arguments, comm.rank == 0, &job));
+  int code = read_options(&comm, arguments, &options);
 
-  if (code == 0) code = run_shared(&comm, arguments, &job);
+  if (code == 0) {
+    code = agree_on_code(&comm, ntk_load_or_complain(arguments, comm.rank == 0, &job));
+  }
+  if (code == 0) code = run_shared(&comm, arguments, &options, &job);
   ntk_job_destroy(&job);
   return code;
 }

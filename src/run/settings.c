@@ -6,7 +6,7 @@
 #include "ntk/run/job.h"
 
 static const ntk_row keep_results = {
-    .name = "results", .doc = "results.h5 of every point (always kept)"};
+    .name = "results", .doc = "results.h5 of every point (always kept, unless the list is empty)"};
 static const ntk_row keep_gram = {
     .name = "gram", .doc = "kernels/<key>/gram.h5, the Gram matrix"};
 static const ntk_row keep_spectrum = {
@@ -25,6 +25,95 @@ static const ntk_row *const keeps[] = {&keep_results,    &keep_gram,        &kee
                                        &keep_test_train, &keep_predictions, &keep_weights,
                                        &keep_per_layer,  NULL};
 
+const ntk_row ntk_on_error_continue = {
+    .name = "continue", .doc = "a point that fails is recorded, the others go on"};
+const ntk_row ntk_on_error_stop = {
+    .name = "stop", .doc = "the first failure stops the job, as --fail-fast does"};
+
+static const ntk_row *const on_errors[] = {&ntk_on_error_continue, &ntk_on_error_stop, NULL};
+
+static const ntk_option run_options[] = {
+    {.key = "group_ranks",
+     .type = NTK_INT,
+     .offset = offsetof(ntk_run_settings, group_ranks),
+     .fallback = "auto",
+     .low = 1,
+     .high = 1e6,
+     .flags = NTK_AUTO,
+     .doc = "ranks that compute one point together; auto: from predicted cost and memory"},
+    {.key = "grid",
+     .type = NTK_INTS,
+     .offset = offsetof(ntk_run_settings, grid),
+     .fallback = "auto",
+     .low = 1,
+     .high = 1e6,
+     .flags = NTK_AUTO,
+     .doc = "process grid of every group, [rows, cols]; auto: the squarest"},
+    {.key = "walltime",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_run_settings, walltime),
+     .fallback = "auto",
+     .low = 1,
+     .high = 1e9,
+     .flags = NTK_AUTO | NTK_CLOCK,
+     .doc = "when the job stops by itself, counted from its start; auto: Slurm's end time, no limit "
+            "elsewhere"},
+    {.key = "stop_margin",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_run_settings, stop_margin),
+     .fallback = "120",
+     .low = 0,
+     .high = 1e6,
+     .flags = NTK_CLOCK,
+     .doc = "how long before that it begins to stop"},
+    {.key = "on_error",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_run_settings, on_error),
+     .fallback = "continue",
+     .rows = on_errors,
+     .doc = "when a point fails"},
+    {.key = "checkpoint_after",
+     .type = NTK_REAL,
+     .offset = offsetof(ntk_run_settings, checkpoint_after),
+     .fallback = "30",
+     .low = 0,
+     .high = 1e9,
+     .flags = NTK_CLOCK,
+     .doc = "stages predicted to be shorter write big files only if they are kept; 0: all do"},
+    {0},
+};
+
+/* walltime is 0 where what was written could not be read. */
+static void check_time(const ntk_run_settings *run, const ntk_node *node, ntk_problems *problems) {
+  const ntk_node *given = ntk_node_find(node, "walltime");
+
+  if (!given || !(run->walltime > 0) || run->walltime > run->stop_margin) return;
+  ntk_problem(problems, given->mark,
+              "run.walltime: of %g s nothing is left before run.stop_margin (%g s); give more time or "
+              "a smaller margin",
+              run->walltime, run->stop_margin);
+}
+
+static void check_run(const void *bound, const ntk_node *node, ntk_problems *problems) {
+  const ntk_run_settings *run = bound;
+  const ntk_node *grid = ntk_node_find(node, "grid");
+
+  check_time(run, node, problems);
+  if (run->grid.item && run->grid.count != 2) {
+    ntk_problem(problems, grid ? grid->mark : node->mark,
+                "run.grid: needs [rows, cols], or auto");
+  } else if (run->grid.item && run->group_ranks != NTK_AUTO_INT &&
+             run->grid.item[0] * run->grid.item[1] != run->group_ranks) {
+    ntk_problem(problems, grid ? grid->mark : node->mark,
+                "run.grid: %lld x %lld are not the %lld ranks of run.group_ranks; change one of "
+                "them, or write auto",
+                (long long)run->grid.item[0], (long long)run->grid.item[1],
+                (long long)run->group_ranks);
+  }
+}
+
+static const ntk_section run_section = {run_options, check_run};
+
 typedef struct output_settings {
   const char *directory;
   ntk_choices keep;
@@ -41,7 +130,7 @@ static const ntk_option output_options[] = {
      .offset = offsetof(output_settings, keep),
      .fallback = "[results]",
      .rows = keeps,
-     .doc = "which files stay"},
+     .doc = "which files stay; []: nothing at all is written, for timing"},
     {0},
 };
 
@@ -99,6 +188,12 @@ static const ntk_option options[] = {
      .flags = NTK_UNHASHED,
      .doc = "axes of a product: any key by its path, with a list or range of values; `zip`: several "
             "keys as one axis; `skip`: points to leave out"},
+    {.key = "run",
+     .type = NTK_SECTION,
+     .offset = offsetof(ntk_settings, run),
+     .section = &run_section,
+     .flags = NTK_UNHASHED,
+     .doc = "groups of ranks, wall time, failures, checkpoints; changes no result"},
     {.key = "output",
      .type = NTK_SECTION,
      .offset = offsetof(ntk_settings, output),

@@ -46,8 +46,12 @@ typedef struct ntk_assembly {
   ntk_side rows, cols;
   bool lower;               /* only entries with global row >= global column */
   ntk_matrix *matrix;       /* its local part grows */
+  int64_t first, last;      /* global columns [first, last) of it do; last 0: all.  An entry has the
+                               same bits however the columns are cut */
   ntk_pair_sums *sums;      /* += trace and squared norm of the whole symmetric matrix, given its
                                lower half; NULL: not wanted */
+  const int64_t *sum_of;    /* [local columns] the entry of `sums` that a column belongs to; NULL:
+                               the first */
   double flops;             /* += 2 for every multiply-add of a GEMM */
 } ntk_assembly;
 
@@ -62,6 +66,9 @@ typedef struct ntk_contraction {
 
 /* Local.  The contraction with the fewest flops for a factor (its arrays are not used). */
 const ntk_contraction *ntk_contraction_of(const ntk_factor *factor);
+
+/* Local.  NULL if there is none of that name. */
+const ntk_contraction *ntk_contraction_find(const char *name);
 
 /* Local.  Adds one tensor's contribution to the local part, by the cheapest contraction.
  * Fails with NTK_E_MEMORY. */

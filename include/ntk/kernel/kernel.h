@@ -8,6 +8,7 @@
 #include "ntk/dist/deal.h"
 #include "ntk/dist/matrix.h"
 #include "ntk/model/network.h"
+#include "ntk/store/checkpoint.h"
 
 typedef struct ntk_kernel_settings {
   ntk_choice type;        /* variant: a row of ntk_kernels */
@@ -53,8 +54,8 @@ typedef struct ntk_kernel {
   bool single;                  /* factors in single precision */
   bool reproducible;            /* bits do not depend on the grid */
   double rate_scale;            /* factor of the learning rate that is in it (MATH A3) */
-  double flops;                 /* counted in the assembly, all ranks */
-  double seconds;               /* from the first forward GEMM to the complete Gram */
+  double flops;                 /* counted in the assembly, all ranks, in the run that ended it */
+  double seconds;               /* from the first forward GEMM to the complete Gram; likewise */
 } ntk_kernel;
 
 void ntk_kernel_destroy(ntk_kernel *kernel);
@@ -69,6 +70,18 @@ typedef struct ntk_features {
 
 void ntk_features_destroy(ntk_features *features);
 
+/* How a kernel survives a stop: panels that its files have are loaded, the others are computed and
+ * written.  What is in the files at the end is complete; the caller finishes them. */
+typedef struct ntk_kernel_keeping {
+  ntk_checkpoint *gram;     /* its matrix; notes: ntk_kernel_notes; NULL: not kept */
+  ntk_checkpoint *test;     /* the test block and, if there is one, the test-test block; or NULL */
+  int64_t chunks;           /* passes over the factors, for a kernel of which nothing is there */
+  /* Collective.  Asked before every pass and after every write; NTK_E_STOPPED ends the stage.
+   * NULL: nothing stops it. */
+  ntk_status (*boundary)(void *context);
+  void *context;
+} ntk_kernel_keeping;
+
 /* What a kernel is computed from.  Data is complete on rank 0; elsewhere counts, shape, targets and
  * labels only (inputs NULL). */
 typedef struct ntk_kernel_input {
@@ -80,6 +93,7 @@ typedef struct ntk_kernel_input {
   const ntk_network *network; /* with tensors drawn or bound; NULL if the type needs none */
   const ntk_network *initial; /* theta_0 of a centered network; NULL: the network itself */
   ntk_data *data;             /* kernel from file fills in targets and counts */
+  const ntk_kernel_keeping *keeping; /* NULL: not kept; not looked at by a kernel from a file */
 } ntk_kernel_input;
 
 /* How large a kernel is. */
@@ -117,10 +131,25 @@ const ntk_quantity *ntk_kernel_quantity(const ntk_kernel_settings *settings, int
 /* Local.  Whether the whole test-test block is wanted. */
 bool ntk_kernel_wants_test_test(const ntk_kernel_settings *settings);
 
+/* Local.  Numbers that go with every panel of the Gram in its file: parts of the traces and squared
+ * norms of the tensors. */
+int64_t ntk_kernel_notes(const ntk_kernel_settings *settings, const ntk_quantity *quantity,
+                         const ntk_network *network);
+
 /* Collective.  Dispatches on settings->type and checks the result: finite (else NTK_E_NUMERIC that
  * names the entry), symmetric.
- *   kernel  overwritten; on failure empty, safe to destroy */
+ *   kernel  overwritten; on failure empty, safe to destroy
+ * Fails with NTK_E_STOPPED if input->keeping says so: what was written stays. */
 NTK_CHECKED ntk_status ntk_kernel_compute(const ntk_kernel_input *input, ntk_kernel *kernel);
+
+/* Local, on rank 0.  Everything of a kernel but its matrices, into an empty record (which is safe
+ * to destroy in any case), and the reverse.
+ * The reverse is Collective: matrices are created, zero; `record` is rank 0's.  Fails with
+ * NTK_E_INPUT if the record is of something else, NTK_E_MEMORY; the kernel is then empty. */
+NTK_CHECKED ntk_status ntk_kernel_save(const ntk_kernel *kernel, ntk_record *record);
+NTK_CHECKED ntk_status ntk_kernel_restore(const ntk_grid *grid, int64_t block,
+                                          const ntk_quantity *quantity, bool test_test,
+                                          const ntk_record *record, ntk_kernel *kernel);
 
 /* The part of each tensor of the empirical NTK, one matrix at a time. */
 typedef struct ntk_parts ntk_parts;
@@ -141,6 +170,9 @@ void ntk_parts_close(ntk_parts **parts);
 typedef struct ntk_kernel_cost {
   double assembly_flops; /* of all ranks, without the diagonal's staircase; cf. ntk_kernel.flops */
   double flops;          /* with forward and backward passes */
+  double repeat_flops;   /* what every further chunk of columns costs: the backward passes again,
+                            and on several ranks the exchange of factors, as flops that take as
+                            long */
   double matrix_bytes;   /* Gram and test blocks of the largest rank */
   double bytes;          /* of the largest rank at the peak: those, weights, own activations,
                             panels, scratch */
@@ -151,5 +183,9 @@ typedef struct ntk_kernel_cost {
 ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
                                    const ntk_quantity *quantity, int64_t n, int64_t m,
                                    int64_t block, int grid_rows, int grid_cols);
+
+/* Local.  The chunks of a kernel that takes so many seconds: one every `interval` of them, as long
+ * as the repeated passes cost at most 2 %; interval 0: 16. */
+int64_t ntk_kernel_chunks(const ntk_kernel_cost *cost, double seconds, double interval);
 
 #endif

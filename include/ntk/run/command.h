@@ -18,12 +18,16 @@ typedef struct ntk_arguments {
   const char *set[NTK_MOST_SETS];
   bool expand;
   int64_t ranks;  /* of --ranks, 0 if absent */
-  bool json, all; /* of plan */
+  bool json, all; /* of plan and status */
+  const char *shard;           /* "i/k" of run; NULL if absent */
+  bool retry_failed, fail_fast; /* of run */
   bool flat;
   bool csv;
   const char *group, *output; /* NULL if absent */
   bool man;
   const char *completion; /* NULL if absent */
+  bool calibrate;
+  const char *directory; /* NULL if absent */
 } ntk_arguments;
 
 typedef enum ntk_flag_type {
@@ -79,9 +83,11 @@ NTK_CHECKED ntk_status ntk_command_help(const ntk_command *command, ntk_text *te
 int ntk_command_check(const ntk_arguments *arguments);
 int ntk_command_plan(const ntk_arguments *arguments);
 int ntk_command_run(const ntk_arguments *arguments);
+int ntk_command_status(const ntk_arguments *arguments);
 int ntk_command_merge(const ntk_arguments *arguments);
 int ntk_command_inspect(const ntk_arguments *arguments);
 int ntk_command_export(const ntk_arguments *arguments);
+int ntk_command_doctor(const ntk_arguments *arguments);
 int ntk_command_reference(const ntk_arguments *arguments);
 
 /* Local.  Prints the latest error as `ntkrun: text` on stderr; the exit code that goes with it. */

@@ -11,9 +11,15 @@ typedef struct ntk_point_cost {
   double bytes_per_rank; /* peak, on the rank that needs most */
   double matrix_bytes;   /* of those: Gram and test blocks, which stay for the spectrum */
   double disk_bytes;     /* of files that are kept */
+  double stage_bytes;    /* of the files that stages longer than run.checkpoint_after write, kept
+                            or not: Gram, test block, spectrum */
   double results_bytes;  /* of results.h5, about */
   int64_t ranks_needed;  /* for the 32-bit integers of ScaLAPACK */
 } ntk_point_cost;
+
+/* Local.  Of an eigenproblem with all vectors: tridiagonalisation 4/3 n^3, divide and conquer and
+ * back-transformation 4 n^3. */
+double ntk_spectrum_flops(int64_t n);
 
 /* Local.  Cost of a point on a grid of `ranks` ranks.  Reads what it must of the data (counts and
  * shapes); `cache` keeps it for the next point.  Fails as ntk_data_probe, ntk_network_create. */

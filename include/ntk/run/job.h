@@ -8,6 +8,18 @@
 #include "ntk/model/network.h"
 #include "ntk/solve/spectrum.h"
 
+/* How a job runs.  In no key: it changes no result. */
+typedef struct ntk_run_settings {
+  int64_t group_ranks;     /* NTK_AUTO_INT: as predicted cost and memory have it */
+  ntk_ints grid;           /* rows, cols; count 0: the squarest */
+  double walltime;         /* s from the start of the job; NaN: to Slurm's end time */
+  double stop_margin;      /* s before that */
+  const ntk_row *on_error; /* ntk_on_error_... */
+  double checkpoint_after; /* s that a stage is predicted to take */
+} ntk_run_settings;
+
+extern const ntk_row ntk_on_error_continue, ntk_on_error_stop;
+
 /* The whole config of one point.  `sweep:` is expanded before settings are bound. */
 typedef struct ntk_settings {
   int64_t format;
@@ -19,6 +31,7 @@ typedef struct ntk_settings {
   ntk_spectrum_settings spectrum;
   ntk_choices analyses; /* rows of ntk_analyses */
   const ntk_node *sweep;
+  ntk_run_settings run;
   struct {
     const char *directory;
     ntk_choices keep; /* results gram spectrum test_train predictions weights per_layer */
@@ -77,6 +90,11 @@ NTK_CHECKED ntk_status ntk_job_share(const ntk_comm *comm, ntk_job *job);
 /* Local.  Key of a point's group; "" if it has no such group. */
 const char *ntk_point_key(const ntk_point *point, const char *group);
 
+/* Local.  Key of the unit of work that the point belongs to: the hash of the kernel keys of all its
+ * quantities.  Points of one unit share their kernels, so one group of ranks computes them; its
+ * lock (store/lock.h) has this name. */
+void ntk_point_unit(const ntk_point *point, ntk_key key);
+
 /* Local.  Name of a group of quantity `which`: that of the first is `name` itself, of another
  * "<quantity>/<name>", where name "" gives "<quantity>". */
 void ntk_point_group(const ntk_point *point, int64_t which, const char *name,
@@ -105,14 +123,20 @@ typedef enum ntk_point_state {
 typedef struct ntk_point_facts {
   ntk_point_state state; /* done: results.h5 holds every group under its key, and kept files are
                             there; failed: not so, and the last event of log.jsonl says why;
-                            running: not so, and a process has started on it that may be alive;
-                            damaged: results.h5 cannot be read, and a run computes it again */
-  double seconds;        /* of the last finished run; NaN if unknown */
-  int ranks;             /* that it had; 0 if unknown */
-  char message[512];     /* of a failure; where it runs; what is wrong with results.h5 */
+                            running: not so, and the process that began it holds the lock of its
+                            unit; damaged: results.h5 cannot be read, and a run computes it again;
+                            pending: all else, also what was stopped or interrupted */
+  double seconds;        /* done: of the last finished run; running: until now; failed, stopped:
+                            until then; NaN if unknown */
+  int ranks;             /* that it has or had; 0 if unknown */
+  char message[512];     /* of a failure or a stop; who runs it; what is wrong with results.h5 */
+  char host[64], since[32]; /* where the last run of it began, and when (UTC); "" if unknown */
+  long process;
+  char stage[48]; /* that is finished; "" if none or all */
+  char job[64];   /* running: in this job of Slurm; "" if none */
 } ntk_point_facts;
 
-/* Local.  Fails with NTK_E_MEMORY, NTK_E_IO. */
+/* Local.  Writes nothing.  Fails with NTK_E_MEMORY, NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point,
                                       ntk_point_facts *facts);
 

@@ -2,6 +2,7 @@
 #ifndef NTK_RUN_PLAN_H
 #define NTK_RUN_PLAN_H
 
+#include "ntk/run/calibration.h"
 #include "ntk/run/cost.h"
 
 typedef struct ntk_plan_point {
@@ -14,9 +15,13 @@ typedef struct ntk_plan_point {
 typedef struct ntk_plan {
   const ntk_job *job;
   int ranks;
-  double rate;              /* flop/s of one rank in large GEMMs, as this machine has it */
+  double rate;              /* flop/s of one rank in large GEMMs, as calibrated or measured here */
+  bool calibrated;
+  ntk_calibration calibration;
   bool measured;            /* seconds are scaled by those of points that are done */
   ntk_plan_point *point;    /* [job->point_count] */
+  ntk_point_facts *facts;   /* [job->point_count] */
+  int64_t workers;          /* processes that are at work, each for its group of ranks */
   int64_t states[NTK_POINT_STATES], skipped, problems;
   double flops, seconds;           /* of all points */
   double flops_left, seconds_left; /* of those that are not done */
@@ -27,11 +32,15 @@ typedef struct ntk_plan {
 } ntk_plan;
 
 /* Local.  Looks at every point: its cost on `ranks` ranks and what is done.  What is wrong with one
- * point is kept with it, what is wrong with the folder in `refusal`.
- *   plan  overwritten; owned by the caller, ntk_plan_destroy
+ * point is kept with it, what is wrong with the folder in `refusal`.  Writes nothing.
+ *   ranks  0: as many as are at work now, else as points had before
+ *   plan   overwritten; owned by the caller, ntk_plan_destroy
  * Fails with NTK_E_MEMORY, NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_plan_make(const ntk_job *job, int ranks, ntk_plan *plan);
 void ntk_plan_destroy(ntk_plan *plan);
+
+/* Local.  Appends "out: 6 points, 1 failed, 1 running, 4 pending" as a line. */
+NTK_CHECKED ntk_status ntk_plan_states(const ntk_plan *plan, ntk_text *text);
 
 /* Local.  Appends the plan as tables for people; of many points a summary, unless `all`. */
 NTK_CHECKED ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text);

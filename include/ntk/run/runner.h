@@ -4,20 +4,33 @@
 
 #include "ntk/dist/comm.h"
 #include "ntk/run/job.h"
+#include "ntk/run/schedule.h"
+
+typedef struct ntk_run_options {
+  ntk_shard shard;   /* count 0: all points */
+  bool retry_failed; /* also points that failed in an earlier run */
+  bool fail_fast;    /* the first failure stops the job, as run.on_error: stop does */
+} ntk_run_options;
 
 typedef struct ntk_run_counts {
-  int64_t computed, skipped, failed;
-  ntk_status last_failure;
+  int64_t computed, failed; /* by this job */
+  int64_t skipped;          /* done before, or meanwhile by another job */
+  int64_t failed_before;    /* not tried again */
+  int64_t elsewhere;        /* another job is at work on them */
+  int64_t left;             /* because the job was stopped */
+  bool fast;                /* it was stopped by a failure */
+  ntk_status last_failure;  /* of a point */
+  char holder[256];         /* who works elsewhere; one of them */
 } ntk_run_counts;
 
-/* Local.  Fails, with NTK_E_CONFIG if it holds a sweep over other axes, where the job's folder would
- * be refused. */
-NTK_CHECKED ntk_status ntk_run_check_folder(const ntk_job *job);
-
-/* Collective.  Computes every point that is not done, records each in its log.jsonl; a failing
- * point is reported and the others go on.  Fails (for the job, not for a point) with NTK_E_CONFIG
- * if the folder holds another sweep, NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY. */
+/* Collective.  Computes every point that is not done and that no other job works on, records each in
+ * its log.jsonl; a failing point is reported and the others go on.
+ *   options  NULL: none
+ *   counts   the same on all ranks, also on failure
+ * Fails (for the job, not for a point) with NTK_E_CONFIG if the folder holds another sweep or
+ * run.group_ranks does not fit, NTK_E_CREATE (also: too little room on disk), NTK_E_IO, NTK_E_MEMORY,
+ * and NTK_E_STOPPED if it was stopped before all was done. */
 NTK_CHECKED ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job,
-                                   ntk_run_counts *counts);
+                                   const ntk_run_options *options, ntk_run_counts *counts);
 
 #endif

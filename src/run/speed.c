@@ -1,0 +1,54 @@
+#include "ntk/run/speed.h"
+
+#include <math.h>
+
+#include "ntk/base/array.h"
+#include "ntk/base/log.h"
+#include "ntk/base/memory.h"
+
+enum { EDGE = 256, TRIALS = 2 };
+
+/* flop/s of one product of three square matrices. */
+static double time_product(double *matrix) {
+  const int64_t size = (int64_t)EDGE * EDGE;
+  double best = INFINITY;
+
+  for (int k = 0; k < TRIALS; ++k) {
+    const double start = ntk_now();
+
+    ntk_gemm(NTK_DOUBLE, false, false, EDGE, EDGE, EDGE, 1, matrix, EDGE, matrix + size, EDGE, 0,
+             matrix + 2 * size, EDGE);
+    best = fmin(best, ntk_now() - start);
+  }
+  return 2.0 * EDGE * EDGE * EDGE / fmax(best, 1e-6);
+}
+
+double ntk_speed_of_products(void) {
+  double *matrix = NULL;
+
+  if (ntk_array_new(NTK_DOUBLE, (int64_t)3 * EDGE * EDGE, &matrix) != NTK_OK) return 0;
+  const double rate = time_product(matrix);
+
+  ntk_free(&matrix);
+  return rate;
+}
+
+ntk_speed ntk_speed_guess(double product) {
+  return (ntk_speed){.kernel = {.flops_per_second = 0.6 * product},
+                     .spectrum = {.flops_per_second = 0.25 * product}};
+}
+
+void ntk_rate_note(ntk_rate *rate, double flops, int ranks, double seconds) {
+  if (!(flops >= rate->largest) || !(flops > 0) || !(seconds > 0)) return;
+  rate->largest = flops;
+  rate->flops_per_second = flops / (seconds * ranks);
+}
+
+double ntk_rate_seconds(const ntk_rate *rate, double flops, int ranks) {
+  return rate->flops_per_second > 0 ? flops / (rate->flops_per_second * ranks) : 0;
+}
+
+double ntk_rate_known(const ntk_rate *rate, double flops, int ranks) {
+  return rate->largest > 0 && 8 * rate->largest >= flops ? ntk_rate_seconds(rate, flops, ranks)
+                                                         : NAN;
+}

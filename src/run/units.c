@@ -1,0 +1,224 @@
+#include "ntk/run/units.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ntk/base/memory.h"
+#include "ntk/run/calibration.h"
+#include "ntk/run/cost.h"
+
+/* ---- grouping ---------------------------------------------------------------------------------- */
+
+typedef struct member {
+  ntk_key key;
+  int64_t point, leader; /* leader: the first point with that key */
+} member;
+
+static int by_key(const void *a, const void *b) {
+  const member *x = a, *y = b;
+  const int order = strcmp(x->key, y->key);
+
+  return order ? order : (x->point > y->point) - (x->point < y->point);
+}
+
+static int by_leader(const void *a, const void *b) {
+  const member *x = a, *y = b;
+
+  if (x->leader != y->leader) return x->leader < y->leader ? -1 : 1;
+  return (x->point > y->point) - (x->point < y->point);
+}
+
+static void sort_members(const ntk_job *job, member *all) {
+  const int64_t count = job->point_count;
+
+  for (int64_t k = 0; k < count; ++k) {
+    all[k].point = k;
+    ntk_point_unit(&job->point[k], all[k].key);
+  }
+  if (count > 0) qsort(all, (size_t)count, sizeof(*all), by_key);
+  for (int64_t k = 0; k < count; ++k) {
+    const bool first = k == 0 || strcmp(all[k - 1].key, all[k].key) != 0;
+
+    all[k].leader = first ? all[k].point : all[k - 1].leader;
+  }
+  if (count > 0) qsort(all, (size_t)count, sizeof(*all), by_leader);
+}
+
+static void list_units(const member *all, int64_t points, ntk_units *units) {
+  for (int64_t k = 0; k < points; ++k) {
+    units->point[k] = all[k].point;
+    if (all[k].point != all[k].leader) continue;
+    units->first[units->count] = k;
+    memcpy(units->key[units->count++], all[k].key, NTK_KEY_SIZE);
+  }
+  units->first[units->count] = points;
+}
+
+static ntk_status make_units(const ntk_job *job, ntk_units *units) {
+  member *all = NULL;
+
+  NTK_TRY(NTK_NEW(job->point_count + 1, &units->first));
+  NTK_TRY(NTK_NEW(job->point_count, &units->point));
+  NTK_TRY(NTK_NEW(job->point_count, &units->key));
+  NTK_TRY(NTK_NEW(job->point_count, &all));
+  sort_members(job, all);
+  list_units(all, job->point_count, units);
+  ntk_free(&all);
+  return NTK_OK;
+}
+
+ntk_status ntk_units_make(const ntk_job *job, ntk_units *units) {
+  *units = (ntk_units){0};
+  const ntk_status status = make_units(job, units);
+
+  if (status != NTK_OK) ntk_units_destroy(units);
+  return status;
+}
+
+void ntk_units_destroy(ntk_units *units) {
+  ntk_free(&units->first);
+  ntk_free(&units->point);
+  ntk_free(&units->key);
+  *units = (ntk_units){0};
+}
+
+/* ---- forecast ---------------------------------------------------------------------------------- */
+
+/* How fast this machine is taken to be. */
+typedef struct tempo {
+  bool calibrated;
+  ntk_calibration calibration;
+  ntk_speed guess;
+  double point_seconds;
+} tempo;
+
+/* Of all units together. */
+typedef struct totals {
+  double transient; /* bytes */
+  int64_t rows;     /* of the largest */
+} totals;
+
+static ntk_status find_tempo(tempo *t) {
+  NTK_TRY(ntk_calibration_find(&t->calibration, false, &t->calibrated));
+  t->point_seconds = t->calibrated ? t->calibration.point_seconds : 0.05;
+  if (!t->calibrated) t->guess = ntk_speed_guess(ntk_speed_of_products());
+  return NTK_OK;
+}
+
+static ntk_speed speed_for(const tempo *t, int64_t rows) {
+  return t->calibrated ? ntk_calibration_speed(&t->calibration, rows) : t->guess;
+}
+
+/* The point that stands for its unit: the first that is pending, or the first. */
+static int64_t representative(const ntk_outlook *o, int64_t unit, int64_t *pending) {
+  int64_t found = -1;
+
+  *pending = 0;
+  for (int64_t k = o->units->first[unit]; k < o->units->first[unit + 1]; ++k) {
+    const int64_t point = o->units->point[k];
+
+    if (!o->pending[point]) continue;
+    if (found < 0) found = point;
+    ++*pending;
+  }
+  return found < 0 ? o->units->point[o->units->first[unit]] : found;
+}
+
+/* Spectra of the points that do not share the one of the point before. */
+static int64_t count_spectra(const ntk_outlook *o, int64_t unit) {
+  const char *last = "";
+  int64_t count = 0;
+
+  for (int64_t k = o->units->first[unit]; k < o->units->first[unit + 1]; ++k) {
+    const char *key = ntk_point_key(&o->job->point[o->units->point[k]], "spectrum");
+
+    count += strcmp(key, last) != 0;
+    last = key;
+  }
+  return count > 0 ? count : 1;
+}
+
+/* The smallest group of the chain in which a rank's part fits; more than there are if none. */
+static ntk_status find_least_ranks(const ntk_outlook *o, const ntk_point *point, int *least,
+                                   double *memory) {
+  int level = ntk_groups_levels(&o->groups) - 1;
+  ntk_point_cost cost = {0};
+
+  for (; level >= 0; --level) {
+    *least = ntk_groups_least(&o->groups, level);
+    NTK_TRY(ntk_point_cost_of(point, *least, o->cache, &cost));
+    *memory = cost.bytes_per_rank;
+    if (cost.bytes_per_rank <= o->memory_per_rank && cost.ranks_needed <= *least) return NTK_OK;
+  }
+  *least = o->groups.ranks + 1;
+  return NTK_OK;
+}
+
+/* Kernel and spectrum on disk while a long stage may have to be resumed, for every group of the
+ * unit's size at once. */
+static double transient_bytes(const ntk_outlook *o, const ntk_settings *s,
+                              const ntk_point_cost *cost, const ntk_unit *unit) {
+  const int ranks = ntk_groups_fewest(&o->groups, unit);
+  const double groups = (double)o->groups.ranks / ranks;
+  const double seconds = (unit->part[1] + unit->part[2]) / ranks;
+
+  if (seconds < s->run.checkpoint_after) return 0;
+  return cost->stage_bytes * groups;
+}
+
+static ntk_status forecast_unit(const ntk_outlook *o, const tempo *t, int64_t k,
+                                ntk_forecast *f, totals *all) {
+  ntk_unit *unit = &f->unit[k];
+  const double draw_seconds = 3e-8; /* of one weight, on every rank */
+  ntk_point_cost cost = {0};
+  int64_t pending = 0;
+  const ntk_point *point = &o->job->point[representative(o, k, &pending)];
+
+  unit->least_ranks = 1;
+  NTK_TRY(ntk_point_cost_of(point, 1, o->cache, &cost));
+  const ntk_speed speed = speed_for(t, cost.rows);
+
+  unit->part[0] = t->point_seconds * (double)(o->units->first[k + 1] - o->units->first[k]) +
+                  draw_seconds * (double)cost.parameters;
+  unit->part[1] = ntk_rate_seconds(&speed.kernel, cost.kernel_flops, 1);
+  unit->part[2] = ntk_rate_seconds(&speed.spectrum, cost.spectrum_flops, 1) *
+                  (double)count_spectra(o, k);
+  NTK_TRY(find_least_ranks(o, point, &unit->least_ranks, &f->memory[k]));
+  if (pending == 0) return NTK_OK;
+  if (cost.rows > all->rows) all->rows = cost.rows;
+  f->disk += (double)pending * cost.results_bytes + cost.disk_bytes;
+  all->transient = fmax(all->transient, transient_bytes(o, &point->settings, &cost, unit));
+  return NTK_OK;
+}
+
+static ntk_status forecast_units(const ntk_outlook *o, ntk_forecast *f) {
+  totals all = {0};
+  tempo t = {0};
+
+  NTK_TRY(NTK_NEW(o->units->count, &f->unit));
+  NTK_TRY(NTK_NEW(o->units->count, &f->memory));
+  NTK_TRY(find_tempo(&t));
+  for (int64_t k = 0; k < o->units->count; ++k) {
+    if (!o->wanted[k]) continue;
+    if (forecast_unit(o, &t, k, f, &all) == NTK_OK) continue;
+    f->unit[k] = (ntk_unit){.least_ranks = 1};
+  }
+  f->disk += all.transient;
+  f->speed = speed_for(&t, all.rows);
+  return NTK_OK;
+}
+
+ntk_status ntk_forecast_make(const ntk_outlook *outlook, ntk_forecast *forecast) {
+  *forecast = (ntk_forecast){0};
+  const ntk_status status = forecast_units(outlook, forecast);
+
+  if (status != NTK_OK) ntk_forecast_destroy(forecast);
+  return status;
+}
+
+void ntk_forecast_destroy(ntk_forecast *forecast) {
+  ntk_free(&forecast->unit);
+  ntk_free(&forecast->memory);
+  *forecast = (ntk_forecast){0};
+}

@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""What may happen to the files of a sweep: a full disk, a folder that is read only, checkpoints that are
+cut off, have a wrong bit, belong to another config or were begun on another type of processor, locks
+that a dead job left, a second job.
+
+Each time: a message that says what is the matter, the right exit code, and afterwards a run that ends
+with the results of one that nobody disturbed, to the last bit; what was finished is not computed again.
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+TOP = pathlib.Path(os.environ.get("NTK_SOURCE_DIR", pathlib.Path(__file__).resolve().parent.parent))
+PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
+
+CONFIG = """\
+data: {source: gaussian, dimension: 16, seed: 3, train: {count: 256}, test: {count: 64}}
+network: {kind: mlp, depth: 2, width: 64, seed: 7, activation: gelu}
+spectrum: {block: 32}
+analyses:
+  - summary
+  - dynamics: {loss: mse_mean, learning_rate: {of_max: 0.5}, times: {geomspace: [1, 1e4, 20]}}
+  - effective_dimension: {ridge: {geomspace: [1e-3, 10, 20]}, ridge_unit: trace_per_n}
+run: {checkpoint_after: 0}
+output: {directory: out, keep: [results, gram, spectrum, test_train]}
+"""
+# Killed after some panels of the Gram are on disk.
+PARTIAL = {"NTKRUN_TEST_KILL": "checkpoint.journal:0:2"}
+
+
+def arrays(path):
+    """All numbers of a file but those that tell of its making."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, x: found.__setitem__(name, x[()].tobytes())
+                        if isinstance(x, h5py.Dataset) and x.dtype.kind in "fi"
+                        and not name.startswith("_ckpt") else None)
+    return found
+
+
+class Sweep:
+    """A folder with a config, and the program in it."""
+
+    def __init__(self, path, config=CONFIG):
+        self.path = path
+        path.mkdir(parents=True)
+        (path / "c.yaml").write_text(config)
+
+    def call(self, *words, ranks=None, **variables):
+        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)] if ranks else []
+        return subprocess.run([*mpi, PROGRAM, *words], cwd=self.path, text=True, timeout=120,
+                              capture_output=True, check=False, env={**os.environ, **variables})
+
+    def run(self, *words, **more):
+        return self.call("run", "c.yaml", *words, **more)
+
+    def one(self, pattern):
+        found = list((self.path / "out").glob(pattern))
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} files {pattern}: {found}")
+        return found[0]
+
+    def numbers(self):
+        """Of all files that a run leaves."""
+        return {p: arrays(self.one(p)) for p in (
+            "kernels/*/gram.h5", "kernels/*/test_train.h5", "kernels/*/spectrum.h5",
+            "points/*/results.h5")}
+
+
+class Durability(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.top = pathlib.Path(tempfile.mkdtemp(prefix="ntkrun-"))
+        cls.reference = Sweep(cls.top / "reference")
+        done = cls.reference.run()
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        cls.numbers = cls.reference.numbers()
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.top)
+
+    def sweep(self, config=CONFIG):
+        self.addCleanup(shutil.rmtree, self.top / self.id())
+        return Sweep(self.top / self.id(), config)
+
+    def finish(self, sweep, *messages, **more):
+        """A run that ends well, says so much, and leaves what an undisturbed one leaves."""
+        done = sweep.run(**more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for message in messages:
+            self.assertIn(message, done.stderr)
+        self.assertEqual(sweep.numbers(), self.numbers)
+        self.assertEqual(list(sweep.path.rglob("*.partial")) + list(sweep.path.rglob("*.tmp*")), [])
+        return done.stderr
+
+    def interrupted(self, **variables):
+        """A sweep with a part of its Gram on disk."""
+        sweep = self.sweep()
+        done = sweep.run(**{**PARTIAL, **variables})
+        self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
+        return sweep, sweep.one("kernels/*/gram.h5.partial")
+
+    # -- checkpoints that were damaged ---------------------------------------------------------
+
+    def test_interrupted(self):
+        """The other tests prove something only if this goes on where it was."""
+        sweep, partial = self.interrupted()
+        for file in (partial.with_name("kernel.h5.tmp.7"),
+                     sweep.one("points/*/log.jsonl").with_name("results.h5.tmp.7")):
+            file.write_text("as one that was killed leaves it")
+        self.assertRegex(self.finish(sweep), r"kernel: [1-9][0-9]* of [0-9]+ panels are there")
+
+    def test_a_wrong_bit_anywhere(self):
+        """In data of a panel, journal, metadata or trailer; on one of many places each time."""
+        sweep, partial = self.interrupted()
+        before = partial.read_bytes()
+        with h5py.File(self.reference.one("kernels/*/gram.h5")) as file:
+            data, journal = file["ntk"].id.get_offset(), file["_ckpt/journal"].id.get_offset()
+        draw = random.Random(1)
+        places = [data + 8 * 5, data + 8 * 256 * 3 + 8 * 200, journal + 3, journal + 24, 100,
+                  len(before) - 20, draw.randrange(2048), draw.randrange(len(before))]
+        for place in places:
+            with self.subTest(place=place):
+                shutil.rmtree(sweep.path / "out" / "points")
+                for file in partial.parent.glob("*"):
+                    file.unlink()
+                for file in (sweep.path / "out").glob("kernels/*/spectrum.h5"):
+                    file.unlink()
+                damaged = bytearray(before)
+                damaged[place] ^= 0x10
+                partial.write_bytes(damaged)
+                said = self.finish(sweep)
+                if place in places[:2]:
+                    self.assertRegex(said, r"gram\.h5\.partial: .*panel")
+
+    def test_cut_off(self):
+        sweep, partial = self.interrupted()
+        before = partial.read_bytes()
+        for size in (0, 7, 1000, len(before) // 2, len(before) - 1):
+            with self.subTest(size=size):
+                shutil.rmtree(sweep.path / "out" / "points", ignore_errors=True)
+                for file in (sweep.path / "out").glob("kernels/*/*"):
+                    file.unlink()
+                partial.write_bytes(before[:size])
+                self.finish(sweep, "gram.h5.partial")
+
+    def test_finished_files_that_are_damaged(self):
+        """Kept files of a point whose results are gone: found out, and computed again."""
+        for name in ("kernels/*/gram.h5", "kernels/*/test_train.h5", "kernels/*/spectrum.h5",
+                     "kernels/*/kernel.h5"):
+            with self.subTest(name=name):
+                sweep = Sweep(self.top / self.id() / name.replace("/", "-").replace("*", ""))
+                shutil.copytree(self.reference.path / "out", sweep.path / "out")
+                file = sweep.one(name)
+                content = bytearray(file.read_bytes())
+                content[len(content) // 2] ^= 1
+                file.write_bytes(content)
+                sweep.one("points/*/results.h5").unlink()
+                self.finish(sweep, file.name)
+        shutil.rmtree(self.top / self.id())
+
+    def test_damaged_results(self):
+        sweep = self.sweep()
+        shutil.copytree(self.reference.path / "out", sweep.path / "out")
+        results = sweep.one("points/*/results.h5")
+        content = bytearray(results.read_bytes())
+        content[len(content) // 2] ^= 1
+        results.write_bytes(content)
+        self.assertEqual(sweep.call("status", "out").stdout.count("damaged") > 0, True)
+        self.finish(sweep, "results.h5")
+
+    # -- checkpoints that belong elsewhere -----------------------------------------------------
+
+    def test_of_another_config(self):
+        """The same place, the same shape, another network."""
+        sweep, partial = self.interrupted()
+        other = Sweep(self.top / (self.id() + "-other"), CONFIG.replace("seed: 7", "seed: 8"))
+        self.addCleanup(shutil.rmtree, other.path)
+        other.run(**PARTIAL)
+        shutil.copy(other.one("kernels/*/gram.h5.partial"), partial)
+        self.assertNotIn("panels are there", self.finish(sweep, "gram.h5.partial"))
+
+    def test_of_another_type_of_processor(self):
+        """Kernels of BLAS differ in the last bits: it goes on, says so, and agrees to rounding."""
+        with h5py.File(self.reference.one("points/*/results.h5")) as file:
+            core, cpu = file.attrs["blas_core"], file.attrs["cpu"]
+        if core in ("unknown", "Prescott"):
+            self.skipTest(f"kernels of BLAS cannot be chosen here ({cpu}, {core})")
+        sweep, _ = self.interrupted(OPENBLAS_CORETYPE="Prescott")
+        done = sweep.run()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Prescott", done.stderr)
+        with h5py.File(sweep.one("kernels/*/gram.h5")) as file, h5py.File(
+                self.reference.one("kernels/*/gram.h5")) as other:
+            mine, theirs = file["ntk"][()], other["ntk"][()]
+        self.assertTrue(np.array_equal(mine, mine.T))
+        self.assertLess(np.abs(mine - theirs).max(), 1e-12 * np.abs(theirs).max())
+
+    # -- disks ----------------------------------------------------------------------------------
+
+    def on_small_disk(self, sweep, size, script):
+        """A script with out/ on a file system of its own; what it prints."""
+        (sweep.path / "out").mkdir()
+        mount = f"mount -t tmpfs -o size={size} tmpfs out"
+        try:
+            possible = subprocess.run(["unshare", "-rm", "bash", "-c", mount], cwd=sweep.path,
+                                      capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            possible = False
+        if not possible:
+            self.skipTest("no file system can be mounted here")
+        done = subprocess.run(["unshare", "-rm", "bash", "-c", f"{mount}; {script}"], text=True,
+                              cwd=sweep.path, env={**os.environ, "NTKRUN": PROGRAM}, timeout=120,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return done.stdout
+
+    def test_too_little_room_by_the_plan(self):
+        sweep = self.sweep()
+        said = self.on_small_disk(sweep, "1m", "$NTKRUN run c.yaml; echo code $?; find out")
+        self.assertIn("code 73", said)
+        self.assertIn("out: ", said)
+        self.assertNotIn("gram.h5", said)
+
+    def test_the_disk_fills_up(self):
+        """While it runs: the point fails; with room again it goes on and is right."""
+        sweep = self.sweep()
+        said = self.on_small_disk(sweep, "6m", """
+            $NTKRUN run c.yaml & run=$!
+            until ls out/kernels/*/gram.h5* >/dev/null 2>&1; do kill -0 $run || break; done
+            head -c 8m /dev/zero >out/filler 2>/dev/null
+            wait $run; echo "code $?"
+            $NTKRUN status out
+            rm out/filler
+            $NTKRUN run c.yaml --retry-failed; echo "again $?"
+            cp -r out copy""")
+        self.assertRegex(said, "code (73|74)", said)
+        self.assertIn("No space left on device", said)
+        self.assertIn("again 0", said)
+        (sweep.path / "out").rmdir()
+        (sweep.path / "copy").rename(sweep.path / "out")
+        self.assertEqual(sweep.numbers(), self.numbers)
+
+    def test_a_folder_that_cannot_be_written(self):
+        sweep = self.sweep()
+        said = self.on_small_disk(sweep, "6m", """
+            $NTKRUN run c.yaml >/dev/null 2>&1; echo "first $?"
+            mount -o remount,ro out
+            $NTKRUN run c.yaml --set network.seed=9; echo "second $?"
+            $NTKRUN plan c.yaml >/dev/null && $NTKRUN status out && echo readable""")
+        self.assertIn("first 0", said)
+        self.assertIn("second 73", said)
+        self.assertIn("Read-only file system", said)
+        self.assertIn("readable", said)
+
+    # -- locks ----------------------------------------------------------------------------------
+
+    def lock(self, sweep):
+        (lock,) = (f for f in (sweep.path / "out" / "locks").iterdir() if f.name != "guard")
+        return lock
+
+    def test_lock_of_a_dead_job(self):
+        sweep, _ = self.interrupted()
+        self.finish(sweep, "took over the lock of ", "its process is gone")
+
+    def test_lock_of_another_host(self):
+        """Fresh: that job has the point.  Silent for longer than five minutes: taken over."""
+        sweep, _ = self.interrupted()
+        lock = self.lock(sweep)
+        text = lock.read_text().splitlines()
+        lock.write_text("\n".join("host: elsewhere" if t.startswith("host:") else
+                                  "boot: elsewhere" if t.startswith("boot:") else t
+                                  for t in text) + "\n")
+        done = sweep.run()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "left to another job: elsewhere")
+        self.assertFalse(list(sweep.path.glob("out/points/*/results.h5")))
+        old = time.time() - 400
+        os.utime(lock, (old, old))
+        self.finish(sweep, "took over the lock of elsewhere", "no sign of life")
+
+    def test_two_jobs_at_once(self):
+        """Each point, and each kernel that points share, is computed once."""
+        sweep = self.sweep(CONFIG.replace("output:", "sweep: {network.seed: 0..3, "
+                                          "analyses.effective_dimension.ridge: [[0.1], [1]]}\n"
+                                          "output:").replace(", gram, spectrum, test_train", ""))
+        jobs = [subprocess.Popen([PROGRAM, "run", "c.yaml"], cwd=sweep.path, text=True,
+                                 stderr=subprocess.PIPE) for _ in range(2)]
+        said = [job.communicate(timeout=120)[1] for job in jobs]
+        self.assertEqual([job.returncode for job in jobs], [0, 0], said)
+        points = list(sweep.path.glob("out/points/*/log.jsonl"))
+        events = [[json.loads(line)["event"] for line in p.read_text().splitlines()]
+                  for p in points]
+        self.assertEqual([e.count("done") for e in events], [1] * 8, said)
+        self.assertEqual(sum(s.count("GF/s), spectrum") for s in said), 4, said)
+        done = sweep.run()
+        self.assertIn("0 computed, 8 were done before", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Jobs on a sweep from outside: several at once, stopped and resumed, points that fail.
+
+A file that is shorter than one of the points asks for makes exactly that point fail.  A sweep that
+lasts a few seconds is stopped by signals and by its wall time, and is there completely after the
+next run.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+import yaml
+
+TOP = pathlib.Path(os.environ.get("NTK_SOURCE_DIR", pathlib.Path(__file__).resolve().parent.parent))
+PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
+
+SWEEP = {"data": {"source": "gaussian", "dimension": 8, "train": {"count": 64}, "test": {"count": 8}},
+         "network": {"kind": "mlp", "depth": 1, "width": 32},
+         "analyses": ["summary"],
+         "sweep": {"network.seed": "0..11"},
+         "output": {"directory": "out"}}
+
+
+class Runs(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
+        self.path = pathlib.Path(self.folder.name)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def start(self, *words, ranks=1):
+        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
+        return subprocess.Popen([*mpi, PROGRAM, "run", "config.yaml", *words], cwd=self.path,
+                                env=environment, text=True, stderr=subprocess.PIPE)
+
+    def finish(self, job, expect=0):
+        _, text = job.communicate(timeout=100)
+        self.assertEqual(job.returncode, expect, text)
+        return text
+
+    def run_job(self, *words, ranks=1, expect=0):
+        return self.finish(self.start(*words, ranks=ranks), expect)
+
+    def write(self, config):
+        (self.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def events(self, name):
+        """How often each point has it."""
+        counts = {}
+        for log in (self.path / "out" / "points").glob("*/log.jsonl"):
+            events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+            counts[log.parent.name] = events.count(name)
+        return counts
+
+    def traces(self):
+        values = []
+        for path in sorted((self.path / "out" / "points").glob("*/results.h5")):
+            with h5py.File(path) as f:
+                values.append(float(f["trace"][()]))
+        return values
+
+    def fails_once(self, count=3):
+        """One of `count` points asks for more samples than there are."""
+        rng = np.random.default_rng(1)
+        np.save(self.path / "x.npy", rng.normal(size=(20, 3)))
+        np.save(self.path / "y.npy", rng.normal(size=20))
+        self.write({"data": {"source": "npy", "inputs": "x.npy", "labels": "y.npy",
+                             "targets": "real"},
+                    "network": {"kind": "mlp", "depth": 1, "width": 8},
+                    "sweep": {"data.train.count": [99, *range(8, 8 + count - 1)]},
+                    "output": {"directory": "out"}})
+
+    def test_a_failing_point(self):
+        self.fails_once()
+        text = self.run_job(ranks=2, expect=1)
+        self.assertIn("FAILED", text)
+        self.assertIn("2 computed, 0 were done before, 1 failed", text)
+        self.assertEqual(sorted(self.events("failed").values()), [0, 0, 1])
+        text = self.run_job(expect=1)
+        self.assertIn("0 computed, 2 were done before, 0 failed", text)
+        self.assertIn("--retry-failed", text)
+        self.assertEqual(sorted(self.events("failed").values()), [0, 0, 1])
+        self.run_job("--retry-failed", expect=1)
+        self.assertEqual(sorted(self.events("failed").values()), [0, 0, 2])
+        rng = np.random.default_rng(2)
+        np.save(self.path / "x.npy", rng.normal(size=(100, 3)))
+        np.save(self.path / "y.npy", rng.normal(size=100))
+        self.assertIn("3 computed", self.run_job())  # other data: other points
+
+    def test_fail_fast(self):
+        self.fails_once(12)
+        text = self.run_job("--fail-fast", ranks=1, expect=1)
+        self.assertIn("because a point failed", text)
+        failed = sum(self.events("failed").values())
+        self.assertEqual(failed, 1)
+        self.run_job("--set", "run.on_error=stop", "--retry-failed", expect=1)
+        self.run_job(expect=1)
+        self.assertEqual(len(self.traces()), 11)
+
+    def test_two_jobs_share_a_sweep(self):
+        self.write(SWEEP | {"sweep": {"network.seed": "0..23"}})
+        jobs = [self.start(), self.start()]
+        texts = [self.finish(job) for job in jobs]
+        done = self.events("done")
+        self.assertEqual(len(done), 24)
+        self.assertEqual(set(done.values()), {1}, texts)
+        self.assertEqual(set(self.events("started").values()), {1}, texts)
+        self.assertIn("0 computed, 24 were done before", self.run_job())
+
+    def test_a_second_job_leaves_what_another_is_at(self):
+        self.write(SWEEP | {"sweep": {"network.seed": [0]},
+                            "data": SWEEP["data"] | {"train": {"count": 1000}}})
+        first = self.start()
+        locks = self.path / "out" / "locks"
+        for _ in range(2000):
+            if locks.is_dir() and any(len(f.name) == 32 for f in locks.iterdir()):
+                break
+            time.sleep(0.01)
+        text = self.run_job()
+        self.finish(first)
+        if "1 point is left to another job" not in text:  # it was that quick
+            self.assertIn("1 were done before", text)
+        self.assertEqual(list(self.events("done").values()), [1])
+
+    def stop(self, number, *words, ranks=2):
+        """Signals a job after its first point; the others are left."""
+        self.write(SWEEP | {"sweep": {"network.seed": "0..99"}})
+        job = self.start(*words, ranks=ranks)
+        lines = []
+        for line in job.stderr:
+            lines.append(line)
+            if " done: " in line:
+                break
+        job.send_signal(number)
+        lines.append(self.finish(job, expect=75))
+        return "".join(lines)
+
+    def test_stopped_by_a_signal(self):
+        text = self.stop(signal.SIGUSR1)
+        self.assertIn("stopped by SIGUSR1", text)
+        self.assertIn("run again to resume", text)
+        self.assertFalse([f for f in (self.path / "out" / "locks").iterdir() if len(f.name) == 32])
+        before = len(self.traces())
+        self.assertTrue(0 < before < 100)
+        text = self.run_job(ranks=3)
+        self.assertIn(f"{100 - before} computed, {before} were done before, 0 failed", text)
+        self.assertEqual(len(self.traces()), 100)
+
+    def test_stopped_by_its_wall_time(self):
+        self.write(SWEEP | {"run": {"walltime": "00:00:01", "stop_margin": 0.5},
+                            "sweep": {"network.seed": "0..999"}})
+        text = self.run_job("--shard", "1/2", ranks=2, expect=75)
+        self.assertIn("wall time", text)
+        self.assertTrue(self.traces())
+
+    def test_shards(self):
+        self.write(SWEEP)
+        self.run_job("--shard", "1/3")
+        first = set(self.events("done"))
+        self.run_job("--shard", "3/3")
+        self.run_job("--shard", "2/3")
+        self.assertTrue(0 < len(first) < 12)
+        self.assertEqual(set(self.events("done").values()), {1})
+        self.assertEqual(len(self.traces()), 12)
+        self.run_job("--shard", "0/3", expect=64)
+        self.run_job("--shard", "4/3", expect=64)
+
+    def test_no_output(self):
+        self.write(SWEEP)
+        text = self.run_job("--set", "output.keep=[]", ranks=2)
+        self.assertIn("12 computed", text)
+        self.assertIn("nothing is written", text)
+        self.assertFalse((self.path / "out").exists())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

@@ -1,0 +1,181 @@
+/* A sweep gives the same numbers whatever groups its ranks form: kernels to the last bit, spectra to
+ * rounding; units are made of the points that share their kernels; a shard is a part of the whole;
+ * without output nothing is written.
+ *
+ * Method: six points of three sizes and two solver cutoffs, in one folder by groups as the runner
+ * chooses them, in another by all ranks together. */
+//TEST ranks=1,2,3,4,6
+#include "folder.h"
+#include "ntk/run/folder.h"
+#include "ntk/run/job.h"
+#include "ntk/run/runner.h"
+#include "ntk/run/units.h"
+#include "ntk/store/file.h"
+
+static const char config[] =
+    "data: {source: gaussian, dimension: 3, train: {count: 12}, test: {count: 4}}\n"
+    "network: {kind: mlp, depth: 1, width: 6}\n"
+    "analyses: [summary, {effective_dimension: {ridge: [0.1, 1]}}]\n"
+    "sweep: {data.train.count: [12, 20, 30], spectrum.cutoff: [0, 1e-3]}\n";
+
+enum { POINTS = 6, UNITS = 3 };
+
+static ntk_comm comm;
+static char folder[4096];
+
+static void load(const char *out, const char *more, ntk_job *job) {
+  const char *path = folder_path(folder, "config.yaml");
+  char directory[4600], text[1024];
+  ntk_problems problems = {0};
+
+  (void)snprintf(text, sizeof(text), "%s", config);
+  if (comm.rank == 0) EXPECT_OK(ntk_file_write_text(path, text));
+  MPI_Barrier(MPI_COMM_WORLD);
+  (void)snprintf(directory, sizeof(directory), "output.directory=%s/%s", folder, out);
+  const char *const sets[] = {directory, more};
+
+  EXPECT_OK(ntk_job_load(path, more ? 2 : 1, sets, job, &problems));
+  if (problems.count) FAIL("%s", ntk_text_string(&problems.text));
+  ntk_problems_destroy(&problems);
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void check_units(void) {
+  ntk_job job = {0};
+  ntk_units units = {0};
+
+  load("units", NULL, &job);
+  EXPECT_OK(ntk_units_make(&job, &units));
+  EXPECT(job.point_count == POINTS && units.count == UNITS && units.first[UNITS] == POINTS);
+  for (int64_t k = 0; k < POINTS; ++k) EXPECT(units.point[k] == k);
+  for (int64_t k = 0; k <= UNITS; ++k) EXPECT(units.first[k] == 2 * k);
+  ntk_units_destroy(&units);
+  ntk_job_destroy(&job);
+}
+
+static void run(const char *out, const char *more, const ntk_run_options *options,
+                ntk_run_counts *counts) {
+  ntk_job job = {0};
+
+  load(out, more, &job);
+  EXPECT_OK(ntk_run_job(&comm, &job, options, counts));
+  EXPECT(counts->failed == 0 && counts->left == 0 && counts->elsewhere == 0);
+  ntk_job_destroy(&job);
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void read_point(const ntk_job *job, int64_t k, const char *name, ntk_variable *v) {
+  char path[NTK_PATH_SIZE];
+
+  ntk_point_path(job, &job->point[k], "results.h5", path);
+  EXPECT_OK(ntk_file_read_variable(path, name, v));
+}
+
+static void compare(const ntk_job *a, const ntk_job *b, const char *name, double tolerance) {
+  for (int64_t k = 0; k < POINTS; ++k) {
+    ntk_variable x = {0}, y = {0};
+
+    read_point(a, k, name, &x);
+    read_point(b, k, name, &y);
+    const double *u = x.data, *v = y.data;
+    double scale = 0;
+
+    EXPECT(x.count == y.count && x.count > 0);
+    for (int64_t i = 0; i < x.count; ++i) scale = fmax(scale, fabs(u[i]));
+    for (int64_t i = 0; i < x.count; ++i) {
+      if (!(fabs(u[i] - v[i]) <= tolerance * scale)) FAIL("%s: %.17g, %.17g", name, u[i], v[i]);
+    }
+    ntk_variable_destroy(&x);
+    ntk_variable_destroy(&y);
+  }
+}
+
+static void check_numbers(void) {
+  ntk_run_counts counts = {0};
+  ntk_job chosen = {0}, together = {0};
+  char fixed[64];
+
+  (void)snprintf(fixed, sizeof(fixed), "run.group_ranks=%d", comm.size);
+  run("chosen", NULL, NULL, &counts);
+  EXPECT(counts.computed == POINTS && counts.skipped == 0);
+  run("together", fixed, NULL, &counts);
+  EXPECT(counts.computed == POINTS);
+  run("chosen", NULL, NULL, &counts);
+  EXPECT(counts.computed == 0 && counts.skipped == POINTS);
+  load("chosen", NULL, &chosen);
+  load("together", fixed, &together);
+  if (comm.rank == 0) {
+    compare(&chosen, &together, "kernel/diagonal", 0);
+    compare(&chosen, &together, "kernel/preview", 0);
+    compare(&chosen, &together, "kernel/initial_output", 0);
+    compare(&chosen, &together, "spectrum/eigenvalue", 1e-12);
+    compare(&chosen, &together, "effective_dimension/df1", 1e-8);
+  }
+  ntk_job_destroy(&chosen);
+  ntk_job_destroy(&together);
+}
+
+static void check_shards(void) {
+  ntk_run_counts counts = {0};
+  int64_t computed = 0;
+
+  for (int64_t k = 1; k <= 2; ++k) {
+    const ntk_run_options options = {.shard = {k, 2}};
+
+    run("shards", NULL, &options, &counts);
+    EXPECT(counts.computed > 0 && counts.computed < POINTS);
+    computed += counts.computed;
+  }
+  EXPECT(computed == POINTS);
+  run("shards", NULL, NULL, &counts);
+  EXPECT(counts.computed == 0 && counts.skipped == POINTS);
+}
+
+static void check_dry(void) {
+  ntk_run_counts counts = {0};
+
+  run("dry", "output.keep=[]", NULL, &counts);
+  EXPECT(counts.computed == POINTS && access(folder_path(folder, "dry"), F_OK) != 0);
+}
+
+/* A disk that cannot hold what the plan says: refused before anything is computed. */
+static void check_room(void) {
+  ntk_job job = {0};
+
+  load("chosen", NULL, &job);
+  EXPECT_OK(ntk_folder_check_room(&job, 1000));
+  EXPECT_REFUSED(ntk_folder_check_room(&job, 1e30), NTK_E_CREATE, "GiB are missing");
+  ntk_job_destroy(&job);
+}
+
+/* A grid of one rank each; and one that the job has not enough ranks for. */
+static void check_settings(void) {
+  ntk_run_counts counts = {0};
+  ntk_job job = {0};
+
+  run("grid", "run.grid=[1, 1]", NULL, &counts);
+  EXPECT(counts.computed == POINTS);
+  load("more", "run.group_ranks=7", &job);
+  EXPECT_REFUSED(ntk_run_job(&comm, &job, NULL, &counts), NTK_E_CONFIG, "groups of 7 ranks");
+  ntk_job_destroy(&job);
+}
+
+int main(int argc, char **argv) {
+  begin_test(&argc, &argv);
+  comm = ntk_comm_of(MPI_COMM_WORLD);
+  if (comm.rank == 0) folder_make(folder);
+  ntk_comm_broadcast(&comm, 0, folder, sizeof(folder));
+  check_units();
+  check_numbers();
+  if (comm.size < 3) {
+    check_shards();
+    check_dry();
+    check_settings();
+    check_room();
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (comm.rank == 0) folder_remove(folder);
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}
