@@ -57,7 +57,8 @@ class Install(unittest.TestCase):
     def test_submit_from_the_prefix(self):
         (self.path / "submit.yaml").write_text(CONFIG)
         program = self.prefix / "bin" / "ntkrun"
-        script = self.call(self.prefix / "bin" / "ntkrun-submit", "submit.yaml", "--dry-run", NTKRUN=program)
+        script = self.call(self.prefix / "bin" / "ntkrun-submit", "submit.yaml", "--dry-run",
+                           "--set", "output.directory=new", NTKRUN=program)
         self.assertIn(f"export NTKRUN={program}\n", script)
         self.assertIn("#SBATCH --ntasks=1\n", script)
 

@@ -51,7 +51,7 @@ class Kernels(unittest.TestCase):
                 "network": {"kind": "mlp", "depth": 2, "width": WIDTH, "activation": "tanh",
                             "parameterization": "standard", "bias": {"scale": S_B, "std": STD}},
                 "kernel": kernel, "analyses": list(analyses),
-                "output": {"directory": directory, "keep": list(keep)}}
+                "output": {"directory": directory, "keep": ["results", *keep]}}
 
     def point(self, directory="out", file="results.h5"):
         found = sorted((self.path / directory / "points").glob(f"*/{file}"))

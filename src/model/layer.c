@@ -25,3 +25,10 @@ const ntk_row *const ntk_layers[] = {
     &ntk_layer_neural_ode.row,
     NULL,
 };
+
+bool ntk_layer_is_listed(const ntk_layer *layer) {
+  int k = 0;
+
+  while (ntk_layers[k] && ntk_layers[k] != &layer->row) ++k;
+  return ntk_layers[k] != NULL;
+}

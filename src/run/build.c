@@ -47,9 +47,9 @@ static ntk_status from_file(const ntk_settings *settings, const ntk_record *weig
   ntk_problems problems = {0};
   ntk_status status = NTK_OK;
 
-  const bool mlp = described.kind && strcmp(described.kind->name, "mlp") == 0;
+  const bool short_form = described.kind && strcmp(described.kind->name, "layers") != 0;
 
-  if (!mlp && !described.layers.count) {
+  if (!short_form && !described.layers.count) {
     status = bind_layers(weights, described.weights, &tree, &problems, &described);
   }
   if (status == NTK_OK) {

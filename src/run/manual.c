@@ -12,7 +12,7 @@
 
 /* ---- roff ---------------------------------------------------------------------------------- */
 
-enum { ROFF_LINE = 76 };
+enum { ROFF_LINE = 80 };
 
 /* A word so that it appears as it stands: "\" is roff's, "-" would become a hyphen, a line that
  * starts with "." or "'" would be a request. */
@@ -45,17 +45,26 @@ static ntk_status add_literal(const char *s, size_t length, ntk_text *text) {
   return NTK_OK;
 }
 
+/* What add_literal writes, at most. */
+static size_t roff_length(const char *s, size_t length) {
+  size_t sum = 2 + length;
+
+  for (size_t k = 0; k < length; ++k) sum += strchr("\\-", s[k]) ? 1 : strchr("~^`\"", s[k]) ? 3 : 0;
+  return sum;
+}
+
 /* Words in lines that no tool finds too long. */
 static ntk_status add_words(const char *words, ntk_text *text) {
   size_t column = 0;
 
   for (words += strspn(words, " \n"); *words; words += strspn(words, " \n")) {
     const size_t length = strcspn(words, " \n");
-    const bool wraps = column > 0 && column + 1 + length > ROFF_LINE;
+    const size_t most = roff_length(words, length);
+    const bool wraps = column > 0 && column + 1 + most > ROFF_LINE;
 
     NTK_TRY(ntk_text_add(text, column == 0 ? "" : (wraps ? "\n" : " ")));
     NTK_TRY(add_literal(words, length, text));
-    column = (column == 0 || wraps ? 0 : column + 1) + length;
+    column = (column == 0 || wraps ? 0 : column + 1) + most;
     words += length;
   }
   return ntk_text_add(text, "\n");

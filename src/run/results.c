@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/model/layer.h"
 
 enum { PREVIEW = 128 };
 
@@ -110,19 +111,31 @@ static const ntk_field s_w_field = {"s_w", "layer", "1", "multiplier of the weig
 static const ntk_field s_b_field = {"s_b", "layer", "1", "multiplier of the bias", "A2",
                                     NTK_KIND_REAL};
 
-static void describe_layer(const ntk_network *network, int64_t l, int64_t *ints[LAYER_INTS],
+/* Place k of the group is layer l of the network.  Layers that share tensors have their multipliers,
+ * and no parameters of their own. */
+static void describe_layer(const ntk_network *network, int l, int64_t k, int64_t *ints[LAYER_INTS],
                            double *s_w, double *s_b) {
   const ntk_node_layer *layer = &network->layer[l];
 
-  ints[FAN_IN][l] = layer->fan_in;
-  ints[FAN_OUT][l] = layer->fan_out;
+  ints[FAN_IN][k] = layer->fan_in;
+  ints[FAN_OUT][k] = layer->fan_out;
   for (int t = layer->first_tensor; t < layer->first_tensor + layer->tensors; ++t) {
     const ntk_tensor *tensor = &network->tensor[t];
-    double *multiplier = t == layer->first_tensor ? s_w : s_b;
+    const char *slash = strrchr(tensor->name, '/');
 
-    multiplier[l] = tensor->multiplier;
-    if (tensor->trainable) ints[PARAMETERS][l] += tensor->count;
+    if (t == layer->first_tensor) s_w[k] = tensor->multiplier;
+    if (slash && strcmp(slash, "/b") == 0) s_b[k] = tensor->multiplier;
+    if (tensor->trainable && layer->source == l) ints[PARAMETERS][k] += tensor->count;
   }
+}
+
+static int64_t count_layers(const ntk_network *network) {
+  int64_t count = 0;
+
+  for (int l = 0; l < network->layer_count; ++l) {
+    count += ntk_layer_is_listed(network->layer[l].layer);
+  }
+  return count;
 }
 
 static ntk_status add_layer_yaml(const ntk_network *network, ntk_record *record) {
@@ -135,19 +148,20 @@ static ntk_status add_layer_yaml(const ntk_network *network, ntk_record *record)
 }
 
 ntk_status ntk_results_network(const ntk_network *network, ntk_record *record) {
-  const int64_t layers = network->layer_count;
-  int64_t *ints[LAYER_INTS] = {0};
+  const int64_t layers = count_layers(network);
+  int64_t *ints[LAYER_INTS] = {0}, k = 0;
   double *s_w = NULL, *s_b = NULL;
 
   NTK_TRY(ntk_record_add(record, &layer_axis, &layers, NULL));
-  for (int k = 0; k < LAYER_INTS; ++k) {
-    NTK_TRY(ntk_record_add(record, &layer_ints[k], &layers, &ints[k]));
+  for (int i = 0; i < LAYER_INTS; ++i) {
+    NTK_TRY(ntk_record_add(record, &layer_ints[i], &layers, &ints[i]));
   }
   NTK_TRY(ntk_record_add(record, &s_w_field, &layers, &s_w));
   NTK_TRY(ntk_record_add(record, &s_b_field, &layers, &s_b));
-  for (int64_t l = 0; l < layers; ++l) {
-    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "layer"), l, network->layer[l].name));
-    describe_layer(network, l, ints, s_w, s_b);
+  for (int l = 0; l < network->layer_count; ++l) {
+    if (!ntk_layer_is_listed(network->layer[l].layer)) continue;
+    NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "layer"), k, network->layer[l].name));
+    describe_layer(network, l, k++, ints, s_w, s_b);
   }
   return add_layer_yaml(network, record);
 }

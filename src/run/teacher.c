@@ -29,12 +29,15 @@ static const ntk_option function_options[] = {NETWORK_ROW, OUTPUTS_ROW, {0}};
 static ntk_status forward(const ntk_network *network, const ntk_shape *shape, int64_t n,
                           const double *x, double *y) {
   const int64_t features = ntk_shape_count(shape);
+  int64_t index[BATCH];
 
   for (int64_t first = 0; first < n; first += BATCH) {
     const int64_t count = n - first < BATCH ? n - first : BATCH;
+    const ntk_batch batch = {.count = count, .index = index};
     ntk_tape tape = {0};
 
-    NTK_TRY(ntk_forward(network, count, x + first * features, &tape));
+    for (int64_t k = 0; k < count; ++k) index[k] = first + k;
+    NTK_TRY(ntk_forward_batch(network, &batch, x + first * features, NULL, &tape));
     ntk_tape_output(&tape, y + first * network->outputs);
     ntk_tape_destroy(&tape);
   }

@@ -49,6 +49,8 @@ typedef struct ntk_cost_walk {
   int64_t saved_room, saved_most, uses_room;
   const ntk_patches *patches; /* of the factor that is being counted; NULL: none */
   int64_t waiting, waiting_most; /* of a tape */
+  ntk_factor_visit *visit; /* of the factors that are counted; NULL: none */
+  void *context;
   ntk_network_cost cost;
 } ntk_cost_walk;
 
@@ -88,6 +90,10 @@ typedef struct ntk_layer {
 } ntk_layer;
 
 extern const ntk_row *const ntk_layers[]; /* rows of ntk_layer; ends with NULL */
+
+/* Local.  Whether a config can name the layer; false for what residuals expand into (fork, swap,
+ * join). */
+bool ntk_layer_is_listed(const ntk_layer *layer);
 
 /* Local.  Product of all sizes but the last; 1 of vectors. */
 int64_t ntk_shape_positions(const ntk_shape *shape);
