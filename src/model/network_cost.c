@@ -63,10 +63,49 @@ static double flops_of(const part *f) {
   return 2 * (s > 1 ? fmin(s * s * pairs, jacobian) : pairs);
 }
 
-static void count_part(ntk_cost_walk *walk, const part *f) {
+/* A bias comes next to its weight. */
+static const ntk_tensor *bias_of(const ntk_cost_walk *walk, const ntk_tensor *weight) {
+  const ntk_network *network = walk->network;
+  const ntk_node_layer *node = &network->layer[network->layer[walk->layer].source];
+  const int64_t next = weight - network->tensor + 1;
+  const bool own = next > node->first_tensor && next < node->first_tensor + node->tensors;
+
+  return own && network->tensor[next].count < weight->count ? weight + 1 : NULL;
+}
+
+/* Embeddings have one column of a, but a row of W for every token. */
+static ntk_factor_kind kind_of(const ntk_tensor *tensor, const part *f) {
+  if (f->in == 0) return NTK_FACTOR_VECTOR;
+  return f->in == 1 && tensor->rank == 2 && tensor->size[0] > 1 ? NTK_FACTOR_ROWS
+                                                                : NTK_FACTOR_LINEAR;
+}
+
+static void show_factor(const ntk_cost_walk *walk, const ntk_tensor *tensor, const part *f) {
+  const ntk_factor_kind kind = kind_of(tensor, f);
+  const ntk_tensor *bias = kind == NTK_FACTOR_VECTOR   ? tensor
+                           : kind == NTK_FACTOR_LINEAR ? bias_of(walk, tensor)
+                                                       : NULL;
+
+  const ntk_factor factor = {.kind = kind,
+                             .weight = kind == NTK_FACTOR_VECTOR ? NULL : tensor,
+                             .bias = bias,
+                             .w_weight = kind != NTK_FACTOR_VECTOR && tensor->trainable ? 1 : 0,
+                             .b_weight = bias && bias->trainable ? 1 : 0,
+                             .positions = (int64_t)f->positions,
+                             .in = (int64_t)f->in,
+                             .patches = walk->patches,
+                             .cotangents = (int64_t)f->cotangents,
+                             .out = (int64_t)f->columns,
+                             .shared = f->shared};
+
+  walk->visit(&factor, walk->context);
+}
+
+static void count_part(ntk_cost_walk *walk, const ntk_tensor *tensor, const part *f) {
   const double size = (double)ntk_dtype_size(walk->network->dtype);
   const double delta = f->shared ? 0 : f->cotangents * f->columns;
 
+  if (walk->visit) show_factor(walk, tensor, f);
   walk->cost.pair_flops += flops_of(f);
   walk->cost.panel_bytes = fmax(walk->cost.panel_bytes, size * (f->stored + f->positions * delta));
 }
@@ -86,7 +125,7 @@ static void count_uses(ntk_cost_walk *walk, const ntk_tensor *tensor, int64_t po
   if (!first) return;
   f->positions = vector ? 1 : (double)tensor->positions;
   f->stored *= f->positions / (double)positions;
-  count_part(walk, f);
+  count_part(walk, tensor, f);
 }
 
 static void add_part(ntk_cost_walk *walk, int tensor, int64_t positions, part *f) {
@@ -95,7 +134,7 @@ static void add_part(ntk_cost_walk *walk, int tensor, int64_t positions, part *f
 
   f->stored = patches ? (double)(patches->cells * patches->channels) : f->positions * f->in;
   if (t->uses == 1) {
-    count_part(walk, f);
+    count_part(walk, t, f);
   } else {
     f->shared = false;
     count_uses(walk, t, positions, f);
@@ -184,14 +223,17 @@ void ntk_walk_add_saved(ntk_cost_walk *walk, int64_t width) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents) {
+static ntk_cost_walk walk_of(const ntk_network *network, const ntk_cotangents *cotangents,
+                             ntk_factor_visit *visit, void *context) {
   const double size = (double)ntk_dtype_size(network->dtype);
   const int lowest = ntk_network_lowest(network);
   ntk_cost_walk walk = {.network = network,
                         .cotangents = cotangents,
                         .rows = ntk_cotangent_vectors(cotangents, network->outputs),
                         .terms = 1,
-                        .form = NTK_DELTA_SHARED};
+                        .form = NTK_DELTA_SHARED,
+                        .visit = visit,
+                        .context = context};
 
   walk.cost.tape_bytes = size * (double)ntk_shape_count(&network->input);
   for (int l = network->layer_count - 1; l >= 0; --l) {
@@ -209,5 +251,14 @@ ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotan
   walk.cost.delta_bytes =
       size * (double)(walk.full_room + walk.spare_room + walk.product_room + walk.folded_room +
                       walk.scratch_room + walk.saved_most + walk.uses_room);
-  return walk.cost;
+  return walk;
+}
+
+ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents) {
+  return walk_of(network, cotangents, NULL, NULL).cost;
+}
+
+void ntk_network_factors(const ntk_network *network, const ntk_cotangents *cotangents,
+                         ntk_factor_visit *visit, void *context) {
+  (void)walk_of(network, cotangents, visit, context);
 }

@@ -326,4 +326,11 @@ typedef struct ntk_network_cost {
 /* Local.  Cost by the rows' own functions; needs no tensor data. */
 ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents);
 
+typedef void ntk_factor_visit(const ntk_factor *factor, void *context);
+
+/* Local.  Shows the factors that a stream gives, without their arrays: kind, tensors, sizes (patches
+ * of one use), and weights that are 1 where they are not 0.  Needs no tensor data. */
+void ntk_network_factors(const ntk_network *network, const ntk_cotangents *cotangents,
+                         ntk_factor_visit *visit, void *context);
+
 #endif
