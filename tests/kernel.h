@@ -44,23 +44,45 @@ static inline void create_samples(int64_t first, int64_t count, int64_t features
   }
 }
 
-static inline void create_problem(const char *network, const char *kernel, int64_t n, int64_t m,
-                                  int64_t features, int64_t outputs, bool complete, problem *p) {
+/* Instead of numbers, tokens 0 .. vocabulary - 1. */
+static inline void make_tokens(int64_t count, int64_t vocabulary, double *inputs) {
+  for (int64_t k = 0; inputs && k < count; ++k) {
+    inputs[k] = (double)((int64_t)(1e4 * (inputs[k] + 1)) % vocabulary);
+  }
+}
+
+/* Samples of any shape.
+ *   vocabulary  of tokens; 0: numbers */
+static inline void create_shaped_problem(const char *network, const char *kernel, int64_t n,
+                                         int64_t m, const ntk_shape *shape, int64_t vocabulary,
+                                         int64_t outputs, bool complete, problem *p) {
+  const int64_t features = ntk_shape_count(shape);
+
   *p = (problem){0};
   bind_section("network", network, &ntk_network_section, &p->arena, &p->network_tree,
                &p->network_settings);
   bind_section("kernel", kernel, &ntk_kernel_section, &p->arena, &p->kernel_tree,
                &p->kernel_settings);
-  p->data.shape = (ntk_shape){.rank = 1, .size = {features}};
+  p->data.shape = *shape;
   p->data.features = features;
   p->data.outputs = outputs;
   create_samples(0, n, features, complete, &p->data.train);
   create_samples(n, m, features, complete, &p->data.test);
+  if (vocabulary > 0) make_tokens(n * features, vocabulary, p->data.train.inputs);
+  if (vocabulary > 0) make_tokens(m * features, vocabulary, p->data.test.inputs);
+  p->network_settings.vocabulary = vocabulary;
 
   const bool single = strcmp(p->kernel_settings.precision->name, "single") == 0;
   EXPECT_OK(ntk_network_create(&p->network_settings, &p->data.shape, outputs,
                                single ? NTK_SINGLE : NTK_DOUBLE, &p->network));
   EXPECT_OK(ntk_network_draw(&p->network_settings, &p->network));
+}
+
+static inline void create_problem(const char *network, const char *kernel, int64_t n, int64_t m,
+                                  int64_t features, int64_t outputs, bool complete, problem *p) {
+  const ntk_shape shape = {.rank = 1, .size = {features}};
+
+  create_shaped_problem(network, kernel, n, m, &shape, 0, outputs, complete, p);
 }
 
 static inline void destroy_problem(problem *p) {

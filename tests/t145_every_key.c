@@ -390,10 +390,29 @@ static void refuse_choice(counts *n, const ntk_walk_key *key) {
   if (!key->option->word) refuse(n, key, "{zqzqzqzqzqzq: {}}", "the words are ");
 }
 
-static void refuse_values(counts *n, const ntk_walk_key *key) {
-  const ntk_option *o = key->option;
+static void refuse_bool(counts *n, const ntk_walk_key *key) {
+  refuse_forms(n, key, true);
+  refuse(n, key, "yes", "write true");
+  refuse(n, key, "maybe", "neither true nor false");
+  refuse(n, key, "auto", "neither true nor false");
+  refuse(n, key, "'true'", "quotes make 'true' a text");
+}
 
-  switch (o->type) {
+static void refuse_size(counts *n, const ntk_walk_key *key) {
+  refuse_forms(n, key, true);
+  refuse(n, key, "width*4", "is not a size");
+  refuse(n, key, "1.5", "is not an integer");
+  refuse_range(n, key, "%s");
+}
+
+static void refuse_section(counts *n, const ntk_walk_key *key) {
+  refuse(n, key, "3", "needs a mapping");
+  refuse(n, key, "[wrong]", "needs a mapping");
+  if (!(key->option->flags & NTK_NONE)) refuse(n, key, "none", "needs a mapping");
+}
+
+static void refuse_values(counts *n, const ntk_walk_key *key) {
+  switch (key->option->type) {
     case NTK_INT:
       refuse_integer(n, key);
       return;
@@ -404,11 +423,7 @@ static void refuse_values(counts *n, const ntk_walk_key *key) {
       refuse_real_of(n, key);
       return;
     case NTK_BOOL:
-      refuse_forms(n, key, true);
-      refuse(n, key, "yes", "write true");
-      refuse(n, key, "maybe", "neither true nor false");
-      refuse(n, key, "auto", "neither true nor false");
-      refuse(n, key, "'true'", "quotes make 'true' a text");
+      refuse_bool(n, key);
       return;
     case NTK_STRING:
     case NTK_PATH:
@@ -437,10 +452,7 @@ static void refuse_values(counts *n, const ntk_walk_key *key) {
       refuse_grid(n, key);
       return;
     case NTK_SIZE:
-      refuse_forms(n, key, true);
-      refuse(n, key, "width*4", "is not a size");
-      refuse(n, key, "1.5", "is not an integer");
-      refuse_range(n, key, "%s");
+      refuse_size(n, key);
       return;
     case NTK_PAIR:
       refuse_pair(n, key);
@@ -449,9 +461,7 @@ static void refuse_values(counts *n, const ntk_walk_key *key) {
       refuse_padding(n, key);
       return;
     case NTK_SECTION:
-      refuse(n, key, "3", "needs a mapping");
-      refuse(n, key, "[wrong]", "needs a mapping");
-      if (!(o->flags & NTK_NONE)) refuse(n, key, "none", "needs a mapping");
+      refuse_section(n, key);
       return;
     case NTK_TREE:
       return; /* t120 */

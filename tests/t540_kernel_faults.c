@@ -188,6 +188,24 @@ static void test_file(const ntk_comm *comm) {
   if (comm->rank == 0) folder_remove(folder);
 }
 
+/* Gradients in several pieces, pairs of positions, images. */
+static void test_positions(const ntk_comm *comm) {
+  static const char *const words[] = {"jacobian", "pixel_gram"};
+  const ntk_shape image = {.rank = 3, .size = {2, 2, 1}};
+
+  for (int k = 0; k < 2; ++k) {
+    char kernel[64];
+    problem p;
+
+    (void)snprintf(kernel, sizeof(kernel), "{contraction: %s}", words[k]);
+    create_shaped_problem("{layers: [{conv: {features: 300, kernel: 2}}, global_avg_pool,"
+                          " {dense: {features: outputs}}]}",
+                          kernel, 3, 2, &image, 0, 1, comm->rank == 0, &p);
+    EXPECT(sweep_faults_everywhere(comm, empirical, &p) > 10);
+    destroy_problem(&p);
+  }
+}
+
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
@@ -205,6 +223,7 @@ int main(int argc, char **argv) {
     EXPECT(sweep_faults_everywhere(&comm, quantities, &p) > 10);
   }
   destroy_problem(&p);
+  if (comm.size <= 2) test_positions(&comm);
   test_file(&comm);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

@@ -4,6 +4,7 @@
  *
  * Method: counted flops, and the growth of the process' peak over what it had before. */
 //TEST ranks=1,2,4
+#include "architectures.h"
 #include "kernel.h"
 
 enum { N = 3072, M = 512, FEATURES = 64 };
@@ -86,6 +87,32 @@ static void test_case(const ntk_grid *grid, size_t c) {
   destroy_problem(&p);
 }
 
+/* Tensors with several positions: what is formed of every sample counts too. */
+static void test_positions(const ntk_grid *grid, const architecture *a, const char *contraction) {
+  enum { SAMPLES = 1024, TESTS = 128 };
+  char yaml[128];
+  problem p;
+  ntk_kernel kernel = {0};
+
+  (void)snprintf(yaml, sizeof(yaml), "{contraction: %s}", contraction);
+  create_shaped_problem(a->network, yaml, SAMPLES, TESTS, &a->shape, a->vocabulary, a->outputs,
+                        grid->comm->rank == 0, &p);
+  const ntk_kernel_cost cost =
+      ntk_kernel_cost_of(&p.network, &p.kernel_settings, ntk_kernel_quantity(&p.kernel_settings, 0),
+                         SAMPLES, TESTS, 64, grid->rows, grid->cols);
+
+  EXPECT_OK(compute_kernel(&p, grid, 64, &kernel));
+  if (kernel.flops < cost.assembly_flops || kernel.flops > 1.25 * cost.assembly_flops) {
+    FAIL("%s: %g flops, planned %g", contraction, kernel.flops, cost.assembly_flops);
+  }
+  double tensors = 0;
+
+  for (int t = 0; t < kernel.tensor_count; ++t) tensors += kernel.tensor_flops[t];
+  EXPECT_NEAR(tensors, cost.assembly_flops, 1e-12 * cost.assembly_flops);
+  ntk_kernel_destroy(&kernel);
+  destroy_problem(&p);
+}
+
 /* As many as the interval asks for, as long as what is repeated costs at most 2 %. */
 static void test_chunks(void) {
   ntk_kernel_cost cost = {.flops = 1e12, .repeat_flops = 1e9};
@@ -106,6 +133,9 @@ int main(int argc, char **argv) {
   test_chunks();
   warm_up(&grid);
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
+  test_positions(&grid, &ode, "pairs");
+  test_positions(&grid, &ode, "jacobian");
+  test_positions(&grid, &transformer, "auto");
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

@@ -168,7 +168,7 @@ static void test_many(void) {
       "  point 2: seed=0 width=8\n",
       "--all lists every point",
       "\n  run will refuse: ",
-      "other axes (there: shape (network.width, network.depth), data.train.count, "
+      "other axes (there: shape (network.width, network.depth), data.train.count, ",
       "analyses.fine.ridge; now: network.seed, network.width); choose another output.directory\n",
       NULL};
   static const char *const all[] = {"\n      2  ", "\n     90  ", "  seed  width\n", NULL};

@@ -25,6 +25,7 @@ typedef struct work {
   bool with_test;        /* the chunk needs the factors of the test samples */
   bool has_diagonal;     /* an earlier one had them */
   void *identity;        /* [rows per sample]^2, of the readout's delta */
+  double *collected;     /* as the data of the Gram: parts of a weight at work; NULL: not needed */
   double *own_diagonal;  /* [own test samples * rows per sample] */
   int64_t panels, notes; /* of the Gram; with kernel->tensor_trace: */
   ntk_pair_sums *sums;   /* [panels] of the factor at work */
@@ -40,6 +41,7 @@ static void destroy_work(work *w) {
   ntk_scratch_destroy(&w->scratch);
   ntk_chunks_destroy(&w->chunks);
   ntk_free(&w->identity);
+  ntk_free(&w->collected);
   ntk_free(&w->own_diagonal);
   ntk_free(&w->sums);
   ntk_free(&w->panel_of);
@@ -84,6 +86,8 @@ static ntk_status allocate_notes(work *w) {
   const int most = w->network->tensor_count;
 
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_name));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_contraction));
+  NTK_TRY(NTK_NEW(most, &w->kernel->tensor_flops));
   w->notes = ntk_kernel_notes(w->input->settings, w->kernel->quantity, w->network);
   if (!w->input->settings->per_layer) return NTK_OK;
   NTK_TRY(NTK_NEW(most, &w->kernel->tensor_trace));
@@ -98,12 +102,16 @@ static ntk_status allocate(work *w) {
   const int64_t per_sample = w->kernel->rows_per_sample;
   const int64_t rows = max(w->train.deal.row_count, w->test.deal.row_count);
   const int64_t cols = max(w->train.deal.col_count, w->test.deal.col_count);
-  const double panel = ntk_empirical_panel_bytes(w->network, w->kernel->quantity, &w->cotangents);
+  const ntk_matrix *gram = &w->kernel->gram;
+  const ntk_empirical_cost cost = ntk_empirical_cost_of(
+      w->network, w->input->settings, w->kernel->quantity, w->kernel->n, gram->local_rows,
+      gram->local_cols);
 
   NTK_TRY(allocate_notes(w));
+  if (cost.collected > 0) NTK_TRY(NTK_NEW(gram->ld * gram->local_cols, &w->collected));
   NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
-  NTK_TRY(ntk_pass_create_panels(&w->train, panel));
-  NTK_TRY(ntk_pass_create_panels(&w->test, panel));
+  NTK_TRY(ntk_pass_create_panels(&w->train, cost.panel_bytes, cost.formed_bytes));
+  NTK_TRY(ntk_pass_create_panels(&w->test, cost.panel_bytes, cost.formed_bytes));
   return ntk_scratch_create(w->network->dtype, rows * per_sample, cols * per_sample, &w->scratch);
 }
 
@@ -148,6 +156,7 @@ static ntk_status prepare(work *w) {
   k->rows_per_sample = ntk_cotangent_rows(&w->cotangents, k->outputs);
   w->train.samples = &in->data->train;
   w->test.samples = &in->data->test;
+  w->test.test = true;
   NTK_TRY(deal_samples(w));
   NTK_AGREE(in->grid->comm, allocate(w));
   NTK_TRY(load_panels(w));
@@ -222,59 +231,112 @@ static ntk_status keep_features(work *w) {
 
 /* ---- one factor into all matrices ------------------------------------------------------------ */
 
+/* Where a part of a factor goes. */
+typedef struct step {
+  const ntk_contraction *contraction;
+  int64_t part;
+  bool collect;        /* one of several parts of a weight, of which the sums are wanted together */
+  ntk_pair_sums *sums; /* of the Gram; NULL: not wanted */
+  double flops;
+} step;
+
 /* The columns of one matrix that are in the chunk. */
-static ntk_status assemble(const work *w, int matrix, ntk_assembly *a) {
+static ntk_status assemble(const work *w, const step *s, int matrix, ntk_assembly *a) {
   int64_t at = w->chunks.begin, cuts = 0;
   ntk_cut run;
 
   while (ntk_chunk_run(&w->chunks, matrix, INT64_MAX, &at, &run, &cuts)) {
     a->first = run.first;
     a->last = run.first + run.count;
-    NTK_TRY(ntk_assemble(a));
+    NTK_TRY(ntk_assemble(s->contraction, a));
   }
   return NTK_OK;
 }
 
-static ntk_status add_test(work *w, const ntk_side *train, ntk_assembly *block,
+/* What was collected of a weight to the Gram. */
+static void add_collected(const work *w, ntk_pair_sums *sums) {
+  ntk_assembly a = {.lower = true,
+                    .matrix = &w->kernel->gram,
+                    .sums = sums,
+                    .sum_of = w->panel_of};
+  int64_t at = w->chunks.begin, cuts = 0;
+  ntk_cut run;
+
+  while (ntk_chunk_run(&w->chunks, NTK_CUT_GRAM, INT64_MAX, &at, &run, &cuts)) {
+    a.first = run.first;
+    a.last = run.first + run.count;
+    ntk_assemble_collected(&a, w->collected);
+  }
+}
+
+static ntk_status form_parts(const work *w, step *s, ntk_pass *train, ntk_pass *test) {
+  const ntk_dtype dtype = w->network->dtype;
+
+  NTK_TRY(ntk_pass_form(train, dtype, s->contraction, s->part, &s->flops));
+  if (!w->with_test) return NTK_OK;
+  NTK_TRY(ntk_pass_form(test, dtype, s->contraction, s->part, &s->flops));
+  if (w->has_diagonal) return NTK_OK;
+  return ntk_assemble_diagonal(dtype, &test->part, test->deal.own_count,
+                               w->own_diagonal);
+}
+
+static ntk_status add_test(work *w, const step *s, const ntk_side *train, ntk_assembly *block,
                            ntk_assembly *square) {
   const ntk_comm *comm = w->input->grid->comm;
   const bool blocks = ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TRAIN);
   const bool squares = ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TEST);
   ntk_side columns;
 
-  if (!w->has_diagonal) {
-    ntk_assemble_diagonal(w->network->dtype, &w->test.factor, w->test.deal.own_count,
-                          w->own_diagonal);
-  }
   if (!blocks && !squares) return NTK_OK;
   NTK_TRY(ntk_pass_gather(&w->test, w->network->dtype, &block->rows, &columns));
   block->cols = *train;
   square->rows = block->rows;
   square->cols = columns;
-  if (blocks) NTK_AGREE(comm, assemble(w, NTK_CUT_TEST_TRAIN, block));
-  return squares ? ntk_agree(comm, assemble(w, NTK_CUT_TEST_TEST, square)) : NTK_OK;
+  if (blocks) NTK_AGREE(comm, assemble(w, s, NTK_CUT_TEST_TRAIN, block));
+  return squares ? ntk_agree(comm, assemble(w, s, NTK_CUT_TEST_TEST, square)) : NTK_OK;
 }
 
-static ntk_status add_factor(work *w, ntk_pair_sums *sums) {
-  const ntk_factor *f = &w->train.factor;
+static ntk_status add_part(work *w, step *s) {
+  const ntk_comm *comm = w->input->grid->comm;
+  const ntk_factor *f = &w->train.part;
   const bool grams = ntk_chunk_has(&w->chunks, NTK_CUT_GRAM);
   ntk_kernel *k = w->kernel;
   ntk_assembly block = {.dtype = w->network->dtype, .scratch = &w->scratch, .factor = f};
   ntk_assembly gram = block, square = block;
+  ntk_matrix collected = k->gram;
 
+  NTK_AGREE(comm, form_parts(w, s, &w->train, &w->test));
+  collected.data = w->collected;
   block.matrix = &k->test_train;
-  gram.matrix = &k->gram;
-  gram.sums = sums;
+  gram.matrix = s->collect ? &collected : &k->gram;
+  gram.sums = s->collect ? NULL : s->sums;
   gram.sum_of = w->panel_of;
   square.matrix = &k->test_test;
   gram.lower = square.lower = true;
   if (grams || ntk_chunk_has(&w->chunks, NTK_CUT_TEST_TRAIN)) {
     NTK_TRY(ntk_pass_gather(&w->train, w->network->dtype, &gram.rows, &gram.cols));
   }
-  if (grams) NTK_AGREE(w->input->grid->comm, assemble(w, NTK_CUT_GRAM, &gram));
-  if (w->with_test) NTK_TRY(add_test(w, &gram.cols, &block, &square));
-  k->flops += gram.flops + block.flops + square.flops;
-  k->contraction = ntk_contraction_of(f)->name;
+  if (grams) NTK_AGREE(comm, assemble(w, s, NTK_CUT_GRAM, &gram));
+  if (w->with_test) NTK_TRY(add_test(w, s, &gram.cols, &block, &square));
+  s->flops += gram.flops + block.flops + square.flops;
+  return NTK_OK;
+}
+
+/* By the contraction of its tensor: the choice depends on sizes and on n alone. */
+static ntk_status add_factor(work *w, ntk_pair_sums *sums, step *s) {
+  const ntk_factor *f = &w->train.factor;
+  const ntk_row *wanted = is_ntk(w) ? w->input->settings->contraction : NULL;
+
+  *s = (step){.contraction = ntk_contraction_of(wanted, f, w->kernel->n), .sums = sums};
+  const int64_t parts = ntk_contraction_parts(s->contraction, f);
+  const int64_t weights = ntk_contraction_weight_parts(s->contraction, f);
+
+  for (s->part = 0; s->part < parts; ++s->part) {
+    s->collect = weights > 1 && s->part < weights;
+    NTK_TRY(add_part(w, s));
+    if (s->collect && s->part == weights - 1) add_collected(w, sums);
+  }
+  w->kernel->flops += s->flops;
   return NTK_OK;
 }
 
@@ -307,11 +369,25 @@ static ntk_status next_part(work *w, bool *more) {
   return NTK_OK;
 }
 
+/* Of all matrices, whatever this run has left to do of them. */
+static double flops_of(const work *w, const ntk_contraction *contraction) {
+  const ntk_contraction_cost cost = ntk_contraction_cost_of(contraction, &w->train.factor);
+  const ntk_kernel *k = w->kernel;
+  const double rows = (double)k->gram.rows, test_rows = (double)k->test_train.rows;
+  const double square = (double)k->test_test.rows;
+  const double entries =
+      0.5 * rows * (rows + 1) + test_rows * rows + 0.5 * square * (square + 1);
+
+  return (double)(k->n + k->m) * cost.sample_flops + entries * cost.entry_flops;
+}
+
 /* The next of the tensors; sums of its weight part, or of its bias part. */
-static void note_tensor(work *w, const ntk_tensor *tensor, bool bias) {
+static void note_tensor(work *w, const ntk_tensor *tensor, bool bias, const step *s) {
   if (!tensor || !tensor->trainable) return;
   NTK_ASSERT(w->tensors < w->network->tensor_count);
   memcpy(w->kernel->tensor_name[w->tensors], tensor->name, sizeof(tensor->name));
+  w->kernel->tensor_contraction[w->tensors] = s->contraction->row.name;
+  w->kernel->tensor_flops[w->tensors] = s->flops;
   for (int64_t p = 0; w->sums && p < w->panels; ++p) {
     double *note = w->note + p * w->notes + 2 * (int64_t)w->tensors;
 
@@ -323,11 +399,14 @@ static void note_tensor(work *w, const ntk_tensor *tensor, bool bias) {
 
 static ntk_status add_tensor(work *w) {
   const ntk_factor *f = &w->train.factor;
+  step s;
 
   for (int64_t p = 0; w->sums && p < w->panels; ++p) w->sums[p] = (ntk_pair_sums){0};
-  NTK_TRY(add_factor(w, w->sums));
-  note_tensor(w, f->weight, false);
-  note_tensor(w, f->bias, true);
+  NTK_TRY(add_factor(w, w->sums, &s));
+  s.flops = flops_of(w, s.contraction);
+  note_tensor(w, f->weight, false, &s);
+  if (f->weight && f->weight->trainable) s.flops = 0;
+  note_tensor(w, f->bias, true, &s);
   return NTK_OK;
 }
 
@@ -397,8 +476,10 @@ static ntk_status make_factors(work *w) {
 }
 
 static ntk_status add_readout(work *w) {
+  step s;
+
   if (!w->identity) NTK_AGREE(w->input->grid->comm, make_factors(w));
-  return add_factor(w, NULL);
+  return add_factor(w, NULL, &s);
 }
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
@@ -502,10 +583,38 @@ static void sum_notes(work *w) {
   for (int t = 0; t < k->tensor_count; ++t) k->tensor_norm[t] = sqrt(fmax(0, k->tensor_norm[t]));
 }
 
+static bool is_mixed(const ntk_kernel *k) {
+  for (int t = 1; t < k->tensor_count; ++t) {
+    if (k->tensor_contraction[t] != k->tensor_contraction[0]) return true;
+  }
+  return false;
+}
+
 static void sum_over_ranks(work *w) {
-  w->kernel->tensor_count = w->tensors;
-  ntk_comm_sum(w->input->grid->comm, &w->kernel->flops, 1);
+  ntk_kernel *k = w->kernel;
+
+  k->tensor_count = w->tensors;
+  k->contraction = k->tensor_count > 0 ? k->tensor_contraction[0] : ntk_contraction_pairs.row.name;
+  if (is_mixed(k)) k->contraction = "mixed";
+  ntk_comm_sum(w->input->grid->comm, &k->flops, 1);
   sum_notes(w);
+}
+
+/* Which contractions were chosen, where there was a choice. */
+static void log_contractions(const ntk_kernel *k) {
+  for (int c = 0; ntk_contractions[c]; ++c) {
+    double flops = 0;
+    int tensors = 0;
+
+    for (int t = 0; t < k->tensor_count; ++t) {
+      if (k->tensor_contraction[t] != ntk_contractions[c]->name) continue;
+      flops += k->tensor_flops[t];
+      ++tensors;
+    }
+    if (tensors == 0 || strcmp(k->contraction, "pairs") == 0) continue;
+    ntk_log("contraction %s: %d tensor%s, %.3g Gflop", ntk_contractions[c]->name, tensors,
+            tensors == 1 ? "" : "s", flops * 1e-9);
+  }
 }
 
 static ntk_status fill(work *w) {
@@ -516,6 +625,7 @@ static ntk_status fill(work *w) {
   NTK_TRY(keep_features(w));
   NTK_TRY(add_diagonal(w));
   sum_over_ranks(w);
+  if (w->input->grid->comm->rank == 0) log_contractions(w->kernel);
   return NTK_OK;
 }
 
@@ -598,12 +708,13 @@ ntk_status ntk_parts_next(ntk_parts *parts) {
   ntk_factor *factor = &parts->work.train.factor;
   ntk_matrix *m = &parts->kernel.gram;
   ntk_factor part, whole;
+  step chosen;
 
   NTK_TRY(choose_part(parts, &part));
   memset(m->data, 0, (size_t)(m->ld * m->local_cols) * sizeof(double));
   whole = *factor;
   *factor = part;
-  const ntk_status status = add_factor(&parts->work, NULL);
+  const ntk_status status = add_factor(&parts->work, NULL, &chosen);
 
   *factor = whole;
   return status == NTK_OK ? ntk_matrix_mirror_lower(m) : status;

@@ -4,9 +4,19 @@
 
 #include "ntk/kernel/kernel.h"
 
-/* Local.  Bytes of one sample in the panels: a and delta of the largest tensor, or the features of
- * the readout. */
-double ntk_empirical_panel_bytes(const ntk_network *network, const ntk_quantity *quantity,
-                                 const ntk_cotangents *cotangents);
+/* What the contractions of all tensors need, and cost. */
+typedef struct ntk_empirical_cost {
+  double panel_bytes;    /* of one sample in the panels */
+  double formed_bytes;   /* of one own sample */
+  double collected;      /* 1 if the parts of a weight are collected in a matrix, else 0 */
+  double tile_bytes;     /* of products, besides the scratch */
+  double sample_flops, entry_flops;
+} ntk_empirical_cost;
+
+/* Local.  For n training samples, and `rows` x `cols` entries on a rank. */
+ntk_empirical_cost ntk_empirical_cost_of(const ntk_network *network,
+                                         const ntk_kernel_settings *settings,
+                                         const ntk_quantity *quantity, int64_t n, int64_t rows,
+                                         int64_t cols);
 
 #endif

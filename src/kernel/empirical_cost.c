@@ -16,21 +16,50 @@ static double readout_inputs(const ntk_network *network) {
   return (double)ntk_shape_count(&network->layer[network->layer_count - 1].in);
 }
 
-double ntk_empirical_panel_bytes(const ntk_network *network, const ntk_quantity *quantity,
-                                 const ntk_cotangents *cotangents) {
-  const double size = (double)ntk_dtype_size(network->dtype);
+typedef struct sums {
+  const ntk_kernel_settings *settings;
+  ntk_dtype dtype;
+  int64_t n, rows, cols;
+  ntk_empirical_cost cost;
+} sums;
 
-  if (quantity != &ntk_quantity_ntk) return size * readout_inputs(network);
-  return ntk_network_cost_of(network, cotangents).panel_bytes;
+static void add_factor(const ntk_factor *f, void *context) {
+  sums *s = context;
+  const double size = (double)ntk_dtype_size(s->dtype);
+
+  if (f->w_weight == 0 && f->b_weight == 0) return;
+  const ntk_contraction *c = ntk_contraction_of(s->settings->contraction, f, s->n);
+  const ntk_contraction_cost cost = ntk_contraction_cost_of(c, f);
+
+  s->cost.sample_flops += cost.sample_flops;
+  s->cost.entry_flops += cost.entry_flops;
+  s->cost.panel_bytes = fmax(s->cost.panel_bytes, size * cost.panel);
+  s->cost.formed_bytes = fmax(s->cost.formed_bytes, size * cost.formed);
+  s->cost.tile_bytes =
+      fmax(s->cost.tile_bytes, ntk_assemble_bytes(c, s->dtype, f, s->rows, s->cols));
+  if (ntk_contraction_weight_parts(c, f) > 1) s->cost.collected = 1;
 }
 
-/* Without a backward pass, and with the one contraction of the features. */
-static void limit_to_readout(const ntk_network *network, const ntk_cotangents *cotangents,
-                             ntk_network_cost *cost) {
+/* The one product of the features. */
+static ntk_empirical_cost cost_of_readout(const ntk_network *network,
+                                          const ntk_cotangents *cotangents) {
   const double vectors = (double)ntk_cotangent_rows(cotangents, network->outputs);
+  const double inputs = readout_inputs(network);
 
-  cost->backward_flops = cost->delta_bytes = 0;
-  cost->pair_flops = 2 * readout_inputs(network) / (vectors * vectors);
+  return (ntk_empirical_cost){.entry_flops = 2 * inputs / (vectors * vectors),
+                              .panel_bytes = (double)ntk_dtype_size(network->dtype) * inputs};
+}
+
+ntk_empirical_cost ntk_empirical_cost_of(const ntk_network *network,
+                                         const ntk_kernel_settings *settings,
+                                         const ntk_quantity *quantity, int64_t n, int64_t rows,
+                                         int64_t cols) {
+  const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
+  sums s = {.settings = settings, .dtype = network->dtype, .n = n, .rows = rows, .cols = cols};
+
+  if (quantity != &ntk_quantity_ntk) return cost_of_readout(network, &cotangents);
+  ntk_network_factors(network, &cotangents, add_factor, &s);
+  return s.cost;
 }
 
 /* A grid, and the part of the largest rank. */
@@ -40,19 +69,24 @@ typedef struct place {
   int64_t local_rows, local_cols, test_rows, test_cols; /* test_cols 0: no test-test block */
 } place;
 
+/* What a sample takes in bytes: on the rank that has it, and in a panel. */
+typedef struct bytes {
+  double own, panel;
+} bytes;
+
 /* Row panel and own activations of one set; on one process column the panel is the own factors. */
-static double share_bytes(const ntk_network_cost *cost, int64_t rows, const place *p) {
+static double share_bytes(const bytes *sample, int64_t rows, const place *p) {
   const int64_t samples = (rows + p->per_sample - 1) / p->per_sample;
   const double own = (double)ntk_pad((samples + p->cols - 1) / p->cols);
   const double all = p->cols > 1 ? (double)ntk_pad(samples) : 0;
 
   if (samples == 0) return 0;
-  return own * (cost->tape_bytes + cost->delta_bytes) + all * cost->panel_bytes;
+  return own * sample->own + all * sample->panel;
 }
 
-static double column_bytes(const ntk_network_cost *cost, int64_t cols, const place *p) {
+static double column_bytes(const bytes *sample, int64_t cols, const place *p) {
   if (p->rows * p->cols == 1) return 0;
-  return cost->panel_bytes * (double)ntk_pad((cols + p->per_sample - 1) / p->per_sample);
+  return sample->panel * (double)ntk_pad((cols + p->per_sample - 1) / p->per_sample);
 }
 
 static place place_of(const ntk_kernel_settings *settings, int64_t per_sample, int64_t n, int64_t m,
@@ -73,12 +107,22 @@ static double matrix_bytes(const place *p) {
                 (double)p->test_rows * (double)(p->local_cols + p->test_cols));
 }
 
-static double all_bytes(const ntk_network *network, const ntk_network_cost *cost, const place *p) {
-  return matrix_bytes(p) + cost->weight_bytes +
+static double all_bytes(const ntk_network *network, const ntk_network_cost *cost,
+                        const ntk_empirical_cost *kernel, const place *p) {
+  const bytes sample = {cost->tape_bytes + cost->delta_bytes + kernel->formed_bytes,
+                        kernel->panel_bytes};
+
+  return matrix_bytes(p) + cost->weight_bytes + kernel->tile_bytes +
+         kernel->collected * 8.0 * (double)p->local_rows * (double)p->local_cols +
          ntk_scratch_bytes(network->dtype, max(p->local_rows, p->test_rows),
                            max(p->local_cols, p->test_cols)) +
-         share_bytes(cost, p->local_rows, p) + share_bytes(cost, p->test_rows, p) +
-         column_bytes(cost, p->local_cols, p) + column_bytes(cost, p->test_cols, p);
+         share_bytes(&sample, p->local_rows, p) + share_bytes(&sample, p->test_rows, p) +
+         column_bytes(&sample, p->local_cols, p) + column_bytes(&sample, p->test_cols, p);
+}
+
+/* Of all entries: forming what is formed of every sample, and the products. */
+static double assembly_flops(const ntk_empirical_cost *cost, double samples, double entries) {
+  return samples * cost->sample_flops + entries * cost->entry_flops;
 }
 
 ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
@@ -91,18 +135,22 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
   const place p = place_of(settings, per_sample, n, m, block, grid_rows, grid_cols);
   double entries = 0.5 * rows * (rows + 1) + test_rows * rows;
 
-  cost.panel_bytes = ntk_empirical_panel_bytes(network, quantity, &cotangents);
-  if (quantity != &ntk_quantity_ntk) limit_to_readout(network, &cotangents, &cost);
+  const ntk_empirical_cost kernel =
+      ntk_empirical_cost_of(network, settings, quantity, n, max(p.local_rows, p.test_rows),
+                            max(p.local_cols, p.test_cols));
+  const double samples = (double)(n + m);
+
+  if (quantity != &ntk_quantity_ntk) cost.backward_flops = cost.delta_bytes = 0;
   if (p.test_cols > 0) entries += 0.5 * test_rows * (test_rows + 1);
-  const double assembly = cost.pair_flops * entries;
-  const double exchange = grid_rows * grid_cols > 1 ? flops_per_byte * 4 * cost.pair_flops : 0;
+  const double assembly = assembly_flops(&kernel, samples, entries);
+  const double exchange = grid_rows * grid_cols > 1 ? flops_per_byte * 4 * kernel.entry_flops : 0;
 
   return (ntk_kernel_cost){
       .assembly_flops = assembly,
-      .flops = assembly + (double)(n + m) * (cost.forward_flops + cost.backward_flops),
-      .repeat_flops = (double)(n + m) * (cost.backward_flops + exchange),
+      .flops = assembly + samples * (cost.forward_flops + cost.backward_flops),
+      .repeat_flops = samples * (cost.backward_flops + kernel.sample_flops + exchange),
       .matrix_bytes = matrix_bytes(&p),
-      .bytes = all_bytes(network, &cost, &p)};
+      .bytes = all_bytes(network, &cost, &kernel, &p)};
 }
 
 int64_t ntk_kernel_chunks(const ntk_kernel_cost *cost, double seconds, double interval) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/kernel/assembly.h"
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -97,6 +98,14 @@ static const ntk_option options[] = {
      .fallback = "diagonal",
      .rows = test_tests,
      .doc = "kernel between test samples"},
+    {.key = "contraction",
+     .type = NTK_WORD,
+     .offset = offsetof(ntk_kernel_settings, contraction),
+     .fallback = "auto",
+     .flags = NTK_AUTO,
+     .rows = ntk_contractions,
+     .doc = "how positions of two samples meet, in layers that have several (convolutions, tokens); "
+            "auto, and where a word does not apply: what has the fewest flops; the last bits follow"},
     {.key = "per_layer",
      .type = NTK_BOOL,
      .offset = offsetof(ntk_kernel_settings, per_layer),
@@ -193,6 +202,8 @@ void ntk_kernel_destroy(ntk_kernel *kernel) {
   ntk_free(&kernel->tensor_name);
   ntk_free(&kernel->tensor_trace);
   ntk_free(&kernel->tensor_norm);
+  ntk_free(&kernel->tensor_contraction);
+  ntk_free(&kernel->tensor_flops);
   *kernel = (ntk_kernel){0};
 }
 

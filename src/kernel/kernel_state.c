@@ -97,7 +97,7 @@ static ntk_status get_numbers(const ntk_record *record, numbers *x) {
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
 
-enum { ARRAYS = 7 };
+enum { ARRAYS = 8 };
 
 /* An array of a kernel; in the record only if it has entries. */
 typedef struct array {
@@ -144,7 +144,12 @@ static void list_arrays(const numbers *x, ntk_kernel *k, array arrays[ARRAYS]) {
         NTK_KIND_REAL},
        {x->tensors, 1},
        x->has_traces != 0,
-       &k->tensor_norm}};
+       &k->tensor_norm},
+      {{"tensor_flops", "tensor", "1", "flops of the contraction; of a weight with its bias", "B12",
+        NTK_KIND_REAL},
+       {x->tensors, 1},
+       true,
+       &k->tensor_flops}};
 
   memcpy(arrays, all, sizeof(all));
 }
@@ -153,12 +158,19 @@ static int64_t count_of(const array *a) { return a->present ? a->sizes[0] * a->s
 
 static ntk_status put_names(const ntk_kernel *k, ntk_record *record) {
   static const ntk_field field = {"tensor", "tensor", "1", "trainable tensor", "", NTK_KIND_TEXT};
+  static const ntk_field contraction = {
+      "tensor_contraction", "tensor", "1", "how its positions were contracted", "B12",
+      NTK_KIND_TEXT};
   const int64_t count = k->tensor_count;
 
   if (count == 0) return NTK_OK;
   NTK_TRY(ntk_record_add(record, &field, &count, NULL));
+  NTK_TRY(ntk_record_add(record, &contraction, &count, NULL));
   for (int64_t t = 0; t < count; ++t) {
+    ntk_variable *how = ntk_record_find(record, contraction.name);
+
     NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "tensor"), t, k->tensor_name[t]));
+    NTK_TRY(ntk_variable_set_text(how, t, k->tensor_contraction[t]));
   }
   return NTK_OK;
 }
@@ -201,6 +213,44 @@ static ntk_status get_names(const ntk_record *record, ntk_kernel *k) {
   return NTK_OK;
 }
 
+/* Number of a word in the table of contractions; -1 if it is none. */
+static int number_of(const char *name) {
+  int k = 0;
+
+  while (ntk_contractions[k] && strcmp(ntk_contractions[k]->name, name) != 0) ++k;
+  return ntk_contractions[k] ? k : -1;
+}
+
+
+static void get_contractions(const ntk_record *record, int64_t count, int *number) {
+  const bool there = is_there(record, "tensor_contraction", NTK_KIND_TEXT, count);
+  char *const *names = there ? ntk_record_find(record, "tensor_contraction")->data : NULL;
+
+  for (int64_t t = 0; t < count; ++t) number[t] = names && names[t] ? number_of(names[t]) : -1;
+}
+
+static ntk_status set_contractions(const int *number, ntk_kernel *k) {
+  for (int t = 0; t < k->tensor_count; ++t) {
+    NTK_CHECK(number[t] >= 0, NTK_E_INPUT, "no contraction of tensor '%s' of a kernel",
+              k->tensor_name[t]);
+    k->tensor_contraction[t] = ntk_contractions[number[t]]->name;
+  }
+  return NTK_OK;
+}
+
+static ntk_status fill_contractions(const ntk_comm *comm, const ntk_record *record, ntk_kernel *k) {
+  int *number = NULL;
+  ntk_status status = ntk_agree(comm, NTK_NEW(k->tensor_count, &number));
+
+  if (status == NTK_OK) {
+    if (comm->rank == 0) get_contractions(record, k->tensor_count, number);
+    ntk_comm_broadcast(comm, 0, number, k->tensor_count * (int64_t)sizeof(*number));
+    status = ntk_agree(comm, set_contractions(number, k));
+  }
+  ntk_free(&number);
+  return status;
+}
+
 static ntk_status get_array(const ntk_record *record, const array *a) {
   const char *name = a->field.name;
   const int64_t count = count_of(a);
@@ -219,8 +269,16 @@ static ntk_status get_arrays(const ntk_record *record, const array *arrays, ntk_
   return NTK_OK;
 }
 
+/* NULL if there is no such word. */
+static const char *contraction_of(const char *name) {
+  const int number = number_of(name);
+
+  if (strcmp(name, "mixed") == 0) return "mixed";
+  return number >= 0 ? ntk_contractions[number]->name : NULL;
+}
+
 static ntk_status adopt(const numbers *x, const ntk_quantity *quantity, ntk_kernel *k) {
-  const ntk_contraction *contraction = ntk_contraction_find(x->contraction);
+  const char *contraction = contraction_of(x->contraction);
 
   NTK_CHECK(strcmp(x->quantity, quantity->row.name) == 0 && contraction, NTK_E_INPUT,
             "a kernel of quantity '%s', contraction '%s'; not the '%s' that is wanted", x->quantity,
@@ -231,12 +289,13 @@ static ntk_status adopt(const numbers *x, const ntk_quantity *quantity, ntk_kern
                     .outputs = x->outputs,
                     .rows_per_sample = x->rows_per_sample,
                     .tensor_count = (int)x->tensors,
-                    .contraction = contraction->name,
+                    .contraction = contraction,
                     .single = x->single != 0,
                     .reproducible = x->reproducible != 0,
                     .rate_scale = x->rate_scale,
                     .flops = x->flops,
                     .seconds = x->seconds};
+  NTK_TRY(NTK_NEW(k->tensor_count, &k->tensor_contraction));
   return NTK_NEW(k->tensor_count, &k->tensor_name);
 }
 
@@ -256,6 +315,7 @@ static ntk_status fill(const ntk_comm *comm, const ntk_record *record, const num
   NTK_AGREE(comm, allocate(arrays));
   NTK_AGREE(comm, comm->rank == 0 ? get_arrays(record, arrays, k) : NTK_OK);
   ntk_comm_broadcast(comm, 0, k->tensor_name, k->tensor_count * (int64_t)NTK_NAME_SIZE);
+  NTK_TRY(fill_contractions(comm, record, k));
   for (int a = 0; a < ARRAYS; ++a) {
     if (count_of(&arrays[a]) == 0) continue;
     ntk_comm_broadcast(comm, 0, *arrays[a].values, count_of(&arrays[a]) * (int64_t)sizeof(double));

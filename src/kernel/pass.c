@@ -6,15 +6,37 @@
 
 /* ---- forward --------------------------------------------------------------------------------- */
 
-static ntk_status allocate_inputs(ntk_pass *p, int64_t features) {
-  return NTK_NEW(ntk_pad(p->deal.own_count) * features, &p->inputs);
+/* Of own samples; validation samples, which stand behind those of a test set, count on from
+ * there. */
+static ntk_status number_samples(const ntk_data *data, ntk_pass *p) {
+  const int64_t behind = p->test ? data->validation.count : 0;
+  const int64_t known = p->samples->index ? p->samples->count - behind : 0;
+
+  NTK_TRY(NTK_NEW(p->deal.own_count, &p->number));
+  for (int64_t s = 0; s < p->deal.own_count; ++s) {
+    const int64_t place = p->deal.row_sample[p->deal.own_first + s];
+
+    p->number[s] = place < known ? p->samples->index[place] : place;
+  }
+  return NTK_OK;
+}
+
+static ntk_status allocate_inputs(const ntk_data *data, ntk_pass *p) {
+  NTK_TRY(number_samples(data, p));
+  return NTK_NEW(ntk_pad(p->deal.own_count) * data->features, &p->inputs);
 }
 
 ntk_status ntk_pass_scatter(const ntk_kernel_input *input, ntk_pass *p) {
   const int64_t features = input->data->features;
 
-  NTK_AGREE(input->grid->comm, allocate_inputs(p, features));
+  NTK_AGREE(input->grid->comm, allocate_inputs(input->data, p));
   return ntk_deal_scatter(&p->deal, features, p->samples->inputs, p->inputs);
+}
+
+static ntk_batch batch_of(const ntk_pass *p) {
+  return (ntk_batch){.count = p->deal.own_count,
+                     .index = p->number,
+                     .test = p->test};
 }
 
 /* The output at theta_0, before the pass whose tape is kept. */
@@ -22,7 +44,9 @@ static ntk_status forward_initial(const ntk_network *initial, ntk_pass *p) {
   ntk_tape tape = {0};
 
   NTK_TRY(NTK_NEW(p->deal.own_count * initial->outputs, &p->centre));
-  NTK_TRY(ntk_forward(initial, p->deal.own_count, p->inputs, &tape));
+  const ntk_batch batch = batch_of(p);
+
+  NTK_TRY(ntk_forward_batch(initial, &batch, p->inputs, NULL, &tape));
   ntk_tape_output(&tape, p->centre);
   ntk_tape_destroy(&tape);
   return NTK_OK;
@@ -32,8 +56,10 @@ ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass) {
   const ntk_comm *comm = input->grid->comm;
 
   NTK_AGREE(comm, input->initial ? forward_initial(input->initial, pass) : NTK_OK);
-  return ntk_agree(comm, ntk_forward_taking(input->network, pass->deal.own_count, &pass->inputs,
-                                            &pass->tape));
+  const ntk_batch batch = batch_of(pass);
+
+  return ntk_agree(comm, ntk_forward_batch(input->network, &batch, NULL, &pass->inputs,
+                                           &pass->tape));
 }
 
 /* ---- output ---------------------------------------------------------------------------------- */
@@ -72,6 +98,8 @@ void ntk_pass_destroy(ntk_pass *pass) {
   ntk_free(&pass->centre);
   ntk_free(&pass->row_panel);
   ntk_free(&pass->col_panel);
+  ntk_free(&pass->formed);
+  ntk_free(&pass->number);
   ntk_deal_destroy(&pass->deal);
 }
 
@@ -79,9 +107,11 @@ void ntk_pass_destroy(ntk_pass *pass) {
 
 /* Alone in its process row, a rank has its row panel already; alone in the grid, its column panel
  * too. */
-ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes) {
+ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes, double formed_bytes) {
   const ntk_grid *g = pass->deal.matrix->grid;
 
+  pass->formed_width = (int64_t)formed_bytes;
+  NTK_TRY(NTK_NEW(ntk_pad(pass->deal.own_count) * pass->formed_width, &pass->formed));
   pass->panel_width = (int64_t)sample_bytes;
   if (g->cols > 1) {
     NTK_TRY(NTK_NEW(ntk_pad(pass->deal.row_count) * pass->panel_width, &pass->row_panel));
@@ -90,6 +120,15 @@ ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes) {
     NTK_TRY(NTK_NEW(ntk_pad(pass->deal.col_count) * pass->panel_width, &pass->col_panel));
   }
   return NTK_OK;
+}
+
+ntk_status ntk_pass_form(ntk_pass *pass, ntk_dtype dtype, const ntk_contraction *contraction,
+                         int64_t part, double *flops) {
+  const ntk_contraction_cost cost = ntk_contraction_cost_of(contraction, &pass->factor);
+
+  NTK_ASSERT((int64_t)cost.formed * (int64_t)ntk_dtype_size(dtype) <= pass->formed_width);
+  return ntk_contraction_form(contraction, dtype, &pass->factor, pass->deal.own_count, part,
+                              pass->formed, &pass->part, flops);
 }
 
 /* Own factors of `width` elements a sample into the panels, behind `used` bytes a sample.
@@ -115,8 +154,8 @@ static ntk_status gather(ntk_pass *p, ntk_dtype dtype, int64_t used, int64_t wid
 }
 
 ntk_status ntk_pass_gather(ntk_pass *pass, ntk_dtype dtype, ntk_side *rows, ntk_side *cols) {
-  const ntk_factor *f = &pass->factor;
-  const int64_t a_width = f->w_weight != 0 ? f->positions * f->in : 0;
+  const ntk_factor *f = &pass->part;
+  const int64_t a_width = ntk_factor_inputs(f);
   const int64_t used = a_width * (int64_t)ntk_dtype_size(dtype);
 
   *rows = (ntk_side){.samples = pass->deal.row_count, .slot = pass->deal.row_slot};

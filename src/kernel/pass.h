@@ -15,6 +15,11 @@ typedef struct ntk_pass {
   ntk_tape tape;
   ntk_stream stream;
   ntk_factor factor;
+  ntk_factor part;             /* of it, that travels */
+  bool test;                   /* of test samples */
+  int64_t *number;             /* [own] in the source */
+  int64_t formed_width;        /* bytes of a sample */
+  char *formed;                /* [ntk_pad(own)][formed_width] what `part` borrows */
   int64_t panel_width;         /* bytes of a sample */
   char *row_panel, *col_panel; /* [ntk_pad(rows or cols)][panel_width]; a, then delta */
 } ntk_pass;
@@ -33,10 +38,17 @@ NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass 
 NTK_CHECKED ntk_status ntk_pass_output(const ntk_kernel_input *input, const ntk_pass *pass,
                                        int64_t count, double **initial, double **f0);
 
-/* Local.  Room for a and delta of the largest tensor. */
-NTK_CHECKED ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes);
+/* Local.  Room for a and delta of the largest part, and for what is formed of a sample. */
+NTK_CHECKED ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes,
+                                              double formed_bytes);
 
-/* Collective.  Panels of the factor for the rows of the deal's matrix and, if the deal has them,
+/* Local.  Makes part number `part` of the factor.
+ *   flops  += those of its GEMMs */
+NTK_CHECKED ntk_status ntk_pass_form(ntk_pass *pass, ntk_dtype dtype,
+                                     const ntk_contraction *contraction, int64_t part,
+                                     double *flops);
+
+/* Collective.  Panels of the part for the rows of the deal's matrix and, if the deal has them,
  * the columns. */
 NTK_CHECKED ntk_status ntk_pass_gather(ntk_pass *pass, ntk_dtype dtype, ntk_side *rows,
                                        ntk_side *cols);

@@ -222,7 +222,11 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
   walk->cost.forward_flops += flops;
   walk->cost.tape_bytes += (double)ntk_dtype_size(walk->network->dtype) * (double)width;
-  if (walk->counted) ntk_walk_fold_patches(walk, node->first_tensor, node->state, out);
+  if (walk->counted && is_pointwise(node->state)) {
+    ntk_walk_fold(walk, node->first_tensor, node->positions, in, out);
+  } else if (walk->counted) {
+    ntk_walk_fold_patches(walk, node->first_tensor, node->state, out);
+  }
   if (!walk->needed) return;
   if (is_pointwise(node->state)) {
     ntk_walk_multiply(walk, node->positions, in, out);

@@ -201,7 +201,7 @@ static groups groups_of(const ntk_node_layer *node, const ntk_tape *tape) {
               .divides = !o->mean_only};
 
   z.count = over == &channels ? z.positions : over == &positions ? z.channels : 1;
-  z.size = (double)(z.positions * z.channels / z.count);
+  z.size = (double)(z.positions * z.channels) / (double)z.count;
   if (!is_affine(node)) return z;
   z.gamma = &tape->network->tensor[node->first_tensor];
   z.beta = z.gamma + 1;

@@ -249,14 +249,25 @@ static ntk_status add_preview(const ntk_data *data, const ntk_kernel *kernel, nt
   return ntk_matrix_pick(&kernel->gram, count, row, count, row, preview);
 }
 
+static const ntk_field tensor_contraction_field = {
+    "tensor_contraction", "tensor", "1", "how positions were contracted", "B12", NTK_KIND_TEXT};
+static const ntk_field tensor_flops_field = {
+    "tensor_flops", "tensor", "1", "flops of the contraction; of a weight with its bias", "B12",
+    NTK_KIND_REAL};
+
 static ntk_status add_tensors(const ntk_kernel *kernel, ntk_record *record) {
   const int64_t count = kernel->tensor_count;
 
   if (!count) return NTK_OK;
   NTK_TRY(ntk_record_add(record, &tensor_axis, &count, NULL));
+  NTK_TRY(ntk_record_add(record, &tensor_contraction_field, &count, NULL));
   for (int64_t t = 0; t < count; ++t) {
+    ntk_variable *how = ntk_record_find(record, tensor_contraction_field.name);
+
     NTK_TRY(ntk_variable_set_text(ntk_record_find(record, "tensor"), t, kernel->tensor_name[t]));
+    NTK_TRY(ntk_variable_set_text(how, t, kernel->tensor_contraction[t]));
   }
+  NTK_TRY(add_values(record, &tensor_flops_field, &count, kernel->tensor_flops));
   NTK_TRY(add_values(record, &tensor_trace_field, &count, kernel->tensor_trace));
   return add_values(record, &tensor_norm_field, &count, kernel->tensor_norm);
 }

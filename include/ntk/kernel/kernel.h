@@ -16,6 +16,7 @@ typedef struct ntk_kernel_settings {
   ntk_choice outputs;     /* full | mean | trace | pseudo | single{output} */
   const ntk_row *precision; /* double | single, of the factors */
   const ntk_row *test_test; /* none | diagonal | full */
+  const ntk_row *contraction; /* of ntk_contractions (assembly.h); NULL (auto): by flops */
   bool per_layer;         /* trace and norm of the parts of single tensors */
 } ntk_kernel_settings;
 
@@ -50,7 +51,10 @@ typedef struct ntk_kernel {
   int tensor_count;             /* contributions of the tensors to the Gram */
   char (*tensor_name)[NTK_NAME_SIZE];
   double *tensor_trace, *tensor_norm; /* NULL if not wanted (per_layer: false) */
-  const char *contraction;      /* how pairs were contracted */
+  const char *contraction;      /* how positions were contracted; "mixed": by tensor_contraction */
+  const char **tensor_contraction; /* [tensor_count] of a weight with its bias */
+  double *tensor_flops;         /* [tensor_count] by the contraction's cost; of a bias with its
+                                   weight 0 */
   bool single;                  /* factors in single precision */
   bool reproducible;            /* bits do not depend on the grid */
   double rate_scale;            /* factor of the learning rate that is in it (MATH A3) */

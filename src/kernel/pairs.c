@@ -1,0 +1,164 @@
+/* The contraction `pairs`: for one position the Hadamard product of two Grams (MATH B5), of all
+ * samples at once; for several (positions.c) of all pairs of positions. */
+#include "ntk/base/memory.h"
+#include "positions.h"
+#include "tiles.h"
+
+typedef struct pairs {
+  ntk_tiles tiles;
+  ntk_product a, delta;
+  double *shared;              /* [cotangents][cotangents] if delta is shared, else NULL */
+  double *a_line, *delta_line; /* [tile rows] one column of the tile, row by row of the matrix */
+} pairs;
+
+static ntk_product product_in(const ntk_assembly *job, int which) {
+  const ntk_scratch *s = job->scratch;
+
+  return (ntk_product){.dtype = job->dtype,
+                       .tile = s->tile_rows * s->tile_cols,
+                       .block = s->block[which],
+                       .sum = s->sum[which],
+                       .column = s->column[which]};
+}
+
+/* The local rows [first, rows->last) of the tile's <a, a'> in column lj. */
+static const double *a_values(ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols,
+                              int64_t lj, int64_t first) {
+  pairs *p = (pairs *)tiles;
+  const ntk_axis *axis = &tiles->rows;
+  const int64_t c = ntk_axis_sample(&tiles->cols, lj) - cols->a_first;
+
+  if (!axis->side->a) return tiles->one;
+  if (!axis->cotangent) {
+    return ntk_product_column(&p->a, c, first - rows->a_first, rows->last - first);
+  }
+  const double *all = ntk_product_column(&p->a, c, 0, rows->a_count);
+  for (int64_t l = first; l < rows->last; ++l) {
+    p->a_line[l - first] = all[ntk_axis_sample(axis, l) - rows->a_first];
+  }
+  return p->a_line;
+}
+
+static const double *shared_values(const pairs *p, const ntk_span *rows, int64_t lj,
+                                   int64_t first) {
+  const ntk_axis *axis = &p->tiles.rows, *cols = &p->tiles.cols;
+  const double *line =
+      p->shared + (cols->cotangent ? cols->cotangent[lj] : 0) * cols->cotangents;
+
+  for (int64_t l = first; l < rows->last; ++l) {
+    p->delta_line[l - first] = line[axis->cotangent ? axis->cotangent[l] : 0];
+  }
+  return p->delta_line;
+}
+
+/* Likewise <delta, delta'>. */
+static const double *delta_values(ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols,
+                                  int64_t lj, int64_t first) {
+  pairs *p = (pairs *)tiles;
+  const ntk_axis *axis = &tiles->rows;
+  const int64_t c = ntk_axis_row(&tiles->cols, lj) - cols->delta_first;
+
+  if (p->shared) return shared_values(p, rows, lj, first);
+  if (!axis->cotangent) {
+    return ntk_product_column(&p->delta, c, first - rows->delta_first, rows->last - first);
+  }
+  const double *all = ntk_product_column(&p->delta, c, 0, rows->delta_count);
+  for (int64_t l = first; l < rows->last; ++l) {
+    p->delta_line[l - first] = all[ntk_axis_row(axis, l) - rows->delta_first];
+  }
+  return p->delta_line;
+}
+
+static void multiply(ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols) {
+  pairs *p = (pairs *)tiles;
+  ntk_assembly *job = tiles->job;
+  const ntk_dtype dtype = job->dtype;
+  const int64_t in = job->factor->in, out = job->factor->out;
+
+  if (job->rows.a) {
+    ntk_product_multiply(&p->a, cols->a_count,
+                         ntk_array_const_at(dtype, job->cols.a, cols->a_first * in), rows->a_count,
+                         ntk_array_const_at(dtype, job->rows.a, rows->a_first * in), in);
+    job->flops += 2.0 * (double)(cols->a_count * rows->a_count * in);
+  }
+  if (!p->shared) {
+    ntk_product_multiply(&p->delta, cols->delta_count,
+                         ntk_array_const_at(dtype, job->cols.delta, cols->delta_first * out),
+                         rows->delta_count,
+                         ntk_array_const_at(dtype, job->rows.delta, rows->delta_first * out), out);
+    job->flops += 2.0 * (double)(cols->delta_count * rows->delta_count * out);
+  }
+}
+
+static double element(ntk_dtype dtype, const void *array, int64_t k) {
+  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
+}
+
+static double dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, int64_t length) {
+  double sum = 0;
+
+  for (int64_t k = 0; k < length; ++k) {
+    sum += element(dtype, array, i * length + k) * element(dtype, array, j * length + k);
+  }
+  return sum;
+}
+
+static ntk_status create_shared(pairs *p) {
+  const ntk_assembly *job = p->tiles.job;
+  const int64_t count = job->factor->cotangents;
+
+  NTK_TRY(NTK_NEW(count * count, &p->shared));
+  for (int64_t c = 0; c < count * count; ++c) {
+    p->shared[c] = dot(job->dtype, job->factor->delta, c / count, c % count, job->factor->out);
+  }
+  return NTK_OK;
+}
+
+static ntk_status create_pairs(ntk_assembly *job, pairs *p) {
+  NTK_TRY(ntk_tiles_create(job, &p->tiles));
+  p->tiles.multiply = multiply;
+  p->tiles.a = a_values;
+  p->tiles.delta = delta_values;
+  p->a = product_in(job, 0);
+  p->delta = product_in(job, 1);
+  p->a_line = job->scratch->line[0]; /* of ones, where there is no a */
+  p->delta_line = job->scratch->line[1];
+  return job->factor->shared ? create_shared(p) : NTK_OK;
+}
+
+static ntk_status add(ntk_assembly *job) {
+  pairs p = {0};
+  ntk_status status = NTK_OK;
+
+  if (!ntk_factor_is_single(job->factor)) return ntk_positions_add(job, false);
+  status = create_pairs(job, &p);
+  if (status == NTK_OK) ntk_tiles_add(&p.tiles);
+  ntk_tiles_destroy(&p.tiles);
+  ntk_free(&p.shared);
+  return status;
+}
+
+static bool applies(const ntk_factor *f) {
+  (void)f;
+  return true;
+}
+
+/* <a, a'> serves all pairs of outputs; a shared delta costs nothing. */
+static void cost(const ntk_factor *f, ntk_contraction_cost *cost) {
+  const double in = f->w_weight != 0 ? (double)f->in : 0, out = f->shared ? 0 : (double)f->out;
+
+  if (!ntk_factor_is_single(f)) {
+    ntk_positions_cost(f, cost);
+    return;
+  }
+  *cost = (ntk_contraction_cost){
+      .entry_flops = 2 * (in / (double)(f->cotangents * f->cotangents) + out),
+      .panel = in + (double)f->cotangents * out};
+}
+
+const ntk_contraction ntk_contraction_pairs = {
+    .row = {.name = "pairs",
+            .doc = "<a, a'> <delta, delta'> of all pairs of positions; one position: two Grams"},
+    .applies = applies,
+    .cost = cost,
+    .add = add};

@@ -1,0 +1,362 @@
+#include "tiles.h"
+
+#include <string.h>
+
+#include "ntk/base/memory.h"
+
+/* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
+ * tiles), multiples of NTK_SAMPLE_PAD.  On the diagonal the staircase goes down to LEAF columns,
+ * one block of the usual size. */
+enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, LEAF = 64 };
+
+/* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
+ * are computed before they are added to the sums. */
+enum { K_STEP = 512, K_BLOCKS = 2 };
+
+static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* ---- scratch --------------------------------------------------------------------------------- */
+
+int64_t ntk_product_elements(ntk_dtype dtype, int64_t tile) {
+  return dtype == NTK_SINGLE ? tile * K_BLOCKS : tile;
+}
+
+static int64_t tile_rows(ntk_dtype dtype, int64_t rows) {
+  return min(dtype == NTK_SINGLE ? SINGLE_TILE_ROWS : TILE_ROWS, ntk_pad(rows));
+}
+
+static int64_t tile_cols(int64_t cols) { return min(TILE_COLS, ntk_pad(cols)); }
+
+static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
+  const int64_t tile = s->tile_rows * s->tile_cols;
+
+  for (int k = 0; k < 2; ++k) {
+    NTK_TRY(ntk_array_new_unset(dtype, ntk_product_elements(dtype, tile), &s->block[k]));
+    if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));
+    NTK_TRY(NTK_NEW(s->tile_rows, &s->square[k]));
+  }
+  return NTK_OK;
+}
+
+ntk_status ntk_scratch_create(ntk_dtype dtype, int64_t rows, int64_t cols, ntk_scratch *scratch) {
+  *scratch = (ntk_scratch){0};
+  scratch->tile_rows = tile_rows(dtype, rows);
+  scratch->tile_cols = tile_cols(cols);
+  return create_scratch(dtype, scratch);
+}
+
+void ntk_scratch_destroy(ntk_scratch *scratch) {
+  for (int k = 0; k < 2; ++k) {
+    ntk_free(&scratch->block[k]);
+    ntk_free(&scratch->sum[k]);
+    ntk_free(&scratch->column[k]);
+    ntk_free(&scratch->line[k]);
+    ntk_free(&scratch->square[k]);
+  }
+  *scratch = (ntk_scratch){0};
+}
+
+double ntk_scratch_bytes(ntk_dtype dtype, int64_t rows, int64_t cols) {
+  const int64_t tile = tile_rows(dtype, rows) * tile_cols(cols);
+  const double block = (double)ntk_product_elements(dtype, tile) * (double)ntk_dtype_size(dtype);
+
+  return 2 * (block + (dtype == NTK_SINGLE ? 8.0 * (double)tile : 0));
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+static const float *cut(const ntk_product *p, int64_t b) {
+  return (const float *)p->block + b * p->tile;
+}
+
+/* Always in the order of the cuts. */
+static void add_cuts(const ntk_product *p, int64_t first, int64_t count, double *restrict sum) {
+  for (int64_t b = 0; b < p->blocks; ++b) {
+    const float *restrict block = cut(p, b) + first;
+    for (int64_t k = 0; k < count; ++k) sum[k] += (double)block[k];
+  }
+}
+
+static void flush_cuts(ntk_product *p, int64_t count) {
+  for (int64_t c = 0; c < count; ++c) {
+    double *sum = p->sum + c * p->ld;
+    for (int64_t k = 0; k < p->ld && !p->summed; ++k) sum[k] = 0;
+    add_cuts(p, c * p->ld, p->ld, sum);
+  }
+  p->summed = true;
+  p->blocks = 0;
+}
+
+void ntk_product_multiply(ntk_product *p, int64_t cols, const void *c, int64_t rows, const void *r,
+                          int64_t k) {
+  const int64_t step = p->dtype == NTK_SINGLE ? K_STEP : k;
+
+  p->ld = rows;
+  p->blocks = 0;
+  p->summed = false;
+  for (int64_t k0 = 0; k0 < k; k0 += step) {
+    if (p->blocks == K_BLOCKS) flush_cuts(p, cols);
+    ntk_gemm(p->dtype, false, true, cols, rows, min(step, k - k0), 1,
+             ntk_array_const_at(p->dtype, c, k0), k, ntk_array_const_at(p->dtype, r, k0), k, 0,
+             ntk_array_at(p->dtype, p->block, p->blocks * p->tile), rows);
+    ++p->blocks;
+  }
+}
+
+const double *ntk_product_column(ntk_product *p, int64_t c, int64_t first, int64_t count) {
+  const int64_t at = c * p->ld + first;
+
+  if (p->dtype == NTK_DOUBLE) return (const double *)p->block + at;
+  for (int64_t k = 0; k < count; ++k) p->column[k] = p->summed ? p->sum[at + k] : 0;
+  add_cuts(p, at, count, p->column);
+  return p->column;
+}
+
+/* ---- axes and spans -------------------------------------------------------------------------- */
+
+static ntk_status create_axis(const ntk_side *side, const ntk_matrix *m, bool rows,
+                              int64_t cotangents, ntk_axis *x) {
+  *x = (ntk_axis){.side = side, .cotangents = cotangents};
+  x->count = rows ? m->local_rows : m->local_cols;
+  if (cotangents == 1) return NTK_OK;
+  NTK_TRY(NTK_NEW(x->count, &x->cotangent));
+  for (int64_t l = 0; l < x->count; ++l) {
+    x->cotangent[l] = (rows ? ntk_matrix_row(m, l) : ntk_matrix_col(m, l)) % cotangents;
+  }
+  return NTK_OK;
+}
+
+ntk_status ntk_tiles_create(ntk_assembly *job, ntk_tiles *t) {
+  const int64_t cotangents = job->factor->cotangents;
+
+  t->job = job;
+  t->one = job->scratch->line[0];
+  t->ad2 = job->scratch->square[0];
+  t->d2 = job->scratch->square[1];
+  for (int64_t k = 0; k < job->scratch->tile_rows; ++k) t->one[k] = 1;
+  NTK_TRY(create_axis(&job->rows, job->matrix, true, cotangents, &t->rows));
+  return create_axis(&job->cols, job->matrix, false, cotangents, &t->cols);
+}
+
+void ntk_tiles_destroy(ntk_tiles *t) {
+  ntk_free(&t->rows.cotangent);
+  ntk_free(&t->cols.cotangent);
+}
+
+static int64_t floor_pad(int64_t k) { return k / NTK_SAMPLE_PAD * NTK_SAMPLE_PAD; }
+
+/* The longest span from `first` on, up to `last`, with at most `limit` rows of delta. */
+static ntk_span rounded_span(const ntk_axis *x, int64_t first, int64_t last, int64_t limit) {
+  ntk_span s = {.first = first, .last = first + 1};
+
+  s.a_first = floor_pad(ntk_axis_sample(x, first));
+  s.delta_first = floor_pad(ntk_axis_row(x, first));
+  if (!x->cotangent) s.last = min(last, s.delta_first + limit);
+  while (s.last < last && ntk_axis_row(x, s.last) < s.delta_first + limit) ++s.last;
+  s.a_count = ntk_pad(ntk_axis_sample(x, s.last - 1) + 1 - s.a_first);
+  s.delta_count = ntk_pad(ntk_axis_row(x, s.last - 1) + 1 - s.delta_first);
+  return s;
+}
+
+static ntk_span next_span(const ntk_axis *x, int64_t first, int64_t last, int64_t most,
+                          int64_t tile) {
+  if (most == 0) return rounded_span(x, first, last, tile);
+  return (ntk_span){.first = first, .last = min(last, first + most)};
+}
+
+/* ---- sums ------------------------------------------------------------------------------------ */
+
+/* The diagonal counts once, all else twice. */
+static void add_diagonal(const ntk_assembly *job, ntk_pair_sums *sums, double ad, double d) {
+  const ntk_factor *f = job->factor;
+
+  sums->weight_trace += f->w_weight * ad;
+  sums->bias_trace += f->b_weight * d;
+  sums->weight_square -= f->w_weight * f->w_weight * ad * ad;
+  sums->bias_square -= f->b_weight * f->b_weight * d * d;
+}
+
+static void clear_squares(const ntk_tiles *t, int64_t n) {
+  memset(t->ad2, 0, (size_t)n * sizeof(double));
+  memset(t->d2, 0, (size_t)n * sizeof(double));
+}
+
+static void add_squares(const ntk_tiles *t, int64_t n) {
+  const ntk_factor *f = t->job->factor;
+  double weight = 0, bias = 0;
+
+  for (int64_t k = 0; k < n; ++k) {
+    weight += t->ad2[k];
+    bias += t->d2[k];
+  }
+  t->sums->weight_square += 2 * f->w_weight * f->w_weight * weight;
+  t->sums->bias_square += 2 * f->b_weight * f->b_weight * bias;
+}
+
+static ntk_pair_sums *sums_of(const ntk_assembly *job, int64_t lj) {
+  return job->sums + (job->sum_of ? job->sum_of[lj] : 0);
+}
+
+/* Columns from lj on, of the n rows of a tile, belong to other sums than those before. */
+static void change_sums(ntk_tiles *t, int64_t n, int64_t lj) {
+  if (!t->job->sums || sums_of(t->job, lj) == t->sums) return;
+  add_squares(t, n);
+  clear_squares(t, n);
+  t->sums = sums_of(t->job, lj);
+}
+
+/* ---- one tile -------------------------------------------------------------------------------- */
+
+/* theta += (w a + b) d */
+static void fuse(int64_t n, double w, double b, const double *restrict a, const double *restrict d,
+                 double *restrict theta) {
+  for (int64_t k = 0; k < n; ++k) theta[k] += (w * a[k] + b) * d[k];
+}
+
+/* The same, and sums of (a d)^2 and d^2 row by row: no chain of additions to wait for. */
+static void fuse_and_square(int64_t n, double w, double b, const double *restrict a,
+                            const double *restrict d, double *restrict theta,
+                            double *restrict ad2, double *restrict d2) {
+  for (int64_t k = 0; k < n; ++k) {
+    const double ad = a[k] * d[k];
+    theta[k] += (w * a[k] + b) * d[k];
+    ad2[k] += ad * ad;
+    d2[k] += d[k] * d[k];
+  }
+}
+
+/* Local rows of the matrix that column lj needs start here. */
+static int64_t first_row(const ntk_assembly *job, int64_t lj) {
+  const ntk_matrix *m = job->matrix;
+
+  if (!job->lower) return 0;
+  return lj < m->local_cols ? ntk_matrix_rows_below(m, ntk_matrix_col(m, lj)) : m->local_rows;
+}
+
+/* Column lj of a tile, from local row `first` on. */
+static void add_column(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols, int64_t lj,
+                       int64_t first) {
+  const ntk_factor *f = t->job->factor;
+  ntk_matrix *m = t->job->matrix;
+  const int64_t n = rows->last - first, at = first - rows->first;
+  const double *a = t->a(t, rows, cols, lj, first);
+  const double *d = t->delta(t, rows, cols, lj, first);
+  double *theta = m->data + first + lj * m->ld;
+
+  if (!t->sums) {
+    fuse(n, f->w_weight, f->b_weight, a, d, theta);
+    return;
+  }
+  fuse_and_square(n, f->w_weight, f->b_weight, a, d, theta, t->ad2 + at, t->d2 + at);
+  if (ntk_matrix_row(m, first) == ntk_matrix_col(m, lj)) {
+    add_diagonal(t->job, t->sums, a[0] * d[0], d[0]);
+  }
+}
+
+static void add_tile(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols) {
+  const int64_t n = rows->last - rows->first;
+
+  t->multiply(t, rows, cols);
+  clear_squares(t, n);
+  if (t->job->sums) t->sums = sums_of(t->job, cols->first);
+  for (int64_t lj = cols->first; lj < cols->last; ++lj) {
+    const int64_t first = max(rows->first, first_row(t->job, lj));
+
+    change_sums(t, n, lj);
+    if (first < rows->last) add_column(t, rows, cols, lj, first);
+  }
+  if (t->job->sums) add_squares(t, n);
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+static void add_rectangle(ntk_tiles *t, int64_t row, int64_t last_row, int64_t col,
+                          int64_t last_col) {
+  const ntk_scratch *scratch = t->job->scratch;
+
+  while (col < last_col && row < last_row) {
+    const ntk_span cols = next_span(&t->cols, col, last_col, t->most_cols, scratch->tile_cols);
+
+    for (int64_t r = row; r < last_row;) {
+      const ntk_span rows = next_span(&t->rows, r, last_row, t->most_rows, scratch->tile_rows);
+
+      add_tile(t, &rows, &cols);
+      r = rows.last;
+    }
+    col = cols.last;
+  }
+}
+
+/* Columns [col, last_col) from the diagonal down to where the next columns' rows start: two smaller
+ * triangles with a rectangle below the first.  They meet at a multiple of NTK_SAMPLE_PAD, so that
+ * no column is in the products of both. */
+static void add_triangle(ntk_tiles *t, int64_t col, int64_t last_col) {
+  const int64_t end = first_row(t->job, last_col);
+
+  if (last_col - col <= LEAF) {
+    add_rectangle(t, first_row(t->job, col), end, col, last_col);
+    return;
+  }
+  const int64_t half = min(ntk_pad(col + (last_col - col) / 2), floor_pad(last_col - 1));
+
+  add_triangle(t, col, half);
+  add_rectangle(t, first_row(t->job, half), end, col, half);
+  add_triangle(t, half, last_col);
+}
+
+/* Local columns [*col, *last) of the job. */
+static void columns_of(const ntk_assembly *job, int64_t *col, int64_t *last) {
+  const ntk_matrix *m = job->matrix;
+
+  *col = ntk_matrix_cols_below(m, job->first);
+  *last = job->last > 0 ? ntk_matrix_cols_below(m, job->last) : m->local_cols;
+}
+
+void ntk_tiles_add(ntk_tiles *t) {
+  const ntk_assembly *job = t->job;
+  const int64_t rows = t->rows.count;
+  int64_t col, last;
+
+  columns_of(job, &col, &last);
+  if (!job->lower) {
+    add_rectangle(t, 0, rows, col, last);
+    return;
+  }
+  add_triangle(t, col, last);
+  add_rectangle(t, first_row(job, last), rows, col, last);
+}
+
+/* ---- parts that were collected --------------------------------------------------------------- */
+
+static void add_collected(const ntk_assembly *job, int64_t lj, double *restrict from) {
+  ntk_matrix *m = job->matrix;
+  const int64_t first = first_row(job, lj);
+  double *restrict theta = m->data + lj * m->ld;
+  double square = 0;
+
+  for (int64_t li = first; li < m->local_rows; ++li) {
+    theta[li] += from[li];
+    square += from[li] * from[li];
+  }
+  if (job->sums) {
+    ntk_pair_sums *sums = sums_of(job, lj);
+    const bool diagonal =
+        first < m->local_rows && ntk_matrix_row(m, first) == ntk_matrix_col(m, lj);
+    const double own = diagonal ? from[first] : 0;
+
+    sums->weight_trace += own;
+    sums->weight_square += 2 * square - own * own;
+  }
+  memset(from + first, 0, (size_t)(m->local_rows - first) * sizeof(*from));
+}
+
+void ntk_assemble_collected(ntk_assembly *job, double *collected) {
+  int64_t lj, last;
+
+  for (columns_of(job, &lj, &last); lj < last; ++lj) {
+    add_collected(job, lj, collected + lj * job->matrix->ld);
+  }
+}

@@ -1,0 +1,212 @@
+/* The kernel is the sum over all pairs of positions, whatever contracts them: convolutions,
+ * residual networks, transformers, embeddings and neural ODEs, all ways to combine outputs, double
+ * and single; Gram, test blocks, diagonal, and trace and norm of every tensor's part.
+ *
+ * Method: few samples against plain loops over samples, positions and entries; more samples by one
+ * contraction against another. */
+//TEST ranks=1,2
+#include "architectures.h"
+#include "kernel.h"
+#include "network.h"
+
+static const char *const words[] = {"auto", "pairs", "jacobian", "pixel_gram"};
+
+enum { WORDS = sizeof(words) / sizeof(words[0]) };
+
+static const char *const modes[] = {"full", "mean", "trace", "pseudo", "{single: {output: 1}}"};
+
+enum { MOST = 512 };
+
+static void create(const architecture *a, const char *outputs, const char *precision,
+                   const char *contraction, int64_t n, int64_t m, problem *p) {
+  char kernel[256];
+
+  (void)snprintf(kernel, sizeof(kernel),
+                 "{outputs: %s, precision: %s, contraction: %s, test_test: full}", outputs,
+                 precision, contraction);
+  create_shaped_problem(a->network, kernel, n, m, &a->shape, a->vocabulary, a->outputs, true, p);
+}
+
+/* The largest difference over the largest entry. */
+static double difference(const ntk_matrix *m, const double *want, double largest) {
+  double worst = 0;
+
+  for (int64_t lj = 0; lj < m->local_cols; ++lj) {
+    for (int64_t li = 0; li < m->local_rows; ++li) {
+      const int64_t i = ntk_matrix_row(m, li), j = ntk_matrix_col(m, lj);
+
+      worst = fmax(worst, fabs(m->data[li + lj * m->ld] - want[i * m->cols + j]));
+    }
+  }
+  return worst / largest;
+}
+
+static double largest_of(const double *x, int64_t count) {
+  double largest = 0;
+
+  for (int64_t k = 0; k < count; ++k) largest = fmax(largest, fabs(x[k]));
+  return largest;
+}
+
+static void expect_traces(const ntk_kernel *k, const double *gram, double tolerance) {
+  double trace = 0, parts = 0;
+
+  for (int64_t i = 0; i < k->gram.rows; ++i) trace += gram[i * (k->gram.rows + 1)];
+  for (int t = 0; t < k->tensor_count; ++t) parts += k->tensor_trace[t];
+  EXPECT_NEAR(parts, trace, tolerance * trace);
+}
+
+enum { N = 4, M = 2 };
+
+/* Kernels by plain loops. */
+typedef struct truth {
+  double gram[MOST], block[MOST], square[MOST];
+} truth;
+
+static void make_truth(const architecture *a, const char *outputs, truth *t) {
+  problem p;
+
+  create(a, outputs, "double", "auto", N, M, &p);
+  const ntk_cotangents c = ntk_kernel_cotangents(&p.kernel_settings);
+  const double *x = p.data.train.inputs, *y = p.data.test.inputs;
+
+  EXPECT(N * N * a->outputs * a->outputs <= MOST);
+  plain_kernel(&p.network, &c, N, x, N, x, t->gram);
+  plain_kernel(&p.network, &c, M, y, N, x, t->block);
+  plain_kernel(&p.network, &c, M, y, M, y, t->square);
+  destroy_problem(&p);
+}
+
+static void check_plain(const ntk_grid *grid, const architecture *a, const char *outputs,
+                        const char *precision, const char *contraction, const truth *t) {
+  const double tolerance = strcmp(precision, "single") == 0 ? 2e-5 : 1e-12;
+  problem p;
+  ntk_kernel k = {0};
+
+  create(a, outputs, precision, contraction, N, M, &p);
+  EXPECT_OK(compute_kernel(&p, grid, 2, &k));
+  const int64_t rows = k.gram.rows, test_rows = k.test_train.rows;
+  const double largest = largest_of(t->gram, rows * rows);
+  const double worst = fmax(difference(&k.gram, t->gram, largest),
+                            fmax(difference(&k.test_train, t->block, largest),
+                                 difference(&k.test_test, t->square, largest)));
+
+  if (!(worst <= tolerance)) {
+    FAIL("%s, outputs %s, %s, %s: %g of the largest entry", a->network, outputs, precision,
+         contraction, worst);
+  }
+  for (int64_t i = 0; i < test_rows; ++i) {
+    EXPECT_NEAR(k.test_diagonal[i], t->square[i * (test_rows + 1)], tolerance * largest);
+  }
+  expect_traces(&k, t->gram, 10 * tolerance);
+  ntk_kernel_destroy(&k);
+  destroy_problem(&p);
+}
+
+/* K(x, x) where no test block gives it. */
+static void check_diagonal(const ntk_grid *grid, const architecture *a, const char *contraction) {
+  problem p;
+  ntk_kernel k = {0};
+
+  create(a, "full", "double", contraction, 4, 6, &p);
+  EXPECT_OK(compute_kernel(&p, grid, 3, &k));
+  double *whole = k.test_diagonal;
+
+  k.test_diagonal = NULL;
+  ntk_kernel_destroy(&k);
+  destroy_problem(&p);
+  create(a, "full", "double", contraction, 4, 6, &p);
+  p.kernel_settings.test_test = &(const ntk_row){.name = "diagonal"};
+  EXPECT_OK(compute_kernel(&p, grid, 3, &k));
+  EXPECT(k.test_test.rows == 0);
+  for (int64_t i = 0; i < k.test_train.rows; ++i) {
+    EXPECT_NEAR(k.test_diagonal[i], whole[i], 1e-12 * largest_of(whole, k.test_train.rows));
+  }
+  ntk_free(&whole);
+  ntk_kernel_destroy(&k);
+  destroy_problem(&p);
+}
+
+static void check_architecture(const ntk_grid *grid, const architecture *a) {
+  truth t = {0};
+
+  for (size_t m = 0; m < sizeof(modes) / sizeof(modes[0]); ++m) {
+    make_truth(a, modes[m], &t);
+    for (int c = m < 2 ? 0 : 1 + (int)(m % 2); c < WORDS; c += m < 2 ? 1 : 2) {
+      check_plain(grid, a, modes[m], "double", words[c], &t);
+      if (m == 1) check_plain(grid, a, modes[m], "single", words[c], &t);
+    }
+  }
+  check_diagonal(grid, a, "pairs");
+  check_diagonal(grid, a, "jacobian");
+}
+
+/* n O of 200 and more; every tensor's part, and which contraction was taken. */
+static void check_agreement(const ntk_grid *grid, const architecture *a, const char *outputs,
+                            int64_t n) {
+  problem p[WORDS];
+  ntk_kernel k[WORDS] = {{0}};
+
+  for (int c = 0; c < WORDS; ++c) {
+    const ntk_kernel *first = &k[0];
+
+    create(a, outputs, "double", words[c], n, 9, &p[c]);
+    EXPECT_OK(compute_kernel(&p[c], grid, 32, &k[c]));
+    const int64_t count = first->gram.ld * first->gram.local_cols;
+    const double largest = ntk_comm_max(grid->comm, largest_of(first->gram.data, count));
+    double worst = 0;
+
+    EXPECT(first->gram.rows >= 200 && k[c].tensor_count == first->tensor_count);
+    for (int64_t e = 0; e < count; ++e) {
+      worst = fmax(worst, fabs(k[c].gram.data[e] - first->gram.data[e]));
+    }
+    EXPECT(worst <= 1e-12 * largest);
+    for (int t = 0; t < first->tensor_count; ++t) {
+      const double scale = first->tensor_trace[0] + first->tensor_norm[t];
+
+      EXPECT_NEAR(k[c].tensor_trace[t], first->tensor_trace[t], 1e-12 * scale);
+      EXPECT_NEAR(k[c].tensor_norm[t], first->tensor_norm[t], 1e-12 * scale);
+    }
+  }
+  for (int c = 0; c < WORDS; ++c) {
+    ntk_kernel_destroy(&k[c]);
+    destroy_problem(&p[c]);
+  }
+}
+
+/* What is asked for is taken where it applies. */
+static void check_words(const ntk_grid *grid) {
+  static const char *const wanted[WORDS] = {"mixed", "pairs", "jacobian", "mixed"};
+
+  for (int c = 0; c < WORDS; ++c) {
+    problem p;
+    ntk_kernel k = {0};
+
+    create(&cnn, "mean", "double", words[c], 8, 0, &p);
+    EXPECT_OK(compute_kernel(&p, grid, 8, &k));
+    if (c > 0) EXPECT(strcmp(k.contraction, wanted[c]) == 0);
+    if (c == 3) EXPECT(strcmp(k.tensor_contraction[0], "pairs") == 0); /* readout */
+    if (c == 3) EXPECT(strcmp(k.tensor_contraction[3], "pixel_gram") == 0);
+    ntk_kernel_destroy(&k);
+    destroy_problem(&p);
+  }
+}
+
+int main(int argc, char **argv) {
+  static const architecture *const all[] = {&cnn, &resnet, &transformer, &tied, &ode, &wide};
+
+  begin_test(&argc, &argv);
+  const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
+  ntk_grid grid = {0};
+
+  EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
+  for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); ++k) check_architecture(&grid, all[k]);
+  check_agreement(&grid, &cnn, "full", 70);
+  check_agreement(&grid, &resnet, "mean", 200);
+  check_agreement(&grid, &transformer, "full", 100);
+  check_words(&grid);
+  ntk_grid_destroy(&grid);
+  EXPECT(ntk_memory_balance() == 0);
+  MPI_Finalize();
+  return 0;
+}
