@@ -201,7 +201,7 @@ class Validation(Data):
         for group in ("data", "kernel", "dynamics", "spectrum"):
             extra = set(having[group]) - set(without[group])
             self.assertTrue(all(n.startswith("validation_") for n in extra), extra)
-            for name in without[group]:
+            for name in set(without[group]) - {"tensor_flops"}:  # what it costs does change
                 mine, other = having[group][name][...], without[group][name][...]
                 self.assertEqual(mine.shape, other.shape, name)
                 if mine.dtype.kind == "f":
