@@ -1,5 +1,6 @@
 /* What a forward pass, a stream and the assembly of its factors cost, from sizes alone. */
 #include <math.h>
+#include <string.h>
 
 #include "streams.h"
 
@@ -63,14 +64,24 @@ static double flops_of(const part *f) {
   return 2 * (s > 1 ? fmin(s * s * pairs, jacobian) : pairs);
 }
 
-/* A bias comes next to its weight. */
+static const char *leaf_of(const ntk_tensor *tensor) {
+  const char *slash = strrchr(tensor->name, '/');
+
+  return slash ? slash + 1 : tensor->name;
+}
+
+/* The bias of W is b, of Wq bq. */
 static const ntk_tensor *bias_of(const ntk_cost_walk *walk, const ntk_tensor *weight) {
   const ntk_network *network = walk->network;
   const ntk_node_layer *node = &network->layer[network->layer[walk->layer].source];
-  const int64_t next = weight - network->tensor + 1;
-  const bool own = next > node->first_tensor && next < node->first_tensor + node->tensors;
+  const char *leaf = leaf_of(weight);
 
-  return own && network->tensor[next].count < weight->count ? weight + 1 : NULL;
+  for (int t = node->first_tensor; leaf[0] == 'W' && t < node->first_tensor + node->tensors; ++t) {
+    const char *other = leaf_of(&network->tensor[t]);
+
+    if (other[0] == 'b' && strcmp(other + 1, leaf + 1) == 0) return &network->tensor[t];
+  }
+  return NULL;
 }
 
 /* Embeddings have one column of a, but a row of W for every token. */
