@@ -8,26 +8,12 @@ static ntk_status shape(ntk_node_layer *node) {
   return NTK_OK;
 }
 
-static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
-  (void)node;
-  tape->value[l + 1] = tape->value[l];
-  tape->value[l] = NULL;
-  return NTK_OK;
-}
-
-static ntk_status backward(const ntk_node_layer *node, ntk_stream *stream, int l) {
-  (void)node;
-  (void)stream;
-  (void)l;
-  return NTK_OK;
-}
-
 const ntk_layer ntk_layer_flatten = {
     .row = {.name = "flatten",
             .doc = "to one axis, row-major (h, w, c)",
             .options = options,
             .options_size = sizeof(ntk_layer_options)},
     .shape = shape,
-    .forward = forward,
-    .backward = backward,
+    .forward = ntk_relay_forward,
+    .backward = ntk_relay_backward,
 };

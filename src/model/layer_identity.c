@@ -8,14 +8,14 @@ static ntk_status shape(ntk_node_layer *node) {
   return NTK_OK;
 }
 
-static ntk_status forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
+ntk_status ntk_relay_forward(const ntk_node_layer *node, ntk_tape *tape, int l) {
   (void)node;
   tape->value[l + 1] = tape->value[l];
   tape->value[l] = NULL;
   return NTK_OK;
 }
 
-static ntk_status backward(const ntk_node_layer *node, ntk_stream *stream, int l) {
+ntk_status ntk_relay_backward(const ntk_node_layer *node, ntk_stream *stream, int l) {
   (void)node;
   (void)stream;
   (void)l;
@@ -28,6 +28,6 @@ const ntk_layer ntk_layer_identity = {
             .options = options,
             .options_size = sizeof(ntk_layer_options)},
     .shape = shape,
-    .forward = forward,
-    .backward = backward,
+    .forward = ntk_relay_forward,
+    .backward = ntk_relay_backward,
 };

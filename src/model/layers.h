@@ -137,4 +137,8 @@ extern const ntk_layer ntk_layer_conv, ntk_layer_max_pool, ntk_layer_avg_pool, n
 extern const ntk_layer ntk_layer_neural_ode, ntk_layer_token_embedding,
     ntk_layer_position_embedding, ntk_layer_attention, ntk_layer_transformer_block;
 
+/* Local.  Of layers that leave the array as it is: it changes hands, and delta stays. */
+NTK_CHECKED ntk_status ntk_relay_forward(const ntk_node_layer *node, ntk_tape *tape, int l);
+NTK_CHECKED ntk_status ntk_relay_backward(const ntk_node_layer *node, ntk_stream *stream, int l);
+
 #endif
