@@ -29,7 +29,7 @@ static inline void fail_once(const ntk_comm *comm, collective_job *job, void *co
   }
 }
 
-/* Every check that the job comes by, on each rank in turn: all its passages, or a hundred of them
+/* Every check that the job comes by, on each rank in turn: all its passages, or eight of them
  * with the first and the last.  A hang is caught by the time limit of the test.  Returns the number
  * of failed runs. */
 static inline int sweep_faults_everywhere(const ntk_comm *comm, collective_job *job,
@@ -58,7 +58,7 @@ static inline int sweep_faults_everywhere(const ntk_comm *comm, collective_job *
       long last = victim ? passages[k] - 1 : 0;
 
       ntk_comm_broadcast(comm, rank, &last, sizeof(last));
-      const long step = last / 100 + 1;
+      const long step = last / 7 + 1;
 
       for (long p = 0; p < last; p += step, ++runs) {
         fail_once(comm, job, context, victim ? site[k] : NULL, p);

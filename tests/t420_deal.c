@@ -1,13 +1,13 @@
 /* Samples reach the ranks that compute them, and their factors the rows and columns that need them.
  *
  * Method: entry k of sample s is known, so every panel can be checked on every grid, in both types,
- * for kernels with one and with several rows a sample. */
-//TEST ranks=1,2,3,4,6 args="50 1 8"
-//TEST ranks=2,4       args="7 1 64"
-//TEST ranks=1,4       args="1 1 1"
-//TEST ranks=2,6       args="129 3 8"
-//TEST ranks=4         args="20 10 1"
-//TEST ranks=3         args="130 1 1"
+ * for kernels with one and with several rows a sample; 70000 entries take several messages. */
+//TEST ranks=1,2,3,4,6 args="50 1 8 70000"
+//TEST ranks=2,4       args="7 1 64 9"
+//TEST ranks=1,4       args="1 1 1 9"
+//TEST ranks=2,6       args="129 3 8 9"
+//TEST ranks=4         args="20 10 1 9"
+//TEST ranks=3         args="130 1 1 9"
 #include "ntk/dist/deal.h"
 
 #include <stdlib.h>
@@ -88,7 +88,8 @@ static void test_panels(const ntk_deal *d, ntk_dtype dtype, int64_t width) {
   ntk_free(&cols);
 }
 
-static void test_grid(const ntk_grid *grid, int64_t samples, int64_t outputs, int64_t block) {
+static void test_grid(const ntk_grid *grid, int64_t samples, int64_t outputs, int64_t block,
+                      int64_t width) {
   for (int columns = 0; columns < 2; ++columns) {
     ntk_matrix m = {0};
     ntk_deal d = {0};
@@ -101,7 +102,7 @@ static void test_grid(const ntk_grid *grid, int64_t samples, int64_t outputs, in
     test_there_and_back(&d, samples, 17);
     test_panels(&d, NTK_DOUBLE, 3);
     test_panels(&d, NTK_SINGLE, 5);
-    test_panels(&d, NTK_DOUBLE, 70000); /* several messages */
+    test_panels(&d, NTK_DOUBLE, width);
     ntk_deal_destroy(&d);
     ntk_deal_destroy(&d);
     ntk_matrix_destroy(&m);
@@ -125,7 +126,7 @@ static void test_empty(const ntk_grid *grid) {
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
-  EXPECT(argc == 4);
+  EXPECT(argc == 5);
 
   int64_t samples = strtol(argv[1], NULL, 10), outputs = strtol(argv[2], NULL, 10);
   for (int r = 1; r <= comm.size; ++r) {
@@ -133,7 +134,7 @@ int main(int argc, char **argv) {
 
     if (comm.size % r != 0) continue;
     EXPECT_OK(ntk_grid_create(&comm, r, comm.size / r, &grid));
-    test_grid(&grid, samples, outputs, strtol(argv[3], NULL, 10));
+    test_grid(&grid, samples, outputs, strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10));
     test_empty(&grid);
     ntk_grid_destroy(&grid);
   }

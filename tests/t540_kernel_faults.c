@@ -206,6 +206,36 @@ static void test_positions(const ntk_comm *comm) {
   }
 }
 
+/* Statistics of the training set, with another network at theta_0 as well. */
+static ntk_status centred(const ntk_comm *comm, void *context) {
+  problem *p = context;
+  ntk_grid grid = {0};
+  ntk_kernel kernel = {0};
+
+  NTK_TRY(ntk_grid_create(comm, 0, 0, &grid));
+  const ntk_kernel_input input = {.grid = &grid,
+                                  .block = 2,
+                                  .settings = &p->kernel_settings,
+                                  .network = &p->network,
+                                  .initial = &p->network,
+                                  .data = &p->data};
+  const ntk_status status = ntk_kernel_compute(&input, &kernel);
+
+  ntk_kernel_destroy(&kernel);
+  ntk_grid_destroy(&grid);
+  return status;
+}
+
+static void test_batch(const ntk_comm *comm) {
+  problem p;
+
+  create_problem("{layers: [{dense: {features: 3}}, {batch_norm: {mode: train}}, {dense: {features:"
+                 " outputs}}]}",
+                 "{outputs: mean}", 4, 2, 2, 1, comm->rank == 0, &p);
+  EXPECT(sweep_faults_everywhere(comm, centred, &p) > 10);
+  destroy_problem(&p);
+}
+
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);
@@ -224,6 +254,7 @@ int main(int argc, char **argv) {
   }
   destroy_problem(&p);
   if (comm.size <= 2) test_positions(&comm);
+  if (comm.size == 2) test_batch(&comm);
   test_file(&comm);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Finalize();

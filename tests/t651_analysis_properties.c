@@ -568,7 +568,7 @@ static void test_kernel(const ntk_comm *comm, const kernel *k, bool regular) {
   test_ridgeless(&s);
   test_summary(k, &s, true);
   test_rows(&s);
-  if (regular) EXPECT(sweep_faults_everywhere(comm, run_all, &s) > 100);
+  if (regular) EXPECT(sweep_faults_everywhere(comm, run_all, &s) > 20);
   s.view.spectrum = NULL;
   test_summary(k, &s, false);
   close_stage(&s);
