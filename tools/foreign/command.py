@@ -1,0 +1,52 @@
+"""What the commands export_torch.py and export_jax.py have in common: their arguments, and refusals."""
+import argparse
+import importlib
+import importlib.util
+import pathlib
+import sys
+
+from foreign.weights import Refusal
+
+BAD_INPUT = 65
+
+
+def main(description, origin, state_help, write):
+    """write(origin's object, arguments) returns the `network:` section."""
+    arguments = parse(description, origin, state_help)
+    try:
+        print(write(find_object(arguments.source), arguments), end="")
+    except Refusal as refusal:
+        print(f"{arguments.source}: {refusal}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def parse(description, origin, state_help):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", metavar="FILE.py:NAME", help=f"{origin}; PACKAGE.MODULE:NAME likewise")
+    parser.add_argument("path", metavar="OUT.h5", help="weights file to write")
+    parser.add_argument("--input-shape", metavar="3,32,32", type=sizes, required=True,
+                        help="shape of one sample as the network takes it")
+    parser.add_argument("--state", metavar="FILE", help=state_help)
+    return parser.parse_args()
+
+
+def sizes(text):
+    return tuple(int(size) for size in text.split(","))
+
+
+def find_object(source):
+    """What a file or a module calls so."""
+    where, _, name = source.rpartition(":")
+    if not where or not name:
+        raise Refusal(source, "source", "it names no object", "write FILE.py:NAME or PACKAGE.MODULE:NAME")
+    sys.path.insert(0, str(pathlib.Path(where).resolve().parent) if where.endswith(".py") else "")
+    try:
+        found = importlib.import_module(pathlib.Path(where).stem if where.endswith(".py") else where)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except ImportError as error:
+        raise Refusal(source, "source", str(error), "run this with a Python that has it, from the right "
+                      "folder") from error
+    except AttributeError as error:
+        raise Refusal(source, "source", str(error), "name what the file defines at its top level") from error
+    return found
