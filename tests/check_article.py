@@ -4,43 +4,33 @@ numbers, which are computed from the program's weights, are those of its code in
 import json
 import os
 import pathlib
-import re
 import sys
 import tempfile
 import unittest
 
+import h5py
 import numpy as np
 
 TOP = pathlib.Path(os.environ.get("NTK_SOURCE_DIR", pathlib.Path(__file__).resolve().parent.parent))
 PROGRAM = os.environ.get("NTK_PROGRAM", str(TOP / "build" / "ntkrun"))
 sys.path.insert(0, str(TOP / "tools"))
 import article as tool
-
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
-
-
-def unit(text):
-    """One in the last digit shown."""
-    digits, _, exponent = text.partition("e")
-    return 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+import pictures
+from page_checks import PageChecks, differences
+from pages import article_cnn
+from pages.page import blocks
 
 
-def differences(stated, given):
-    """Where two texts differ by more than one unit of the last digit shown."""
-    if NUMBER.split(stated) != NUMBER.split(given):
-        return [(stated, given)]
-    pairs = zip(NUMBER.findall(stated), NUMBER.findall(given))
-    return [(a, b) for a, b in pairs if abs(float(a) - float(b)) > 1.01 * unit(a)]
+class Article(PageChecks, unittest.TestCase):
+    page = tool.PAGE
 
-
-class Article(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
         cls.addClassCleanup(folder.cleanup)
         cls.path = pathlib.Path(folder.name)
         cls.article = tool.run(PROGRAM, cls.path)
-        cls.document = tool.DOCUMENT.read_text()
+        cls.document = tool.PAGE.document.read_text()
         golden = json.loads(tool.GOLDEN.read_text())["expected"]
         cls.golden, cls.printed = golden["float32_draws"], golden["article_script_run_unchanged_float32"]
 
@@ -48,7 +38,7 @@ class Article(unittest.TestCase):
         np.testing.assert_allclose(given, expected, rtol=0, atol=relative * np.max(np.abs(expected)))
 
     def test_tables(self):
-        stated = tool.blocks(self.document)
+        stated = blocks(self.document)
         self.assertEqual(set(stated), set(tool.TABLES))
         for name, make in tool.TABLES.items():
             with self.subTest(table=name):
@@ -105,19 +95,21 @@ class Article(unittest.TestCase):
         self.assertLess(far[-1], 0.1)
         self.assertLess(far[-1], far[0] / 3)
 
-    def test_document_and_configs_belong_together(self):
-        configs = {path.name for path in (TOP / "configs").glob("article*.yaml")}
-        self.assertEqual(configs, {f"article_{name}.yaml" for name in tool.CONFIGS})
-        for name in configs:
-            self.assertIn(f"configs/{name}", self.document)
-        figures = set(re.findall(r"figures/(\w+)\.png", self.document))
-        self.assertEqual(figures, {f"article_{name}" for name in tool.FIGURES})
+    def test_convolutions(self):
+        with h5py.File(TOP / "configs" / "pictures.h5") as file:
+            for name, values in pictures.datasets().items():
+                np.testing.assert_allclose(file[name][()], values, rtol=0, atol=1e-15, err_msg="run tools/pictures.py")
+        for layout, feels in (("h_w_c", (False, False)), ("as_read", (True, False))):
+            for moved, change in zip(article_cnn.cnn_shifts(self.article, layout, "invariant"), feels):
+                self.assertEqual(np.ptp(moved) > 1e-12 * moved[0], change)
+        far = article_cnn.cnn_distances(self.article).mean(axis=1)
+        self.assertLess(far[-1], 0.1)
+        self.assertLess(far[-1], far[0] / 4)
 
     def test_figures(self):
-        tool.draw(self.article, self.path)
+        tool.PAGE.draw(self.article, self.path)
         for name in tool.FIGURES:
             self.assertGreater((self.path / f"article_{name}.png").stat().st_size, 20000)
-            self.assertTrue((TOP / "docs" / "figures" / f"article_{name}.png").exists())
 
 
 if __name__ == "__main__":

@@ -8,26 +8,19 @@ __doc__ = """Runs configs/article_*.yaml and writes what comes out into docs/art
 The numbers that the article itself prints come from its code, here in numpy, on the weights that the
 program drew; those of its training come from a run of its code by JAX, tests/cases/golden.
 """
-import argparse
 import json
-import os
 import pathlib
-import re
-import subprocess
 import sys
-from types import SimpleNamespace
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import h5py
 import numpy as np
 
-import ntkload
-from figures import BLUE, GREEN, GREY, ORANGE, RED, STYLE, plt
+from figures import BLUE, GREEN, GREY, ORANGE, RED, plt
+from pages import article_cnn
+from pages.page import TOP, Page, rank, spread, sweep, table
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENT = TOP / "docs" / "article.md"
 GOLDEN = TOP / "tests" / "cases" / "golden" / "article_network.json"
-CONFIGS = ("two_points", "kernel", "dynamics", "dynamics_bias", "width", "generalization")
+CONFIGS = ("two_points", "kernel", "dynamics", "dynamics_bias", "width", "generalization", *article_cnn.CONFIGS)
 SEED, NOISE_VARIANCE = 42, 0.1
 
 # ------------------------------------------------------------------------ the article's code
@@ -70,48 +63,24 @@ def limit(x):
 # ------------------------------------------------------------------------------------- the runs
 
 
-class Run:
-    """Results of one config."""
-
-    def __init__(self, path):
-        self.path, self.root = path, ntkload.open_sweep(path)["/"]
-
-    def folder(self, **select):
-        return self.path / "points" / str(self.root.point_id.sel(select).item())
-
-    def point(self, **select):
-        return ntkload.open_point(self.folder(**select))
-
-    def gram(self, **select):
-        return self.point(**select)["kernel"].preview.values
-
-    def weights(self, **select):
-        with h5py.File(self.folder(**select) / "weights.h5") as file:
-            return [file[f"layers/{name}/W"][()] for name in sorted(file["layers"])]
-
-
 def run(program, folder):
     """Runs of all configs, in folder/runs."""
-    def call(*words):
-        subprocess.run([TOP / "tools" / "mpi", program, *words], cwd=folder, check=True,
-                       stdout=subprocess.DEVNULL)
+    article = PAGE.run(program, folder)
+    article.contraction = sweep(  # weights for all widths of the article's own network
+        program, folder, "article_width", "--set", "network.parameterization=standard", "--set", f"network.seed={SEED}",
+        "--set", "output.keep=[results, weights]", directory="article_contraction")
+    article.golden = json.loads(GOLDEN.read_text())["expected"]["float32_draws"]
+    return article
 
-    def sweep(config, name, *options):
-        call("run", TOP / "configs" / f"article_{config}.yaml", *options)
-        call("merge", f"runs/article_{name}")
-        return Run(folder / "runs" / f"article_{name}")
 
-    runs = {name: sweep(name, name) for name in CONFIGS}
-    runs["contraction"] = sweep(  # weights for all widths of the article's own network
-        "width", "contraction", "--set", "network.parameterization=standard", "--set",
-        f"network.seed={SEED}", "--set", "output.keep=[results, weights]", "--set",
-        "output.directory=runs/article_contraction")
-    return SimpleNamespace(**runs, golden=json.loads(GOLDEN.read_text())["expected"]["float32_draws"])
+def matrices(results, **select):
+    weights = results.weights(**select)
+    return [weights[name][1] for name in sorted(weights) if name.endswith("/W")]
 
 
 def same_weights(article):
     """Those of the article's network 1-256-256-1."""
-    return article.two_points.weights(parameterization="standard")
+    return matrices(article.two_points, parameterization="standard")
 
 
 def training_inputs():
@@ -121,10 +90,6 @@ def training_inputs():
 def mean_square(course, which, n):
     """Mean squared error over time and at infinity; half the sum of squares is what is stored."""
     return 2 / n * course[f"{which}_loss"].values, 2 / n * float(course[f"{which}_loss_infinity"])
-
-
-def rank(eigenvalue, cutoff=1e-12):
-    return int((eigenvalue > cutoff * eigenvalue.max()).sum())
 
 
 def losses(article, rate):
@@ -141,32 +106,11 @@ def distances(article):
 
 
 def contraction_norms(article):
-    return [np.linalg.norm(contraction(article.contraction.weights(width=w), training_inputs()))
+    return [np.linalg.norm(contraction(matrices(article.contraction, width=w), training_inputs()))
             for w in article.contraction.root.width.values]
 
 
 # ------------------------------------------------------------------------------------ the tables
-
-
-def number(value):
-    """Four digits, without exponent up to millions."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e7:
-        return f"{value:.2e}"
-    return f"{value:.{max(0, 3 - int(np.floor(np.log10(abs(value)))))}f}"
-
-
-def spread(values):
-    mean, deviation = np.mean(values), np.std(values, ddof=1)
-    digits = max(0, 1 - int(np.floor(np.log10(deviation))))
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
-
-
-def table(head, *rows):
-    cells = [[c if isinstance(c, str) else number(c) for c in row] for row in rows]
-    lines = [head, ["---"] * len(head), *cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def two_points(article):
@@ -257,23 +201,7 @@ def generalization(article):
 
 
 TABLES = {"two_points": two_points, "kernel": kernel_table, "flow": flow, "descent": descent, "biases": biases,
-          "width": width, "generalization": generalization}
-def block(name):
-    return re.compile(rf"(<!-- ({name}) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-
-
-def blocks(text):
-    """The tables in the document, by name."""
-    return {m[2]: m[3].rstrip("\n") for m in block(r"\w+").finditer(text)}
-
-
-def fill(text, tables):
-    for name, body in tables.items():
-        text, count = block(name).subn(lambda m, body=body: f"{m[1]}{body}\n{m[4]}", text)
-        if count != 1:
-            sys.exit(f"{DOCUMENT}: {count} blocks <!-- {name} --> ... <!-- end -->, expected one")
-    return text
-
+          "width": width, "generalization": generalization, **article_cnn.TABLES}
 
 # ------------------------------------------------------------------------------------ the figures
 
@@ -370,25 +298,10 @@ def figure_width(article):
     return figure
 
 
-FIGURES = {"kernel": figure_kernel, "dynamics": figure_dynamics, "width": figure_width}
+FIGURES = {"kernel": figure_kernel, "dynamics": figure_dynamics, "width": figure_width, **article_cnn.FIGURES}
 
 
-def draw(article, folder):
-    plt.rcParams.update(STYLE)
-    for name, figure in FIGURES.items():
-        figure(article).savefig(folder / f"article_{name}.png", dpi=110)
-    plt.close("all")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default=TOP / os.environ.get("NTK_BUILD", "build") / "ntkrun")
-    options = parser.parse_args()
-    article = run(pathlib.Path(options.program).resolve(), TOP)
-    DOCUMENT.write_text(fill(DOCUMENT.read_text(), {name: make(article) for name, make in TABLES.items()}))
-    (DOCUMENT.parent / "figures").mkdir(exist_ok=True)
-    draw(article, DOCUMENT.parent / "figures")
-
+PAGE = Page("article", CONFIGS, TABLES, FIGURES)
 
 if __name__ == "__main__":
-    main()
+    PAGE.main(__doc__, run)
