@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What may happen to the files of a sweep: a full disk, a folder that is read only, checkpoints that are
-cut off, have a wrong bit, belong to another config or were begun on another type of processor, locks
+"""What may happen to the files of a sweep: a full disk, a limit to the size of files, a folder that is
+read only, checkpoints that are cut off, have a wrong bit, belong to another config or were begun on another type of processor, locks
 that a dead job left, a second job.
 
 Each time: a message that says what is the matter, the right exit code, and afterwards a run that ends
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -56,10 +57,13 @@ class Sweep:
         path.mkdir(parents=True)
         (path / "c.yaml").write_text(config)
 
-    def call(self, *words, ranks=None, **variables):
+    def call(self, *words, ranks=None, largest=None, **variables):
+        """The program; `largest`: bytes of a file, as of `ulimit -f`."""
         mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)] if ranks else []
         return subprocess.run([*mpi, PROGRAM, *words], cwd=self.path, text=True, timeout=120,
-                              capture_output=True, check=False, env={**os.environ, **variables})
+                              capture_output=True, check=False, env={**os.environ, **variables},
+                              preexec_fn=largest and (lambda: resource.setrlimit(
+                                  resource.RLIMIT_FSIZE, (largest, largest))))
 
     def run(self, *words, **more):
         return self.call("run", "c.yaml", *words, **more)
@@ -95,9 +99,9 @@ class Durability(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.top / self.id())
         return Sweep(self.top / self.id(), config)
 
-    def finish(self, sweep, *messages, **more):
+    def finish(self, sweep, *messages, words=(), **more):
         """A run that ends well, says so much, and leaves what an undisturbed one leaves."""
-        done = sweep.run(**more)
+        done = sweep.run(*words, **more)
         self.assertEqual(done.returncode, 0, done.stderr)
         for message in messages:
             self.assertIn(message, done.stderr)
@@ -251,6 +255,22 @@ class Durability(unittest.TestCase):
         (sweep.path / "out").rmdir()
         (sweep.path / "copy").rename(sweep.path / "out")
         self.assertEqual(sweep.numbers(), self.numbers)
+
+    def test_a_limit_to_the_size_of_files(self):
+        """Of gram.h5, and of results.h5 alone: the point fails and says why, the process goes on."""
+        small = CONFIG.replace("checkpoint_after: 0", "checkpoint_after: 30").replace(
+            ", gram, spectrum, test_train", "")
+        for config, largest, name in ((CONFIG, 300000, "gram.h5"), (small, 20000, "results.h5")):
+            with self.subTest(name=name):
+                sweep = Sweep(self.top / self.id() / name, config)
+                done = sweep.run(largest=largest)
+                self.assertEqual(done.returncode, 74, done.stderr)
+                self.assertRegex(done.stderr, rf"FAILED: .*{name}.*: .*File too large")
+                self.assertIn("1 failed", done.stderr)
+                self.assertEqual(list(sweep.path.rglob("*.tmp*")), [])
+                if config == CONFIG:
+                    self.finish(sweep, words=("--retry-failed",))
+        shutil.rmtree(self.top / self.id())
 
     def test_a_folder_that_cannot_be_written(self):
         sweep = self.sweep()

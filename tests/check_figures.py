@@ -202,10 +202,39 @@ class Others(Drawing):
         self.assertEqual([a.get_title() for a in found["kernel"].axes][:3], ["NTK", "conjugate kernel", "NNGP"])
         for axes in found["spectrum"].axes:
             self.assertEqual(axes.get_legend_handles_labels()[1], ["NTK", "conjugate kernel", "NNGP"])
-        self.assertIn("validation", [t.get_text() for t in found["learning"].axes[-1].get_legend().get_texts()])
+        self.check_all_kernels(found)
+        self.assertIn("validation", [t.get_text() for t in found["learning"].axes[2].get_legend().get_texts()])
         self.assertIn("width^-1/2", figures.caption("study", results))
         self.check_spread(results)
         self.check_early(results)
+
+    def check_all_kernels(self, found):
+        """A panel or a line for each quantity; different ones."""
+        titles = {kind: [a.get_title() for a in figure.axes if a.get_visible()] for kind, figure in found.items()}
+        self.assertEqual(titles["trajectories"], ["NTK", "conjugate kernel", "NNGP"])
+        self.assertEqual(titles["learning"], [f"quantity {q}, {k}" for q in ("ntk", "conjugate", "nngp")
+                                              for k in ("loss", "accuracy")][::2])
+        self.assertEqual([t.split(":")[0] for t in titles["risk"]], ["NTK"] * 2 + ["conjugate kernel"] * 2 + ["NNGP"] * 2)
+        self.assertEqual(found["width_study"].axes[0].get_legend_handles_labels()[1], ["ntk", "conjugate", "nngp"])
+        for kind in ("trajectories", "risk"):
+            drawn = [a.lines[0].get_ydata() for a in found[kind].axes[::2 if kind == "risk" else 1] if a.get_visible()]
+            self.assertFalse(np.array_equal(drawn[0], drawn[1]) or np.array_equal(drawn[1], drawn[2]))
+
+    def test_axis_of_kernels(self):
+        """Quantities of different points are shown beside each other, as those of one point are."""
+        results = merged(self.path, CURVE, {"kernel.quantity": ["ntk", "conjugate"], "network.width": [4, 8]})
+        found = self.drawn(results)
+        self.assertEqual([a.get_title() for a in found["kernel"].axes][:2], ["NTK", "conjugate kernel"])
+        self.assertEqual(found["spectrum"].axes[0].get_legend_handles_labels()[1], ["NTK", "conjugate kernel"])
+        self.assertEqual([a.get_title() for a in found["learning"].axes], ["quantity ntk, loss", "quantity conjugate, loss"])
+        self.assertEqual(len(found["risk"].axes), 4)
+        self.assertEqual(found["width_study"].axes[0].get_legend_handles_labels()[1], ["ntk", "conjugate"])
+        self.assertNotIn("quantity", results.point()[1])
+        self.check_frames(results, ["trajectories", "learning", "risk"])
+        self.check_frames(results, ["learning"], narrow=True)
+        path, words = results.point(results.point()[0].parent.name)  # asked for: alone
+        self.assertIn("quantity conjugate", words)
+        self.assertEqual(len(results.variants(path)), 1)
 
     def check_spread(self, results):
         """Over the networks' seeds at each seed of the data, by numpy; none from one seed."""

@@ -79,11 +79,12 @@ class Program(unittest.TestCase):
         with h5py.File(next((self.path / "out" / "kernels").glob(f"*/{name}"))) as f:
             return f["ntk"][...]
 
-    def check_linear(self, x, y, ranks, scale=0.5, **network):
-        """Theta, spectrum, dynamics of f = x W + scale b against numpy."""
+    def check_linear(self, x, y, ranks, scale=0.5, block="auto", **network):
+        """Theta, spectrum, dynamics of f = x W + scale b against numpy: one layer, one output."""
         rng = np.random.default_rng(1)
         xt, yt = rng.normal(size=(3, x.shape[1])), rng.normal(size=3)
         config = self.linear(x, y, xt, yt, bias={"scale": scale, "std": 1.0}, **network)
+        config["spectrum"] = {"block": block}
         self.run_config(config, ranks=ranks)
         (result,) = self.results()
         order = result["data/index"][...]
@@ -130,10 +131,10 @@ class Program(unittest.TestCase):
     def test_ordinary(self):
         self.check_linear(np.random.default_rng(0).normal(size=(33, 40)), np.arange(33.0), 3)
 
-    def test_duplicate_samples(self):
+    def test_duplicate_samples_fewer_than_a_block(self):
         x = np.random.default_rng(0).normal(size=(6, 8))
         x[4] = x[1]
-        self.check_linear(x, np.arange(6.0), 2)
+        self.check_linear(x, np.arange(6.0), 2, block=64)
 
     def test_constant_target(self):
         self.check_linear(np.random.default_rng(0).normal(size=(8, 9)), np.ones(8), 2)
@@ -249,7 +250,7 @@ class Program(unittest.TestCase):
         self.assertIn("network.seed, network.width", done.stderr)
         self.assertIn("network.depth", done.stderr)
         plan = self.call("plan", "config.yaml")
-        self.assertEqual(plan.returncode, 1, plan.stderr)
+        self.assertEqual(plan.returncode, 65, plan.stderr)
         self.assertIn("run will refuse: ", plan.stdout)
         self.assertIn(plan.stdout.split("run will refuse: ")[1].strip(), done.stderr)
 
@@ -330,6 +331,10 @@ class Program(unittest.TestCase):
                 self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
                 self.assertEqual(done.stdout, "")
         self.refuse(64, "usage")
+        for words in (["run"], ["frobnicate"]):
+            done = self.call(*words, ranks=2)
+            self.assertEqual(done.returncode, 64)
+            self.assertEqual(done.stderr.count("ntkrun: "), 1, done.stderr)
 
     def test_unreadable_files(self):
         if os.geteuid() == 0:
@@ -364,6 +369,44 @@ class Program(unittest.TestCase):
         config["data"]["inputs"] = "nowhere.npy"
         self.assertRegex(self.run_config(config, expect=66).stderr,
                          r"config.yaml:[0-9]+:11: error: .*nowhere.npy: No such file")
+
+    def test_folder_without_its_data(self):
+        """What runs on a cluster is merged and looked at where the data are not."""
+        config = self.sweep_config()
+        self.run_config(config)
+        first = self.call("plan", "config.yaml").stdout
+        (self.path / config["data"]["inputs"]).unlink()
+        self.assertEqual(self.call("merge", "out").returncode, 0)
+        self.assertEqual(self.call("status", "out").returncode, 0)
+        with h5py.File(self.path / "out" / "sweep.h5") as file:
+            ids = [i.decode() for i in file["point_id"][...].flat]
+            self.assertTrue(all(s == b"done" for s in file["status"][...].flat))
+        for point in ids:
+            self.assertIn(point, first)
+        self.refuse(66, "No such file", "check", "config.yaml")
+        self.refuse(66, "No such file", "run", "config.yaml")
+        plan = self.call("plan", "config.yaml")
+        self.assertEqual(plan.returncode, 66)
+        self.assertIn("time and memory cannot be told", plan.stdout)
+        (self.path / "out" / "inputs.txt").unlink()
+        self.refuse(66, "not in out/inputs.txt either", "merge", "out")
+
+    def test_one_code_for_one_refusal(self):
+        """check and plan end as run would."""
+        data = "data: {source: gaussian, dimension: 3, train: {count: 9}}\n"
+        single = "kernel: {outputs: {single: {output: 7}}}\noutput: {directory: out}\n"
+        for text, code in (
+                (data + single + "sweep: {network.seed: [0, 1]}\n", 65),
+                (data + "output: {directory: out}\nsweep: {kernel.outputs: [mean, {single: {output: 7}}]}\n", 1),
+                ("data: {source: idx, inputs: nowhere, labels: nowhere}\n", 66)):
+            self.write(text)
+            codes = {words: self.call(words, "config.yaml").returncode for words in ("check", "plan", "run")}
+            self.assertEqual(codes, dict.fromkeys(codes, code), text)
+            shutil.rmtree(self.path / "out", ignore_errors=True)
+        self.write(data + "run: {group_ranks: 3}\n")
+        plan = self.call("plan", "config.yaml", "--ranks", "2")
+        self.assertEqual(plan.returncode, self.call("run", "config.yaml").returncode)
+        self.assertIn("run will refuse: run.group_ranks or run.grid: groups of 3", plan.stdout)
 
     def test_all_problems_at_once(self):
         self.write("data: {source: gausian}\nnetwork: {widht: 3, depth: 2.5}\nkernel: {outputs: men}\n")

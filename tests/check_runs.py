@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Jobs on a sweep from outside: several at once, stopped and resumed, points that fail.
+"""Jobs on a sweep from outside: several at once, stopped and resumed, points that fail, ranks that die.
 
 A file that is shorter than one of the points asks for makes exactly that point fail.  A sweep that
 lasts a few seconds is stopped by signals and by its wall time, and is there completely after the
@@ -36,9 +36,10 @@ class Runs(unittest.TestCase):
     def tearDown(self):
         self.folder.cleanup()
 
-    def start(self, *words, ranks=1):
-        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)]
+    def start(self, *words, ranks=None, **variables):
+        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)] if ranks else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
+        environment |= variables
         return subprocess.Popen([*mpi, PROGRAM, "run", "config.yaml", *words], cwd=self.path,
                                 env=environment, text=True, stderr=subprocess.PIPE)
 
@@ -47,7 +48,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(job.returncode, expect, text)
         return text
 
-    def run_job(self, *words, ranks=1, expect=0):
+    def run_job(self, *words, ranks=None, expect=0):
         return self.finish(self.start(*words, ranks=ranks), expect)
 
     def write(self, config):
@@ -61,9 +62,18 @@ class Runs(unittest.TestCase):
             counts[log.parent.name] = events.count(name)
         return counts
 
+    def results(self):
+        return sorted((self.path / "out" / "points").glob("*/results.h5"))
+
+    def until(self, find, job):
+        """What `find` lists, again and again, while the job is at work."""
+        while job.poll() is None:
+            yield from find()
+            time.sleep(0.01)
+
     def traces(self):
         values = []
-        for path in sorted((self.path / "out" / "points").glob("*/results.h5")):
+        for path in self.results():
             with h5py.File(path) as f:
                 values.append(float(f["trace"][()]))
         return values
@@ -98,7 +108,7 @@ class Runs(unittest.TestCase):
 
     def test_fail_fast(self):
         self.fails_once(12)
-        text = self.run_job("--fail-fast", ranks=1, expect=1)
+        text = self.run_job("--fail-fast", expect=1)
         self.assertIn("because a point failed", text)
         failed = sum(self.events("failed").values())
         self.assertEqual(failed, 1)
@@ -127,8 +137,10 @@ class Runs(unittest.TestCase):
             time.sleep(0.01)
         text = self.run_job()
         self.finish(first)
-        if "1 point is left to another job" not in text:  # it was that quick
-            self.assertIn("1 were done before", text)
+        if "1 were done before" not in text:  # it was that quick
+            last = text.splitlines()[-1]
+            self.assertIn("1 point is left to another job: ", last)
+            self.assertIn("nothing more to do, ntkrun status out tells when all is done", last)
         self.assertEqual(list(self.events("done").values()), [1])
 
     def stop(self, number, *words, ranks=2):
@@ -154,6 +166,41 @@ class Runs(unittest.TestCase):
         text = self.run_job(ranks=3)
         self.assertIn(f"{100 - before} computed, {before} were done before, 0 failed", text)
         self.assertEqual(len(self.traces()), 100)
+
+    def ranks_of(self, job):
+        """Of a job whose launcher is in the place of the shell that started it."""
+        children = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        self.assertEqual(len(children), 2, children)
+        return [int(c) for c in children]
+
+    def test_a_rank_that_dies(self):
+        """Of two groups of one rank: the job ends at once, what both have finished stays, and what the
+        dead one was at is done by the next job."""
+        self.write(SWEEP | {"sweep": {"network.seed": "0..59"}, "run": {"group_ranks": 1}})
+        job = self.start(ranks=2, OMPI_MCA_odls_base_sigkill_timeout="1")  # as it is by default
+        writers = set()
+        for log in self.until(lambda: (self.path / "out" / "points").glob("*/log.jsonl"), job):
+            last = log.read_text().splitlines()[-1:]
+            writers |= {json.loads(line)["process"] for line in last if '"done"' in line}
+            if len(writers) == 2:
+                break
+        self.assertEqual(len(writers), 2)
+        before = {p: p.stat().st_mtime_ns for p in self.results()}
+        start = time.monotonic()
+        ranks = self.ranks_of(job)
+        self.assertEqual(set(ranks), writers)
+        os.kill(ranks[1], signal.SIGKILL)
+        _, text = job.communicate(timeout=10)
+        while any(os.path.exists(f"/proc/{r}") for r in ranks):
+            self.assertLess(time.monotonic() - start, 10)
+            time.sleep(0.01)
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertNotEqual(job.returncode, 0, text)
+        there = len(self.results())
+        self.assertTrue(2 <= len(before) <= there, (len(before), there))
+        text = self.run_job()
+        self.assertIn(f"{60 - there} computed, {there} were done before, 0 failed", text)
+        self.assertEqual({p: p.stat().st_mtime_ns for p in before}, before)
 
     def test_stopped_by_its_wall_time(self):
         self.write(SWEEP | {"run": {"walltime": "00:00:01", "stop_margin": 0.5},

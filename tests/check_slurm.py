@@ -104,6 +104,23 @@ class Submit(Folder):
         self.assertIn("--requeue", options)
         self.assertTrue("--array" in options and options["--time"] == "30")
 
+    def test_points_of_one_kernel_stay_together(self):
+        """Sixty-four points, of which only two have kernels of their own, are no work for an array; and
+        what they share costs once."""
+        (self.path / "two.yaml").write_text(CONFIG.replace("[summary]", (
+            "[effective_dimension: {label: fine, ridge: [0.1]}]")).replace("0..5}", (
+                f"0..1, analyses.fine.ridge: {[[k] for k in range(1, 33)]}}}")).replace(
+                    "count: 64", "count: 30000").replace("width: 16", "width: 8192"))
+        plan = ("plan", "two.yaml", "--json", "--ranks", "1")
+        facts = json.loads(self.call(PROGRAM, *plan).stdout)
+        self.assertEqual([len(facts["points"]), len({p["unit"] for p in facts["points"]})], [64, 2])
+        alone = json.loads(self.call(PROGRAM, *plan, "--set", "analyses.fine.ridge=[1]").stdout)
+        self.assertEqual(len(alone["points"]), 2)
+        self.assertEqual(facts["flops"], alone["flops"])
+        self.assertEqual([p["flops"] > 0 for p in facts["points"]].count(True), 2)
+        _, options = self.dry(config="two.yaml")
+        self.assertNotIn("--array", options)
+
     def test_options_of_sbatch_count_first(self):
         _, options = self.dry("--partition=long", "-A", "me", "-n", "3", "--time=1-0", "--mem=4G",
                               "-o", "x y.out", "--job-name=mine", "--array=1-2%1")
@@ -288,7 +305,8 @@ class Cluster(Folder):
             self.assertTrue(self.cluster.wait(job), self.outputs())
             self.assertEqual(self.cluster.exit_codes(job), [code], self.outputs())
 
-    def check_requeue(self):
+    def stop_requeue(self):
+        """A job that is stopped and queued again, and what it has done until then."""
         (self.path / "long.yaml").write_text(CONFIG.replace("0..5", "0..11").replace(
             "width: 16", "width: 256").replace("count: 64", "count: 512").replace("out}", "long}"))
         job = self.sbatch("--ntasks=2", JOBS / "requeue.sbatch", "long.yaml")
@@ -301,9 +319,12 @@ class Cluster(Folder):
         self.assertIn("exit code 75", self.outputs())
         before = {f: f.stat().st_mtime_ns for f in points.glob("*/results.h5")}
         self.assertTrue(0 < len(before) < 12, len(before))
+        return job, before, time.monotonic()
+
+    def check_requeue(self, job, before, stopped):
         # Slurm holds a requeued job for two minutes; one that starts within 3 s of its end is
         # killed, because its credential is still revoked.
-        time.sleep(3)
+        time.sleep(max(0, stopped + 3 - time.monotonic()))
         self.assertTrue(self.cluster.until(lambda: self.start_now(job), 20))
         self.assertTrue(self.cluster.wait(job), self.outputs())
         self.assertEqual(self.cluster.exit_codes(job), ["0:0"], self.outputs())
@@ -317,9 +338,10 @@ class Cluster(Folder):
         return self.cluster.state(job) != ["PENDING"]
 
     def test_cluster(self):
+        stopped = self.stop_requeue()
         self.check_array()
         self.check_exit_codes()
-        self.check_requeue()
+        self.check_requeue(*stopped)
 
 
 if __name__ == "__main__":

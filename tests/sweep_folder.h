@@ -64,10 +64,8 @@ static inline void sweep_write_event(const ntk_job *job, int64_t point, const ch
 static inline ntk_lock *sweep_lock(const ntk_job *job, int64_t point) {
   ntk_lock *lock = NULL;
   ntk_lock_holder holder;
-  ntk_key unit;
 
-  ntk_point_unit(&job->point[point], unit);
-  EXPECT_OK(ntk_lock_acquire(job->directory, unit, 4, &lock, &holder));
+  EXPECT_OK(ntk_lock_acquire(job->directory, ntk_point_lock(&job->point[point], 0), 4, &lock, &holder));
   EXPECT(lock);
   return lock;
 }

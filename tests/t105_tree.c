@@ -368,7 +368,7 @@ static const put_case puts_[] = {
     {"items.twice0.x", NULL},
     {"items.twice1.x", NULL},
     {"items.twice2.x", "the list has no item 'twice2'"},
-    {"items.summary0.x", "the list has no item 'summary0'"}, /* it is 'summary' */
+    {"items.summary0.option", NULL}, /* 'summary' is its name, too */
     {"list.q.x", "the list has no item 'q', only 'x', 'y'"},
 };
 

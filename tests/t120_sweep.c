@@ -177,6 +177,9 @@ static const place_case places[] = {
     {DATA
      "network: {layers: [activation: relu]}\nsweep: {network.layers.activation: [relu, erf]}\n",
      "        function: erf\n"},
+    {DATA
+     "network: {layers: [activation: relu]}\nsweep: {network.layers.activation0: [relu, erf]}\n",
+     "        function: erf\n"},
     {DATA "sweep: {zip: {x: {network.width: [3, 4], network.bias.std: [5, 6]}}}\n",
      "  width: 4\n  activation: relu\n  bias:\n    scale: 0.1\n    std: 6\n"},
     {DATA "network: {layers: [repeat: {name: stage, times: 1, layers: [flatten]}]}\n"
@@ -248,6 +251,8 @@ static const refusal refusals[] = {
     {"sweep: {sweep: [a, b]}", "'sweep' cannot be swept", 9},
     {"sweep: {format: [1]}", "'format' cannot be swept", 9},
     {"sweep: {name: [a, b]}", "'name' cannot be swept", 9},
+    {"sweep: {relative_to: [a, b]}", "'relative_to' cannot be swept", 9},
+    {"sweep: {run.group_ranks: [1, 2]}", "'run.group_ranks' cannot be swept: 'run' is the same", 9},
     {"sweep: {network..width: [1]}", "'network..width' is no path", 9},
     {"sweep: {.network: [1]}", "'.network' is no path", 9},
     {"sweep: {network.: [1]}", "'network.' is no path", 9},
@@ -277,6 +282,12 @@ static const refusal refusals[] = {
     {"network: {layers: [dense: {name: stem, features: 3}]}\n"
      "sweep: {network.layers.stme.features: [1, 2]}",
      "'network.layers.stme.features': the list has no item 'stme'; did you mean 'stem'?", 9},
+    {"network: {layers: [flatten, dense: {features: 3}]}\nsweep: {network.layers.dense.features: [1],"
+     " network.layers.dense0.features: [2]}",
+     "'network.layers.dense.features' is an axis already, in line 3; remove one", 45},
+    {"network: {layers: [flatten, dense: {features: 3}]}\nsweep: {network.layers.dense0.features: [1],"
+     " skip: [{network.layers.dense.features: 2}]}",
+     "the axis has no value 2; its values are 1", 85},
     {"network: {layers: [flatten, flatten]}\nsweep: {network.layers.flatten.x: [1, 2]}",
      "several items of the list are called 'flatten'; give each a label or name", 9},
     {"sweep: {network.layers.dense0.features: [1, 2]}",

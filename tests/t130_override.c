@@ -120,6 +120,26 @@ static void check_look(void) {
   destroy_config(&c);
 }
 
+/* A lone layer goes by its kind and by the name that results give it: one place, one axis. */
+static void check_lone_layer(void) {
+  static const char text[] =
+      "data: {source: gaussian}\n"
+      "network: {layers: [flatten, dense: {features: 3}]}\n"
+      "sweep: {network.layers.dense.features: [4, 5], network.seed: [0, 1],\n"
+      "        skip: [{network.layers.dense0.features: 4, seed: 1}]}\n";
+  config c = {0};
+  bool removed = false;
+
+  EXPECT_OK(ntk_tree_parse("c.yaml", text, &c.tree, &c.problems));
+  EXPECT_OK(ntk_tree_override(&c.tree, "network.layers.dense0.features=4", &removed, &c.problems));
+  EXPECT(removed && c.problems.count == 0);
+  EXPECT_OK(ntk_sweep_read(&c.tree, &c.sweep, &c.problems));
+  if (c.problems.count) FAIL("%s", c.problems.text.data);
+  EXPECT(c.sweep.point_count == 2 && ntk_sweep_skips(&c.sweep, 1));
+  EXPECT_TEXT(ntk_node_at(c.tree.root, "network.layers.dense.features")->text, "4");
+  destroy_config(&c);
+}
+
 /* Later overrides win; one may go below another. */
 static void check_sequence(void) {
   static const char *const sets[] = {"network.output=as_is", "network.bias={scale: 2, std: 3}",
@@ -227,6 +247,7 @@ int main(int argc, char **argv) {
   for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); ++k) check_case(&cases[k]);
   check_look();
   check_sequence();
+  check_lone_layer();
   EXPECT(sweep_faults(override, assignment) > 0);
   EXPECT(sweep_faults(override, axis) > 0);
   for (size_t k = 0; k < sizeof(zip_cases) / sizeof(zip_cases[0]); ++k) {

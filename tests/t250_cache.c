@@ -1,5 +1,5 @@
-/* A source is read once per job and again when its files change; the data do not depend on what
- * the cache held before.  Wherever a check fails, nothing stays allocated and the next load works.
+/* Sources are read once, within bounds, and again when their files change; the data do not depend on
+ * what the cache held before.  Wherever a check fails, nothing stays allocated and the next load works.
  *
  * Method: the cached arrays are changed in place, which shows whether they are used; files are
  * rewritten; then the fault sweep over loads from every source. */
@@ -84,21 +84,103 @@ static void reads_once(void) {
   ntk_data_cache cache = {0};
 
   EXPECT(largest(plain, &cache) == 121);
-  cache.raw.train_inputs[5] = 1000;
+  cache.held[0].raw.train_inputs[5] = 1000;
   EXPECT(largest(seeded, &cache) == 1000);    /* other settings, same source */
   EXPECT(largest(grid_yaml, &cache) < 1000);  /* a generated source leaves the cache alone */
   EXPECT(largest(plain, &cache) == 1000);
   EXPECT(largest(other, &cache) == 1);        /* another source */
-  EXPECT(largest(plain, &cache) == 121);
-  cache.raw.train_inputs[5] = 1000;
+  EXPECT(largest(plain, &cache) == 1000);     /* both are held */
+  EXPECT(cache.count == 2);
   write_numbers(-5000.0);
   EXPECT(largest(plain, &cache) == -4879);    /* other contents of the same size */
   ntk_data_cache_destroy(&cache);
   EXPECT(ntk_memory_balance() == 0);
 }
 
-/* After a failure the cache holds nothing, and works. */
-static void failure_empties(void) {
+static void add_source(ntk_data_cache *cache, int number, int64_t bytes) {
+  char key[NTK_KEY_SIZE];
+
+  (void)snprintf(key, sizeof(key), "%032d", number);
+  ntk_raw *raw = ntk_data_cache_add(cache, key);
+
+  raw->shape = (ntk_shape){.rank = 1, .size = {1}};
+  raw->train_count = bytes;
+  EXPECT_OK(ntk_new_unset((size_t)bytes, 1, &raw->train_bytes));
+  EXPECT(ntk_raw_bytes(raw) == bytes);
+  ntk_data_cache_trim(cache);
+}
+
+/* So many sources, and so many bytes; what was not asked for longest goes first. */
+static void is_bounded(void) {
+  const int64_t large = NTK_SOURCES_BYTES / 2;
+  ntk_data_cache cache = {0};
+  char key[NTK_KEY_SIZE];
+
+  for (int k = 0; k < NTK_MOST_SOURCES + 3; ++k) add_source(&cache, k, 1);
+  EXPECT(cache.count == NTK_MOST_SOURCES);
+  (void)snprintf(key, sizeof(key), "%032d", 2);
+  EXPECT(!ntk_data_cache_find(&cache, key));
+  (void)snprintf(key, sizeof(key), "%032d", 3);
+  EXPECT(ntk_data_cache_find(&cache, key) == &cache.held[0].raw);
+  add_source(&cache, 100, large);
+  add_source(&cache, 101, large);
+  EXPECT(cache.count == 2 && cache.held[1].raw.train_count == large);
+  add_source(&cache, 102, large + 1);
+  EXPECT(cache.count == 1);
+  add_source(&cache, 103, 2 * large + 1); /* the latest stays, however large */
+  EXPECT(cache.count == 1 && cache.held[0].raw.train_count == 2 * large + 1);
+  ntk_data_cache_destroy(&cache);
+  EXPECT(ntk_memory_balance() == 0);
+}
+
+/* What was told of data is told again by their key, while there is room. */
+static void remembers_probes(void) {
+  ntk_data_cache cache = {0};
+  const ntk_probed *probed = NULL;
+  char key[NTK_KEY_SIZE];
+  bound b;
+
+  bind_valid("{source: npy, inputs: x.npy, labels: y.npy, train: {count: 6}}", &b);
+  for (int k = 0; k <= NTK_MOST_PROBED; ++k) {
+    (void)snprintf(key, sizeof(key), "%032d", k);
+    EXPECT_OK(ntk_data_probe_by_key(&b.settings, key, &cache, &probed));
+    EXPECT(probed->data.train.count == 6 && probed->source_bytes == COUNT * 16);
+  }
+  b.settings.train.count = 5;
+  EXPECT_OK(ntk_data_probe_by_key(&b.settings, key, &cache, &probed));
+  EXPECT(probed->data.train.count == 6);
+  EXPECT_OK(ntk_data_probe_by_key(&b.settings, "", &cache, &probed));
+  EXPECT(probed->data.train.count == 5);
+  (void)snprintf(key, sizeof(key), "%032d", 0); /* gave way */
+  EXPECT_OK(ntk_data_probe_by_key(&b.settings, key, &cache, &probed));
+  EXPECT(probed->data.train.count == 5);
+  ntk_data_cache_destroy(&cache);
+  unbind(&b);
+}
+
+/* Files that are no more what they were when the job was read. */
+static void refuses_change(void) {
+  ntk_data_cache cache = {0};
+  ntk_data data;
+  bound b;
+
+  write_numbers(0);
+  bind_valid("{source: npy, inputs: x.npy, labels: y.npy}", &b);
+  EXPECT_OK(ntk_data_source_key(&b.settings, b.settings.source_key));
+  EXPECT_OK(ntk_data_load(&b.settings, &cache, &data));
+  ntk_data_destroy(&data);
+  write_numbers(7);
+  EXPECT_OK(ntk_data_load(&b.settings, &cache, &data)); /* held */
+  ntk_data_destroy(&data);
+  ntk_data_cache_destroy(&cache);
+  EXPECT_REFUSED(ntk_data_load(&b.settings, &cache, &data), NTK_E_INPUT,
+                 "files of data.source npy have changed since the job began");
+  EXPECT(cache.count == 0);
+  unbind(&b);
+}
+
+/* What fails is not held; the rest is. */
+static void failure_is_dropped(void) {
   ntk_data_cache cache = {0};
   ntk_data data;
   bound b;
@@ -106,7 +188,7 @@ static void failure_empties(void) {
   (void)largest(npy_yaml, &cache);
   bind_valid("{source: npy, inputs: nowhere, labels: y.npy}", &b);
   EXPECT_STATUS(ntk_data_load(&b.settings, &cache, &data), NTK_E_MISSING);
-  EXPECT(cache.key[0] == '\0' && !cache.raw.train_inputs && !cache.raw.train_label);
+  EXPECT(cache.count == 1 && cache.held[0].raw.train_inputs);
   (void)largest(npy_yaml, &cache);
   ntk_data_cache_destroy(&cache);
   unbind(&b);
@@ -123,7 +205,10 @@ int main(int argc, char **argv) {
   write_idx_files();
   write_hdf5();
   reads_once();
-  failure_empties();
+  is_bounded();
+  remembers_probes();
+  refuses_change();
+  failure_is_dropped();
   load_faults(npy_yaml, 10);
   load_faults(four_yaml, 10);
   load_faults(idx_yaml, 10);

@@ -12,11 +12,11 @@ static void whole_set(ntk_data_cache *cache) {
   static const int64_t first[5] = {9, 0, 0, 3, 0};
   int64_t sum = 0, per_class[10] = {0};
 
-  EXPECT(cache->raw.train_count == 60000 && cache->raw.test_count == 10000);
-  for (int64_t i = 0; i < 5; ++i) EXPECT(cache->raw.train_label[i] == first[i]);
-  for (int64_t i = 0; i < 60000; ++i) ++per_class[cache->raw.train_label[i]];
+  EXPECT(cache->held[0].raw.train_count == 60000 && cache->held[0].raw.test_count == 10000);
+  for (int64_t i = 0; i < 5; ++i) EXPECT(cache->held[0].raw.train_label[i] == first[i]);
+  for (int64_t i = 0; i < 60000; ++i) ++per_class[cache->held[0].raw.train_label[i]];
   for (int c = 0; c < 10; ++c) EXPECT(per_class[c] == 6000);
-  for (int64_t k = 0; k < 60000 * PIXELS; ++k) sum += cache->raw.train_bytes[k];
+  for (int64_t k = 0; k < 60000 * PIXELS; ++k) sum += cache->held[0].raw.train_bytes[k];
   EXPECT(sum == 3431114169);
 }
 
@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
   for (int64_t i = 0; i < 1024; ++i) {
     double square = 0;
 
-    EXPECT(data.train.label[i] == cache.raw.train_label[data.train.index[i]]);
+    EXPECT(data.train.label[i] == cache.held[0].raw.train_label[data.train.index[i]]);
     EXPECT(data.train.targets[i * 10 + data.train.label[i]] == 0.9);
     for (int f = 0; f < PIXELS; ++f) square += pow(data.train.inputs[i * PIXELS + f], 2);
     EXPECT_NEAR(square / PIXELS, 1, 1e-12);

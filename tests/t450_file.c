@@ -6,9 +6,11 @@
 #include "ntk/store/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 
 #include "folder.h"
+#include "ntk/store/bytes.h"
 #include "ntk/store/driver.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
@@ -197,16 +199,57 @@ static void test_order(void) {
   ntk_record_destroy(&back);
 }
 
-static void test_keys(void) {
+static void expect_keys(const char *path) {
   ntk_record keys = {0};
 
-  EXPECT_OK(ntk_file_keys(folder_path(folder, "round.h5"), &keys));
+  EXPECT_OK(ntk_file_keys(path, &keys));
   EXPECT(keys.attribute_count == 6);
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "")->text, "key of the root");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "curves")->text, "0123456789abcdef0123456789abcdef");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "some")->text, "");
   EXPECT_TEXT(ntk_record_find_attribute(&keys, "some/words/inner")->text, "");
   ntk_record_destroy(&keys);
+}
+
+enum { SEAL = 40, KEYS_END = 16 };
+
+/* Keys that nobody can have written, under a seal that matches. */
+static void forge_keys(const char *path) {
+  const int file = open(path, O_RDWR);
+  const int64_t at = lseek(file, -(SEAL + KEYS_END + 1), SEEK_END);
+  const ntk_bytes_extent before = {0, at + 1 + KEYS_END};
+  ntk_key key;
+
+  EXPECT(file >= 0 && ntk_bytes_write(file, at, 1, "x") == 0); /* the end of the last line */
+  EXPECT_OK(ntk_bytes_hash(file, path, 1, &before, key));
+  EXPECT(ntk_bytes_write(file, before.bytes + 8, NTK_KEY_SIZE - 1, key) == 0);
+  EXPECT(close(file) == 0);
+}
+
+/* Cuts the end of a file off, of which other programs know nothing: seal, and keys. */
+static void cut_end(const char *path) {
+  unsigned char end[SEAL + KEYS_END];
+  FILE *file = fopen(path, "r+");
+
+  EXPECT(file && fseek(file, -(long)sizeof(end), SEEK_END) == 0);
+  const long at = ftell(file);
+
+  EXPECT(fread(end, sizeof(end), 1, file) == 1 && memcmp(end + 8, "NTKKEYS1NTKSEAL1", 16) == 0);
+  EXPECT(end[1] + end[2] == 0 && end[0] > 100);
+  EXPECT(fclose(file) == 0 && truncate(path, at - end[0]) == 0);
+}
+
+/* From the end of the file, and from the groups where another program has dropped that. */
+static void test_keys(void) {
+  const char *path = folder_path(folder, "round.h5");
+  ntk_record keys = {0};
+
+  expect_keys(path);
+  forge_keys(path);
+  EXPECT_REFUSED(ntk_file_keys(path, &keys), NTK_E_INPUT, "the keys at its end are malformed");
+  EXPECT(keys.attribute_count == 0);
+  cut_end(path);
+  expect_keys(path);
   EXPECT_OK(ntk_file_keys(folder_path(folder, "absent.h5"), &keys));
   EXPECT(keys.attribute_count == 0);
   ntk_record_destroy(&keys);

@@ -6,7 +6,7 @@
  * Method: locks of processes that live, end without release or are killed; files edited by hand and
  * set back in time; file systems that lack flock or link, simulated; a failure at every check. */
 //TEST ranks=1
-#include "ntk/store/lock.h"
+#include "ntk/store/lock_set.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -495,19 +495,41 @@ static void read_only(void) {
 /* ---- failures ---------------------------------------------------------------------------------- */
 
 static ntk_status take_stale(void *context) {
-  ntk_lock *lock = NULL;
+  static const ntk_key keys[] = {"fault", "further"};
+  ntk_lock_set *set = NULL;
   ntk_lock_holder holder;
 
   (void)context;
   write_lock("fault", "");
   set_back("fault", 400);
-  ntk_status status = ntk_lock_acquire(folder, "fault", 1, &lock, &holder);
+  ntk_status status = ntk_lock_set_acquire(folder, 2, keys, 1, &set, &holder);
 
-  if (status == NTK_OK) status = ntk_lock_check(lock);
-  if (status == NTK_OK) status = ntk_lock_look(folder, "fault", &holder);
-  ntk_lock_release(&lock);
+  if (status == NTK_OK) status = ntk_lock_set_check(set);
+  if (status == NTK_OK) status = ntk_lock_set_look(folder, 2, keys, &holder);
+  ntk_lock_set_release(&set);
   EXPECT(folder_count(folder_path(folder, "locks"), "tmp") == 0);
   return status;
+}
+
+/* Of two sets that have a lock in common one is taken, and the other leaves no lock behind. */
+static void together(void) {
+  static const ntk_key first[] = {"a", "b"}, second[] = {"b", "c"};
+  ntk_lock_set *set = NULL, *other = NULL;
+  ntk_lock_holder holder;
+
+  EXPECT_OK(ntk_lock_set_acquire(folder, 2, second, 1, &set, &holder));
+  EXPECT(set && state_of("b") == NTK_LOCK_HELD && state_of("c") == NTK_LOCK_HELD);
+  EXPECT_OK(ntk_lock_set_acquire(folder, 2, first, 1, &other, &holder));
+  EXPECT(!other && holder.state == NTK_LOCK_HELD && state_of("a") == NTK_LOCK_FREE);
+  EXPECT_OK(ntk_lock_set_look(folder, 2, first, &holder));
+  EXPECT(holder.state == NTK_LOCK_HELD && holder.process == (long)getpid());
+  EXPECT_OK(ntk_lock_set_check(set));
+  EXPECT(unlink(lock_path("c")) == 0);
+  EXPECT_STATUS(ntk_lock_set_check(set), NTK_E_IO);
+  ntk_lock_set_release(&set);
+  ntk_lock_set_release(&other);
+  EXPECT_OK(ntk_lock_set_look(folder, 2, second, &holder));
+  EXPECT(!set && holder.state == NTK_LOCK_FREE);
 }
 
 static void faults(void) {
@@ -533,6 +555,7 @@ int main(int argc, char **argv) {
   poor_file_systems();
   busy_guard();
   read_only();
+  together();
   faults();
   EXPECT(ntk_memory_balance() == balance && count_entries("/proc/self/fd") == files);
   EXPECT(folder_count(folder_path(folder, "locks"), "") == 1);

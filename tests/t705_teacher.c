@@ -149,6 +149,9 @@ static void refusals(void) {
                  "leave out its network.output: centered");
   EXPECT_REFUSED(load_once("{source: teacher, dimension: 100000000, outputs: 1000000,"
                            " train: {count: 1000000000000}}", &data), NTK_E_CONFIG, "overflows");
+  EXPECT_REFUSED(load_once("{source: teacher, train: {count: 2}, network: {layers: [{dense: {features:"
+                           " 2}}, {batch_norm: {mode: train}}, {dense: {features: outputs}}]}}",
+                           &data), NTK_E_CONFIG, "its batch_norm takes mode: eval");
   EXPECT_REFUSED(load_once("{source: teacher, train: {count: 2}, network: {weights: nowhere}}",
                            &data), NTK_E_MISSING, "nowhere");
   refused_config("{source: teacher, train: {count: 2}, network: {widht: 3}}",

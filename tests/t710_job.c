@@ -34,6 +34,7 @@ static const struct {
     {"network.seed=3", "nyyyyyy", true},
     {"kernel.precision=single", "nnyyyyy", true},
     {"kernel.test_test=none", "nnyyyyy", true},
+    {"kernel.contraction=jacobian", "nnyyyyy", true}, /* other bits */
     {"spectrum.block=16", "nnnyyyy", false},
     {"analyses.dynamics.loss=half_sse", "nnnnnyn", false},
     {"analyses.effective_dimension.ridge=[0.2]", "nnnnnny", false},

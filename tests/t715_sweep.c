@@ -290,6 +290,35 @@ static void test_frozen(void) {
   ntk_job_destroy(&job);
 }
 
+/* A row with its name or without: the frozen config keeps what was written, so that paths into it
+ * lead there still, and the points are the same ones. */
+static void test_frozen_names(void) {
+  static const char *const sweeps[] = {
+      "sweep: {network.weight_init.variance_scaling.variance: [1, 2]}\n",
+      "sweep: {network.weight_init.variance: [1, 2]}\n",
+      ("sweep: {zip: {init: {network.weight_init.variance_scaling.law: [normal, uniform],\n"
+       "                     network.weight_init.variance_scaling.fan: [in, out]}}}\n")};
+
+  for (size_t k = 0; comm.rank == 0 && k < sizeof(sweeps) / sizeof(sweeps[0]); ++k) {
+    const char *path = folder_path(folder, "names.yaml");
+    ntk_problems problems = {0};
+    ntk_job job = {0}, again = {0};
+    char text[4096];
+
+    (void)snprintf(text, sizeof(text), "%s%s", common, sweeps[k]);
+    EXPECT_OK(ntk_file_write_text(path, text));
+    EXPECT_OK(ntk_job_load(path, 0, NULL, &job, &problems));
+    EXPECT(job.point_count == 2);
+    EXPECT_OK(ntk_file_write_text(path, job.yaml));
+    EXPECT_OK(ntk_job_load(path, 0, NULL, &again, &problems));
+    if (problems.count) FAIL("%s", problems.text.data);
+    for (int p = 0; p < 2; ++p) EXPECT_TEXT(again.point[p].id, job.point[p].id);
+    EXPECT_TEXT(again.point[1].yaml, job.point[1].yaml);
+    ntk_job_destroy(&job);
+    ntk_job_destroy(&again);
+  }
+}
+
 /* Points may be added by skipping less; other axes are refused, a key more of a zip among them. */
 static void test_other_axes(void) {
   static const char *const less[] = {"sweep.skip=[]"};
@@ -354,6 +383,30 @@ static void test_problems(void) {
   ntk_job_destroy(&job);
 }
 
+/* sweep.h5 has coordinates and groups side by side. */
+static void test_names_of_groups(void) {
+  static const char taken[] = "sweep: {zip: {fine: {network.width: [4, 8]}}}\n";
+  static const char whole[] =
+      "sweep: {network: [{depth: 1, width: 4}, {depth: 2, width: 4}],\n"
+      "        zip: {case: {spectrum: [{block: 1}, {block: 2}]}}}\n";
+  const char *path = folder_path(folder, "config.yaml");
+  ntk_problems problems = {0};
+  ntk_job job = {0};
+  char text[4096];
+
+  load(whole, "whole", 0, NULL, &job);
+  EXPECT_TEXT(job.sweep.axis[0].name, "network_section");
+  EXPECT_TEXT(job.sweep.axis[1].key[0].name, "spectrum_section");
+  ntk_job_destroy(&job);
+  if (comm.rank != 0) return;
+  (void)snprintf(text, sizeof(text), "%s%s", common, taken);
+  EXPECT_OK(ntk_file_write_text(path, text));
+  EXPECT_OK(ntk_job_load(path, 0, NULL, &job, &problems));
+  EXPECT(problems.count == 1 && strstr(problems.text.data, "'fine' is the name of a group"));
+  ntk_problems_destroy(&problems);
+  ntk_job_destroy(&job);
+}
+
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   comm = ntk_comm_of(MPI_COMM_WORLD);
@@ -367,9 +420,11 @@ int main(int argc, char **argv) {
   test_files();
   test_zip();
   test_frozen();
+  test_frozen_names();
   test_other_axes();
   test_share();
   test_problems();
+  test_names_of_groups();
   EXPECT(ntk_memory_balance() == 0);
   MPI_Barrier(MPI_COMM_WORLD);
   if (comm.rank == 0) folder_remove(folder);

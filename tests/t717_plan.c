@@ -11,6 +11,7 @@
 #include "folder.h"
 #include "json.h"
 #include "ntk/run/event.h"
+#include "ntk/run/inputs.h"
 #include "ntk/run/runner.h"
 #include "ntk/store/file.h"
 #include "ntk/store/lock.h"
@@ -267,6 +268,94 @@ static void test_problem(void) {
   ntk_job_destroy(&job);
 }
 
+/* ---- files that are not there ------------------------------------------------------------------ */
+
+static const char *const few[] = {"data={source: npy, inputs: few.npy, labels: few.npy}",
+                                  "sweep={data.train.count: [1, 2]}"};
+
+static ntk_status look(const char *directory, ntk_job *job) {
+  ntk_problems problems = {0};
+  ntk_status status = ntk_job_look(folder_path(folder, "config.yaml"), 2, few, directory, job,
+                                   &problems);
+
+  if (status == NTK_OK) status = ntk_problems_status(&problems);
+  ntk_problems_destroy(&problems);
+  return status;
+}
+
+/* What looks like a missing file is kept with the job; here it counts as a failure. */
+static ntk_status look_again(void *context) {
+  const ntk_job *there = context;
+  ntk_job job = {0};
+  ntk_status status = look(there->directory, &job);
+
+  for (int64_t k = 0; status == NTK_OK && k < job.point_count; ++k) {
+    if (job.missing || !job.point[k].id[0]) status = NTK_E_MISSING;
+  }
+  ntk_job_destroy(&job);
+  return status;
+}
+
+static ntk_status write_inputs(void *context) { return ntk_inputs_write(context); }
+
+/* inputs.txt says what a file contained: ids are known without it, cost is not. */
+static void remember_files(const ntk_job *job) {
+  static const char *const parts[] = {
+      ": 2 points, 2 pending\n",
+      "\n  a file is missing, so that of 2 points work, time and memory cannot be told\n",
+      "\n  run will refuse: ", "few.npy: No such file or directory\n", NULL};
+  ntk_job again = {0};
+  ntk_plan plan = {0};
+
+  EXPECT_OK(look(job->directory, &again));
+  EXPECT(again.point_count == 2 && strstr(again.missing, "few.npy: No such file"));
+  for (int k = 0; k < 2; ++k) EXPECT_TEXT(again.point[k].id, job->point[k].id);
+  EXPECT_OK(ntk_plan_make(&again, 1, &plan));
+  EXPECT(plan.refused == NTK_E_MISSING && plan.problems == 0 && plan.point[1].cost.n == 2);
+  expect_text(&plan, false, parts);
+  ntk_plan_destroy(&plan);
+  ntk_job_destroy(&again);
+}
+
+static void forget_files(const ntk_job *job) {
+  static const char *const parts[] = {
+      ": 2 points\n", "  ?                                 ?              1           ? ",
+      "cannot be told; of 2 not the id either, nor whether they are done\n", NULL};
+  ntk_job again = {0};
+  ntk_plan plan = {0};
+
+  EXPECT_OK(look(job->directory, &again));
+  EXPECT(again.missing && !again.point[0].id[0] && !again.point[1].id[0]);
+  EXPECT_OK(ntk_plan_make(&again, 1, &plan));
+  expect_text(&plan, false, parts);
+  char *json = json_of(&plan);
+
+  EXPECT(strncmp(json_find(json, "points/0/id"), "null", 4) == 0 && number(json, "points/1/n") == 2);
+  free(json);
+  ntk_plan_destroy(&plan);
+  ntk_job_destroy(&again);
+}
+
+static void test_missing_files(void) {
+  ntk_job job = {0}, other = {0};
+  char inputs[NTK_PATH_SIZE];
+
+  load(config, 2, few, &job);
+  (void)snprintf(inputs, sizeof(inputs), "%s/inputs.txt", job.directory);
+  EXPECT(sweep_faults(write_inputs, &job) > 0);
+  EXPECT_OK(look(job.directory, &other));
+  EXPECT(!other.missing);
+  ntk_job_destroy(&other);
+  EXPECT(sweep_faults(look_again, &job) > 0);
+  EXPECT(unlink(folder_path(folder, "few.npy")) == 0);
+  remember_files(&job);
+  EXPECT(unlink(inputs) == 0);
+  forget_files(&job);
+  EXPECT_STATUS(ntk_job_load(folder_path(folder, "config.yaml"), 2, few, &other, &(ntk_problems){0}),
+                NTK_E_MISSING);
+  ntk_job_destroy(&job);
+}
+
 /* A point that a process is at, and one that has failed. */
 static void test_states(void) {
   static const char *const names[] = {"started", "failed"};
@@ -276,7 +365,6 @@ static void test_states(void) {
   ntk_plan plan = {0};
   ntk_lock *lock = NULL;
   ntk_lock_holder holder;
-  ntk_key unit;
 
   load(config, 1, set, &job);
   for (int k = 0; k < 2; ++k) {
@@ -289,8 +377,7 @@ static void test_states(void) {
     ntk_point_path(&job, &job.point[k], "log.jsonl", path);
     EXPECT_OK(ntk_event_append(path, &event));
   }
-  ntk_point_unit(&job.point[0], unit);
-  EXPECT_OK(ntk_lock_acquire(job.directory, unit, 1, &lock, &holder));
+  EXPECT_OK(ntk_lock_acquire(job.directory, ntk_point_lock(&job.point[0], 0), 1, &lock, &holder));
   EXPECT_OK(ntk_plan_make(&job, 1, &plan));
   expect_text(&plan, false, parts);
   ntk_plan_destroy(&plan);
@@ -337,6 +424,7 @@ int main(int argc, char **argv) {
   test_after(&job);
   test_many();
   test_problem();
+  test_missing_files();
   test_shared_problems();
   test_gaps();
   test_states();

@@ -9,6 +9,8 @@
 //TEST ranks=1
 #include "ntk/run/merge.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -17,8 +19,10 @@
 #include "folder.h"
 #include "ntk/run/event.h"
 #include "ntk/run/stack.h"
+#include "ntk/store/durable.h"
 #include "ntk/store/file.h"
 #include "ntk/store/lock.h"
+#include "ntk/store/own_folder.h"
 
 enum { POINTS = 12, ABSENT = 4, FAILED = 7, STALE = 9, RUNNING = 2, GONE = 5 };
 
@@ -177,10 +181,8 @@ static void write_event(const ntk_job *job, int64_t point, const char *name, con
 static ntk_lock *take_unit(const ntk_job *job, int64_t point) {
   ntk_lock *lock = NULL;
   ntk_lock_holder holder;
-  ntk_key unit;
 
-  ntk_point_unit(&job->point[point], unit);
-  EXPECT_OK(ntk_lock_acquire(job->directory, unit, 1, &lock, &holder));
+  EXPECT_OK(ntk_lock_acquire(job->directory, ntk_point_lock(&job->point[point], 0), 1, &lock, &holder));
   EXPECT(lock);
   return lock;
 }
@@ -621,12 +623,17 @@ static void expect_consistent(const ntk_job *job, const char *path) {
   ntk_record_destroy(&group);
 }
 
-/* Where merge keeps the files that it reads. */
-static const char *links_path(void) {
-  char name[64];
+/* Folders in which merges keep the files that they read. */
+static int count_own_folders(void) {
+  DIR *entries = opendir(folder);
+  int count = 0;
 
-  (void)snprintf(name, sizeof(name), ".merge.%ld", (long)getpid());
-  return folder_path(folder, name);
+  EXPECT(entries);
+  for (struct dirent *e = readdir(entries); e; e = readdir(entries)) {
+    count += strncmp(e->d_name, ".merge.", 7) == 0;
+  }
+  (void)closedir(entries);
+  return count;
 }
 
 static void test_while_written(void) {
@@ -647,14 +654,56 @@ static void test_while_written(void) {
     pause_briefly();
   }
   EXPECT(WIFEXITED(ended) && WEXITSTATUS(ended) == 0 && merged > 2);
-  EXPECT(folder_count(folder, ".tmp.") == 0);
-  EXPECT(access(links_path(), F_OK) != 0);
+  EXPECT(folder_count(folder, ".tmp.") == 0 && count_own_folders() == 0);
+  ntk_job_destroy(&job);
+}
+
+/* As a merge that is killed leaves it: the child ends at once, or stays. */
+static pid_t begin_merge(bool stay) {
+  const pid_t child = fork();
+  char path[NTK_DURABLE_PATH];
+
+  if (child > 0) return child;
+  if (ntk_own_folder_make(folder, "merge", path) != NTK_OK) _exit(1);
+  if (ntk_file_write_text(folder_path(path, "sweep.h5.tmp.7"), "half of it") != NTK_OK) _exit(1);
+  if (stay) (void)pause();
+  _exit(0);
+}
+
+/* What a killed merge has left goes, what one at work has there stays; and what cannot be told is kept
+ * for a day. */
+static void test_left_behind(void) {
+  static const char *const sets[] = {"network.weight_init=he_normal", "network.width=5"};
+  const char *nobodys = folder_path(folder, ".merge.0");
+  const struct timespec old[2] = {{time(NULL) - 90000, 0}, {time(NULL) - 90000, 0}};
+  ntk_job job = {0};
+  int ended = 0;
+
+  load_text(config, sets, 2, &job);
+  const pid_t living = begin_merge(true);
+
+  while (count_own_folders() < 1) pause_briefly();
+  EXPECT(waitpid(begin_merge(false), &ended, 0) > 0 && WIFEXITED(ended) && !WEXITSTATUS(ended));
+  EXPECT(count_own_folders() == 2);
+  EXPECT(mkdir(nobodys, 0777) == 0);
+  EXPECT_OK(ntk_merge(&job, false));
+  EXPECT(count_own_folders() == 2);
+  EXPECT(kill(living, SIGKILL) == 0 && waitpid(living, NULL, 0) == living);
+  EXPECT(utimensat(AT_FDCWD, nobodys, old, 0) == 0);
+  EXPECT_OK(ntk_merge(&job, false));
+  EXPECT(count_own_folders() == 0);
   ntk_job_destroy(&job);
 }
 
 /* Replaces a point without a pause. */
 static _Noreturn void write_all_the_time(const ntk_job *job) {
   for (int version = 1;; ++version) write_version(job, version % job->point_count, version);
+}
+
+static int no_link(const char *file, const char *name) {
+  (void)file, (void)name;
+  errno = EPERM;
+  return -1;
 }
 
 /* Without hard links merge tries again, and gives up if points keep changing. */
@@ -664,15 +713,14 @@ static void test_without_links(void) {
   int merged = 0, refused = 0;
 
   load_text(config, sets, 2, &job);
-  EXPECT_OK(ntk_file_write_text(links_path(), "in the way"));
   for (int64_t p = 0; p < 3; ++p) write_version(&job, p, (int)p);
-  EXPECT_OK(ntk_merge(&job, false));
+  EXPECT_OK(ntk_merge_with(&job, false, no_link));
   expect_consistent(&job, folder_path(folder, "sweep.h5"));
   const pid_t child = fork();
 
   if (child == 0) write_all_the_time(&job);
   for (; merged + refused < 4; pause_briefly()) {
-    if (ntk_merge(&job, false) == NTK_OK) {
+    if (ntk_merge_with(&job, false, no_link) == NTK_OK) {
       ++merged;
       expect_consistent(&job, folder_path(folder, "sweep.h5"));
     } else {
@@ -681,7 +729,6 @@ static void test_without_links(void) {
     }
   }
   EXPECT(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
-  EXPECT(unlink(links_path()) == 0);
   ntk_job_destroy(&job);
 }
 
@@ -731,8 +778,9 @@ static void test_faults(void) {
   write_zipped(&job);
   EXPECT(sweep_faults_in("src/run/", merge_again, &job) > 2);
   EXPECT(sweep_faults_in("src/store/file.c", merge_again, &job) > 2);
+  EXPECT(sweep_faults_in("src/store/own_folder.c", merge_again, &job) > 2);
   EXPECT(sweep_faults_in("src/base/memory.c", merge_again, &job) > 1);
-  EXPECT(folder_count(folder, ".tmp.") == 0);
+  EXPECT(folder_count(folder, ".tmp.") == 0 && count_own_folders() == 0);
   ntk_job_destroy(&job);
 }
 
@@ -755,7 +803,7 @@ static void test_damage(ntk_job *job) {
 
 static void test_refusals(ntk_job *job) {
   job->directory = "/proc/nowhere";
-  EXPECT_REFUSED(ntk_merge(job, false), NTK_E_CREATE, "/proc/nowhere/sweep.h5");
+  EXPECT_REFUSED(ntk_merge(job, false), NTK_E_CREATE, "/proc/nowhere");
   job->directory = folder;
 }
 
@@ -876,6 +924,7 @@ int main(int argc, char **argv) {
   test_zipped();
   test_while_written();
   test_without_links();
+  test_left_behind();
   test_integers(3, NTK_KIND_INT);
   test_integers(4, NTK_KIND_REAL);
   test_variants();

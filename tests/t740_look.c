@@ -1,6 +1,7 @@
 /* What is on disk tells what has become of a point: done, failed and why, running and where, since
  * when and how far, stopped, interrupted, damaged, pending.  Running is what the holder of the
- * unit's lock has written of last; without the lock nothing runs.  Looking writes nothing.
+ * unit's locks has written of last; without the locks nothing runs.  Looking writes nothing.  And
+ * which points belong together, under which locks.
  *
  * Method: results, events and locks made by hand, of this process and of one that has ended, in
  * every order that a run can leave. */
@@ -8,6 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "ntk/run/units.h"
 #include "sweep_folder.h"
 
 static const char config[] =
@@ -44,25 +46,70 @@ static void remove_point(const ntk_job *job, int64_t point) {
 
 /* ---- units ------------------------------------------------------------------------------------- */
 
-static void test_units(const ntk_job *job) {
+static void test_locks(const ntk_job *job) {
   ntk_job list = {0};
   char text[2048];
-  ntk_key a, b;
 
   for (int64_t p = 0; p < 6; ++p) {
     for (int64_t q = 0; q < p; ++q) {
-      ntk_point_unit(&job->point[p], a);
-      ntk_point_unit(&job->point[q], b);
+      const char *a = ntk_point_lock(&job->point[p], 0), *b = ntk_point_lock(&job->point[q], 0);
+
       EXPECT((strcmp(a, b) == 0) == (p / 2 == q / 2)); /* seeds */
     }
   }
-  EXPECT(strlen(a) == NTK_KEY_SIZE - 1);
+  EXPECT(strlen(ntk_point_lock(&job->point[0], 0)) == NTK_KEY_SIZE - 1);
   (void)snprintf(text, sizeof(text), "%skernel: {quantity: [ntk, nngp]}\n", config);
   sweep_load(folder, text, &list);
-  ntk_point_unit(&job->point[0], a);
-  ntk_point_unit(&list.point[0], b);
-  EXPECT(strcmp(a, b) != 0);
+  EXPECT_TEXT(ntk_point_lock(&list.point[0], 0), ntk_point_lock(&job->point[0], 0));
+  EXPECT(strcmp(ntk_point_lock(&list.point[0], 1), ntk_point_lock(&job->point[0], 0)) != 0);
   ntk_job_destroy(&list);
+}
+
+/* The point belongs to the unit, and its kernels' locks are among those of the unit. */
+static void expect_member(const ntk_job *job, const ntk_units *units, int64_t unit,
+                          int64_t place) {
+  const ntk_point *point = &job->point[units->point[units->first[unit] + place]];
+  const ntk_key *locks = ntk_unit_locks(units, unit);
+
+  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
+    int64_t found = 0;
+
+    for (int64_t k = 0; k < ntk_unit_lock_count(units, unit); ++k) {
+      found += strcmp(locks[k], ntk_point_lock(point, which)) == 0;
+      EXPECT(k == 0 || strcmp(locks[k - 1], locks[k]) < 0);
+    }
+    EXPECT(found == 1);
+  }
+}
+
+/* Points that share a kernel are one unit, also where each has others as well: nobody computes it
+ * twice, and one group at a time is at its files. */
+static void test_units(void) {
+  static const char more[] =
+      "sweep: {kernel.quantity: [ntk, nngp, conjugate, [conjugate, ntk]], network.seed: 0..1}\n"
+      "output: {directory: out}\n";
+  static const int64_t points[2][3] = {{0, 4, 6}, {1, 5, 7}};
+  const char *axes = strstr(config, "sweep:");
+  ntk_units units = {0};
+  ntk_job job = {0};
+  char text[2048];
+
+  (void)snprintf(text, sizeof(text), "%.*s%s", (int)(axes - config), config, more);
+  sweep_load(folder, text, &job);
+  EXPECT_OK(ntk_units_make(&job, &units));
+  EXPECT(job.point_count == 8 && units.count == 4 && units.first[4] == 8);
+  for (int64_t unit = 0; unit < 4; ++unit) { /* two with three points, then nngp alone */
+    const int64_t count = units.first[unit + 1] - units.first[unit];
+
+    EXPECT(count == (unit < 2 ? 3 : 1));
+    EXPECT(ntk_unit_lock_count(&units, unit) == (unit < 2 ? 2 : 1));
+    for (int64_t k = 0; k < count; ++k) {
+      EXPECT(units.point[units.first[unit] + k] == (unit < 2 ? points[unit][k] : unit));
+      expect_member(&job, &units, unit, k);
+    }
+  }
+  ntk_units_destroy(&units);
+  ntk_job_destroy(&job);
 }
 
 /* ---- what a log leaves ------------------------------------------------------------------------- */
@@ -193,7 +240,8 @@ int main(int argc, char **argv) {
   expect_state(&job, 5, NTK_POINT_PENDING, "");
   EXPECT(access(job.directory, F_OK) != 0);
   EXPECT_OK(ntk_directory_make(job.directory));
-  test_units(&job);
+  test_locks(&job);
+  test_units();
   test_results(&job);
   test_endings(&job);
   EXPECT(access(folder_path(job.directory, "locks"), F_OK) != 0);

@@ -414,7 +414,7 @@ static void test_unit(void) {
     if (k == 3) {
       end_unit(&job, 4, &place); /* one is missing */
       EXPECT(count_files(&job, 0, "kernel", "") == 3);
-      EXPECT(comm.rank != 0 || backlog.count == 3);
+      EXPECT(comm.rank != 0 || ntk_backlog_count(&backlog) == 3);
       EXPECT(ntk_stage_files_left(&job, &job.point[3]));
     }
     EXPECT_OK(run_point(&job, k, &place));
@@ -427,7 +427,7 @@ static void test_unit(void) {
                               : NTK_STAGE_REUSED);
   }
   end_unit(&job, 4, &place);
-  EXPECT(backlog.count == 0 && !ntk_stage_files_left(&job, &job.point[3]));
+  EXPECT(ntk_backlog_count(&backlog) == 0 && !ntk_stage_files_left(&job, &job.point[3]));
   for (int64_t k = 0; k < 4; ++k) {
     EXPECT(count_files(&job, k, "kernel", "") == 0 && count_files(&job, k, "spectrum", "") == 0);
   }
@@ -461,6 +461,38 @@ static void test_quantities(void) {
   ntk_job_destroy(&job);
 }
 
+static long passages_in(const char *part) {
+  long passages = 0;
+
+  for (ntk_fault_site *site = ntk_fault_sites(); site; site = site->next) {
+    if (strstr(site->file, part)) passages += site->passages;
+  }
+  return passages;
+}
+
+/* A kernel that is not finite is found once; other points fail like the first, until the unit ends. */
+static void test_not_finite(void) {
+  static const char config[] =
+      "analyses: [summary, effective_dimension: {label: fine, ridge: [0.1]}]\n"
+      "sweep: {network.weight_init: [{law: normal, variance: 1.0e100}], network.depth: [5],\n"
+      "        network.activation: [relu], analyses.fine.ridge: [[0.1], [1]]}\n";
+  ntk_job job = {0};
+  ntk_place place = {0};
+
+  load("infinite", config, false, &job);
+  EXPECT(job.point_count == 2);
+  EXPECT_REFUSED(run_point(&job, 0, &place), NTK_E_NUMERIC, "is not finite");
+  const long passages = passages_in("src/kernel/");
+
+  EXPECT_REFUSED(run_point(&job, 1, &place), NTK_E_NUMERIC, "is not finite");
+  EXPECT(passages_in("src/kernel/") == passages);
+  end_unit(&job, 2, &place);
+  EXPECT_REFUSED(run_point(&job, 1, &place), NTK_E_NUMERIC, "is not finite");
+  EXPECT(passages_in("src/kernel/") > passages);
+  ntk_place_destroy(&place);
+  ntk_job_destroy(&job);
+}
+
 /* Nothing is written where nothing shall be. */
 static void test_dry(void) {
   ntk_job job = {0};
@@ -488,6 +520,7 @@ int main(int argc, char **argv) {
   test_damaged();
   test_unit();
   test_quantities();
+  test_not_finite();
   test_dry();
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);

@@ -1,14 +1,21 @@
 /* A sweep gives the same numbers whatever groups its ranks form: kernels to the last bit, spectra to
  * rounding; units are made of the points that share their kernels; a shard is a part of the whole;
- * without output nothing is written.
+ * without output nothing is written; files of data are read once, by whatever groups.
  *
  * Method: six points of three sizes and two solver cutoffs, in one folder by groups as the runner
- * chooses them, in another by all ranks together. */
+ * chooses them, in another by all ranks together; inotify tells how often a file was opened. */
 //TEST ranks=1,2,3,4,6
+#include <fcntl.h>
+#include <math.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "faults.h"
 #include "folder.h"
 #include "ntk/run/folder.h"
 #include "ntk/run/job.h"
 #include "ntk/run/runner.h"
+#include "ntk/run/sources.h"
 #include "ntk/run/units.h"
 #include "ntk/store/file.h"
 
@@ -23,12 +30,11 @@ enum { POINTS = 6, UNITS = 3 };
 static ntk_comm comm;
 static char folder[4096];
 
-static void load(const char *out, const char *more, ntk_job *job) {
+static void load_text(const char *text, const char *out, const char *more, ntk_job *job) {
   const char *path = folder_path(folder, "config.yaml");
-  char directory[4600], text[1024];
+  char directory[4600];
   ntk_problems problems = {0};
 
-  (void)snprintf(text, sizeof(text), "%s", config);
   if (comm.rank == 0) EXPECT_OK(ntk_file_write_text(path, text));
   MPI_Barrier(MPI_COMM_WORLD);
   (void)snprintf(directory, sizeof(directory), "output.directory=%s/%s", folder, out);
@@ -38,6 +44,10 @@ static void load(const char *out, const char *more, ntk_job *job) {
   if (problems.count) FAIL("%s", ntk_text_string(&problems.text));
   ntk_problems_destroy(&problems);
   MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void load(const char *out, const char *more, ntk_job *job) {
+  load_text(config, out, more, job);
 }
 
 static void check_units(void) {
@@ -138,6 +148,119 @@ static void check_dry(void) {
   EXPECT(counts.computed == POINTS && access(folder_path(folder, "dry"), F_OK) != 0);
 }
 
+/* ---- files are read once per job --------------------------------------------------------------- */
+
+static const char files[] =
+    "data: {source: npy, inputs: x.npy, labels: x.npy, train: {count: 12}, test: {count: 4}}\n"
+    "network: {kind: mlp, depth: 1, width: 6}\n"
+    "sweep: {data.inputs: [x.npy, z.npy], network.seed: 0..3}\n";
+
+enum { SAMPLES = 20 };
+
+/* Old enough to be hashed once and for all. */
+static void write_npy(const char *name, double first) {
+  const char *path = folder_path(folder, name);
+  const struct timespec then[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+  char header[119] = "{'descr': '<f8', 'fortran_order': False, 'shape': (20,), }";
+  FILE *file = fopen(path, "wb");
+
+  memset(header + strlen(header), ' ', 117 - strlen(header));
+  header[117] = '\n';
+  EXPECT(file && fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file) == 10);
+  EXPECT(fwrite(header, 1, 118, file) == 118);
+  for (int k = 0; k < SAMPLES; ++k) {
+    const double value = first + sin(k);
+
+    EXPECT(fwrite(&value, sizeof(value), 1, file) == 1);
+  }
+  EXPECT(fclose(file) == 0 && utimensat(AT_FDCWD, path, then, 0) == 0);
+}
+
+/* How often a file was opened, by whomever. */
+static int count_opened(int notices) {
+  _Alignas(struct inotify_event) char buffer[4096];
+  ssize_t length = 0;
+  int opened = 0;
+
+  while ((length = read(notices, buffer, sizeof(buffer))) > 0) {
+    for (const char *next = buffer; next < buffer + length;) {
+      struct inotify_event event;
+
+      memcpy(&event, next, sizeof(event));
+      opened += (event.mask & IN_OPEN) != 0;
+      next += sizeof(event) + event.len;
+    }
+  }
+  return opened;
+}
+
+static void check_reads(const char *out, const char *groups) {
+  ntk_run_counts counts = {0};
+  ntk_job job = {0};
+  int notices = -1;
+
+  load_text(files, out, groups, &job);
+  if (comm.rank == 0) {
+    notices = inotify_init1(IN_NONBLOCK);
+    EXPECT(notices >= 0);
+    EXPECT(inotify_add_watch(notices, folder_path(folder, "z.npy"), IN_OPEN | IN_CLOSE) >= 0);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  EXPECT_OK(ntk_run_job(&comm, &job, NULL, &counts));
+  EXPECT(counts.computed == 8 && counts.failed == 0);
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (comm.rank == 0) {
+    const int opened = count_opened(notices);
+
+    if (opened != 1) FAIL("z.npy was opened %d times", opened);
+    EXPECT(close(notices) == 0);
+  }
+  ntk_job_destroy(&job);
+}
+
+/* Rank 0 hands on what it has read. */
+static ntk_status share(const ntk_comm *ranks, void *context) {
+  ntk_job *job = context;
+  ntk_data_cache cache = {0};
+  ntk_data data = {0};
+  const bool pending[8] = {true, true, true, true, true, true, true, true};
+  ntk_status status = NTK_OK;
+
+  for (int k = 0; k < 8 && status == NTK_OK && ranks->rank == 0; k += 4) {
+    status = ntk_data_load(&job->point[k].settings.data, &cache, &data);
+    ntk_data_destroy(&data);
+  }
+  status = ntk_agree(ranks, status);
+  if (status == NTK_OK) status = ntk_sources_share(ranks, job, pending, &cache);
+  for (int k = 0; k < cache.count && status == NTK_OK; ++k) {
+    double sum = 0;
+
+    EXPECT(cache.count == 2 && cache.held[k].raw.train_count == SAMPLES);
+    for (int i = 0; i < SAMPLES; ++i) sum += cache.held[k].raw.train_inputs[i];
+    for (int i = 0; i < SAMPLES; ++i) sum -= sin(i);
+    EXPECT(fabs(sum - (k == 0 ? 0.5 * SAMPLES : 0)) < 1e-12);
+  }
+  ntk_data_cache_destroy(&cache);
+  return status;
+}
+
+static void check_sharing(void) {
+  ntk_job job = {0};
+
+  load_text(files, "sharing", NULL, &job);
+  EXPECT(sweep_faults_everywhere(&comm, share, &job) > 0);
+  ntk_job_destroy(&job);
+}
+
+static void check_files(void) {
+  if (comm.rank == 0) {
+    write_npy("x.npy", 0);
+    write_npy("z.npy", 0.5);
+  }
+  check_reads("reads", NULL);
+  check_reads("reads_alone", "run.group_ranks=1");
+}
+
 /* A disk that cannot hold what the plan says: refused before anything is computed. */
 static void check_room(void) {
   ntk_job job = {0};
@@ -167,6 +290,8 @@ int main(int argc, char **argv) {
   ntk_comm_broadcast(&comm, 0, folder, sizeof(folder));
   check_units();
   check_numbers();
+  check_files();
+  if (comm.size == 3) check_sharing();
   if (comm.size < 3) {
     check_shards();
     check_dry();

@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.ticker import (FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter,
                                NullLocator, PercentFormatter)
 
-import ntkload
-from results import kernels_of, label, open_group
+from results import find_group, label
 from scalars import find
 
 # Okabe and Ito's palette: distinguishable with every kind of colour vision.
@@ -63,6 +62,10 @@ class Page:
             lines = textwrap.wrap(f"{self.results.name}: {what}", width) + textwrap.wrap(detail, width)
             figure.suptitle("\n".join(lines))
 
+    def edge(self, panels, most):
+        """The panel that a legend of all goes beside, or, in one column, below."""
+        return panels[-1] if self.narrow else panels[self.columns(len(panels), most) - 1]
+
     def legend_outside(self, axes, columns=1):
         if self.narrow:
             axes.legend(loc="upper left", bbox_to_anchor=(0, -0.22), ncols=2)
@@ -92,7 +95,7 @@ def positive_times(group):
 
 
 def draw_kernel(page, path, text):
-    kernels = [k for k in kernels_of(ntkload.open_point(path), "kernel").values() if "preview" in k]
+    kernels = [v["kernel"] for v in page.results.variants(path) if "preview" in v.get("kernel", ())]
     if not kernels:
         return None
     several = len(kernels) > 1
@@ -149,9 +152,8 @@ def mark_classes(axes, classes):
 
 
 def draw_spectrum(page, path, text):
-    groups = ntkload.open_point(path)
-    spectra = [(kernel_name(groups.get(f"{prefix}kernel")), spectrum)
-               for prefix, spectrum in kernels_of(groups, "spectrum").items() if "eigenvalue" in spectrum]
+    spectra = [(kernel_name(v.get("kernel")), v["spectrum"]) for v in page.results.variants(path)
+               if "eigenvalue" in v.get("spectrum", ())]
     if not spectra:
         return None
     several = len(spectra) > 1
@@ -195,20 +197,30 @@ def draw_target_power(axes, coefficient, color=RED, **more):
 
 
 def draw_trajectories(page, path, text):
-    dynamics, data = open_group(path, "dynamics"), open_group(path, "data")
-    if dynamics is None or "prediction" not in dynamics:
+    courses = [(v, find_group(v, "dynamics")) for v in page.results.variants(path)]
+    courses = [(v, course) for v, course in courses if course is not None and "prediction" in course]
+    if not courses:
         return None
-    count = min(dynamics.sizes["shown"], 4)
-    many = dynamics.sizes["output"] > 1
-    if many:
-        figure, panels = page.panels(count, 2, (4.6, 3.1), sharex=True, sharey=True)
-        draw_outputs(panels, page.columns(count, 2), dynamics, data)
+    first, several = courses[0][1], len(courses) > 1
+    if first.sizes["output"] > 1:
+        count = min(first.sizes["shown"], 2 if several else 4)
+        figure, panels = page.panels(count * len(courses), count if several else 2, (4.6, 3.1), sharex=True, sharey=True)
+        for k, (groups, course) in enumerate(courses):
+            draw_outputs(panels[k * count:(k + 1) * count], course, groups.get("data"), name_if(several, groups))
+        finish_trajectories(panels, page.columns(len(panels), count if several else 2), first)
     else:
-        figure, (axes,) = page.panels(1, 1, (6.4, 3.2))
-        draw_samples(page, axes, dynamics)
-    page.title(figure, "predictions over training time", joined(
-        dynamics.attrs.get("label"), page.results.quantity_text(), text))
+        figure, panels = page.panels(len(courses), 3, (3.9 if several else 6.4, 3.2), sharey=True)
+        for axes, (groups, course) in zip(panels, courses):
+            draw_samples(axes, course)
+            axes.set_title(name_if(several, groups))
+        page.legend_outside(page.edge(panels, 3), 1 + first.sizes["shown"] // 16)
+    page.title(figure, "predictions over training time", joined(first.attrs.get("label"), text))
     return figure
+
+
+def name_if(several, groups):
+    """What a panel is called where there is one for each kernel."""
+    return kernel_name(groups.get("kernel")) if several else ""
 
 
 def shown_sample(dynamics, k):
@@ -225,7 +237,7 @@ def shown_class(dynamics, data, k):
     return int(data[name].values[position])
 
 
-def draw_outputs(panels, columns, dynamics, data):
+def draw_outputs(panels, dynamics, data, kernel):
     """One panel a sample: the output of its class, the strongest other one, the rest in grey."""
     keep = positive_times(dynamics)
     time = dynamics["time"].values[keep]
@@ -243,22 +255,23 @@ def draw_outputs(panels, columns, dynamics, data):
             axes.plot(time, prediction[:, true], color=BLUE, linewidth=2.2, label=f"class {true}, the true one")
         which, position = shown_sample(dynamics, k)
         right = true < 0 or final[true] >= final[rival]
-        axes.set_title(f"{which} sample {position}" + ("" if right else " (misclassified)"))
+        axes.set_title(joined(kernel, f"{which} sample {position}" + ("" if right else " (misclassified)")))
         axes.legend(loc="upper left")
-        finish_trajectory(axes, dynamics, k, len(panels), columns)
+
+
+def finish_trajectories(panels, columns, dynamics):
+    """Labels at the edges of the page, and room for the legends."""
+    for k, axes in enumerate(panels):
+        time_axis(axes, dynamics)
+        if k + columns < len(panels):
+            axes.set_xlabel("")
+        if k % columns == 0:
+            axes.set_ylabel("prediction")
     lowest, highest = panels[0].get_ylim()
-    panels[0].set_ylim(lowest, highest + 0.35 * (highest - lowest))  # room for the legends
+    panels[0].set_ylim(lowest, highest + 0.35 * (highest - lowest))
 
 
-def finish_trajectory(axes, dynamics, k, count, columns):
-    time_axis(axes, dynamics)
-    if k + columns < count:
-        axes.set_xlabel("")
-    if k % columns == 0:
-        axes.set_ylabel("prediction")
-
-
-def draw_samples(page, axes, dynamics):
+def draw_samples(axes, dynamics):
     """One output: one line a sample."""
     keep = positive_times(dynamics)
     time = dynamics["time"].values[keep]
@@ -268,21 +281,23 @@ def draw_samples(page, axes, dynamics):
         which, position = shown_sample(dynamics, k)
         axes.plot(time, dynamics.prediction.values[keep, k, 0], color=colors[k],
                   label=f"{which} sample {position}")
-    page.legend_outside(axes, 1 + count // 16)
     axes.set_ylabel("prediction")
     time_axis(axes, dynamics)
 
 
 def draw_risk(page, path, text):
-    dimension, risk = open_group(path, "effective_dimension"), open_group(path, "fixed_design_risk")
-    parts = [p for p in ((draw_dimension, dimension), (draw_bias_variance, risk)) if p[1] is not None]
-    if not parts:
+    variants = page.results.variants(path)
+    kinds = {"effective dimension": ("effective_dimension", draw_dimension), "risk": ("fixed_design_risk", draw_bias_variance)}
+    names = [name for name, (group, _) in kinds.items() if find_group(variants[0], group) is not None]
+    variants = [v for v in variants if all(find_group(v, kinds[name][0]) is not None for name in names)]
+    if not names:
         return None
-    figure, panels = page.panels(len(parts), 2, (4.6, 3.5))
-    for (draw, group), panel in zip(parts, panels):
-        draw(panel, group, dimension)
-    names = [name for name, group in (("effective dimension", dimension), ("risk", risk)) if group is not None]
-    page.title(figure, f"{' and '.join(names)} against the ridge", joined(page.results.quantity_text(), text))
+    figure, panels = page.panels(len(names) * len(variants), len(names), (4.6, 3.5))
+    for k, panel in enumerate(panels):
+        groups, (group, draw) = variants[k // len(names)], kinds[names[k % len(names)]]
+        draw(panel, find_group(groups, group), find_group(groups, "effective_dimension"))
+        panel.set_title(": ".join(part for part in (name_if(len(variants) > 1, groups), panel.get_title()) if part))
+    page.title(figure, f"{' and '.join(names)} against the ridge", text)
     return figure
 
 
@@ -331,24 +346,36 @@ def lines_along(results, axis):
 
 
 def draw_learning(page, path, text):
-    results = page.results
+    results = page.results.by_quantity()
     dynamics = results.group("dynamics")
     if dynamics is None or "train_loss" not in dynamics:
         return None
-    accuracy = "test_accuracy" in dynamics or "train_accuracy" in dynamics
-    figure, panels = page.panels(1 + accuracy, 2, (4.8, 3.5))
+    kinds = ["loss"] + ["accuracy"] * ("test_accuracy" in dynamics or "train_accuracy" in dynamics)
     axis = results.x_axis() or results.hue_axis()
-    draw_curves(panels[0], results, dynamics, "loss", axis)
-    panels[0].set(yscale="log", ylabel="loss", title="loss")
-    if accuracy:
-        draw_curves(panels[1], results, dynamics, "accuracy", axis)
-        panels[1].set(ylabel="accuracy", title="accuracy", ylim=(0, 1.03))
-        panels[1].yaxis.set_major_formatter(PercentFormatter(1))
-    learning_legend(page, panels[-1], dynamics, axis)
+    row = results.row_axis(axis)
+    rows = [(dynamics.isel({row: k}), f"{label(row)} {v}") for k, v in enumerate(results.root[row].values)] if row else [
+        (dynamics, "")]
+    across = len(kinds) if len(kinds) > 1 else 3
+    figure, panels = page.panels(len(kinds) * len(rows), across, (4.8, 3.5))
+    for k, panel in enumerate(panels):
+        (group, name), kind = rows[k // len(kinds)], kinds[k % len(kinds)]
+        draw_curves(panel, results, group, kind, axis)
+        finish_curves(panel, kind)
+        panel.set_title(joined(name, kind))
+    learning_legend(page, page.edge(panels, across), results, dynamics, axis)
     page.title(figure, "learning curves", joined(
-        dynamics.attrs.get("label"), results.quantity_text(), results.fixed_text([axis]),
-        "mean over seeds" if results.seeds() else ""))
+        dynamics.attrs.get("label"), page.results.quantity_text() if row is None else "",
+        results.fixed_text([axis, row]), "mean over seeds" if results.seeds() else ""))
     return figure
+
+
+def finish_curves(axes, kind):
+    axes.set_ylabel(kind)
+    if kind == "loss":
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 
 SETS = {"test": "-", "validation": ":", "train": "--"}
@@ -376,11 +403,11 @@ def draw_curves(axes, results, dynamics, what, axis):
         axes.set_ylim(bottom=max(0.5 * min(lowest.values()), floor))
 
 
-def learning_legend(page, axes, dynamics, axis):
+def learning_legend(page, axes, results, dynamics, axis):
     for which, style in SETS.items():
         if any(name.startswith(which + "_") for name in dynamics):
             axes.plot([], [], style, color="black", label=which)
-    for _, name, color in lines_along(page.results, axis):
+    for _, name, color in lines_along(results, axis):
         if name is not None:
             axes.plot([], [], color=color, linewidth=3, label=f"{label(axis)} {name}")
     page.legend_outside(axes)
@@ -408,7 +435,7 @@ def study_rows(results, axis):
 
 
 def draw_study(page, path, text):
-    results = page.results
+    results = page.results.by_quantity()
     axis = results.x_axis()
     rows = study_rows(results, axis) if axis else []
     if not rows:
@@ -427,7 +454,7 @@ def draw_study(page, path, text):
     if results.hue_axis():
         panels[0].legend(title=label(results.hue_axis()))
     page.title(figure, f"{label(axis)} study", joined(
-        results.quantity_text(), results.fixed_text([axis, results.hue_axis()]),
+        "" if results.quantity_axis() else results.quantity_text(), results.fixed_text([axis, results.hue_axis()]),
         f"mean and standard deviation over {count} seeds" if count > 1 else ""))
     return figure
 

@@ -1,5 +1,6 @@
 """A results directory as figures and tables see it: the sweep, its axes, one point of it, means over
 seeds, provenance."""
+import copy
 import json
 import pathlib
 import re
@@ -16,11 +17,6 @@ def is_seed(axis):
     return axis == "seed" or axis.endswith("_seed")
 
 
-def open_group(path, name):
-    """A group of one point, None if it is not there."""
-    return find_group(ntkload.open_point(path), name)
-
-
 def find_group(groups, name):
     """The group of that name, else the first analysis of that name under a label, or None."""
     if name in groups or name in STAGES:
@@ -35,7 +31,31 @@ def kernels_of(groups, name):
     return {g[:-len(name)]: groups[g] for g in ([name] if name in groups else []) + nested}
 
 
+def part_of(groups, prefix):
+    """The groups of one quantity, named as if it were the only one."""
+    own = {g[len(prefix):]: groups[g] for g in groups if prefix and g.startswith(prefix)}
+    shared = {g: groups[g] for g in ("data", "network") if g in groups}
+    return {**shared, "/": groups.get(prefix.rstrip("/"), xr.Dataset()), **own} if prefix else groups
+
+
+def stack(datasets, values):
+    """One group of several quantities along a new axis: variables that all have, with the same dimensions.
+    A coordinate that differs becomes a variable, as in sweep.h5."""
+    first, *others = datasets
+    shared = [n for n in first.dims if all(n in d.coords for d in datasets)]
+    for name in shared:
+        if not all(first[name].equals(d[name]) for d in others):
+            datasets = [d.drop_vars(name).rename({name: f"{name}_index"}).assign({name: (f"{name}_index", d[name].values)})
+                        for d in datasets]
+    first, *others = datasets
+    common = [v for v in first.data_vars if all(v in d and d[v].sizes == first[v].sizes for d in others)]
+    found = xr.concat([d[common] for d in datasets], xr.DataArray(values, dims="quantity", name="quantity"))
+    found.attrs.pop("quantity", None)
+    return found
+
+
 STAGES = ("/", "data", "network", "kernel", "spectrum")
+QUANTITY = "kernel.quantity"
 
 
 class Results:
@@ -52,6 +72,8 @@ class Results:
         if not self.points:
             sys.exit(f"{self.path}: no points/*/results.h5; is it the output.directory of a run?")
         self.axes = list(self.root.point_id.dims)
+        self.prefixes = [""]  # of the quantities in view
+        self.alone = False    # one point is shown, and none beside it
         self.name = str(self.root.attrs.get("title") or self.path.resolve().name)
 
     def group(self, name):
@@ -92,6 +114,39 @@ class Results:
             return f"kernel {first} (also computed: {', '.join(others)})"
         return "" if first == "ntk" else f"kernel {first}"
 
+    def by_quantity(self):
+        """The sweep with the kernels that every point has as one more axis."""
+        names = self.quantities()
+        if len(names) < 2:
+            return self
+        view = copy.copy(self)
+        view.prefixes = list(kernels_of(self.sweep, "kernel"))
+        parts = [part_of(self.sweep, prefix) for prefix in view.prefixes]
+        view.sweep = {g: stack([part[g] for part in parts], names) for g in parts[0] if all(g in p for p in parts)}
+        rest = {n: v for n, v in self.root.variables.items() if n not in view.sweep["/"].variables}
+        view.root = view.sweep["/"] = view.sweep["/"].assign(rest)
+        view.axes = [*self.axes, "quantity"]
+        return view
+
+    def quantity_axis(self):
+        """The axis along which there are different kernels, or None."""
+        several = (a for a in self.axes if self.root.sizes[a] > 1)
+        return next((a for a in several if a not in self.root.point_id.dims or QUANTITY in self.keys_of(a)), None)
+
+    def variants(self, path):
+        """The groups of a point for every quantity: of those it has, else of the points beside it."""
+        points = [ntkload.open_point(p) for p in self._beside(path)]
+        return [part_of(groups, prefix) for groups in points for prefix in kernels_of(groups, "kernel") or [""]]
+
+    def _beside(self, path):
+        axis = None if self.alone else self.quantity_axis()
+        where = np.argwhere(self.root.point_id.astype(str).values == path.parent.name)
+        if axis is None or not len(where):
+            return [path]
+        fixed = {a: k for a, k in zip(self.axes, where[0]) if a != axis}
+        beside = [self.path / "points" / str(i) / "results.h5" for i in self.root.point_id.isel(fixed).values]
+        return [p for p in beside if p.exists()]
+
     def over_width_in_ntk(self):
         """Whether x is the width of networks in NTK parameterization, where theory knows the law."""
         axis, key = self.x_axis(), "network.parameterization"
@@ -122,11 +177,17 @@ class Results:
 
     def _previews(self):
         """The shown part of every point's kernel, stacked; NaN where there is none."""
+        found = [self._previews_of(prefix) for prefix in self.prefixes]
+        if any(f is None for f in found):
+            return None
+        return found[0] if len(found) == 1 else xr.concat(found, self.root["quantity"])
+
+    def _previews_of(self, prefix):
         found = {}
         for path in self.points:
             with h5py.File(path) as file:
-                if "kernel/preview" in file:
-                    found[path.parent.name] = file["kernel/preview"][()]
+                if f"{prefix}kernel/preview" in file:
+                    found[path.parent.name] = file[f"{prefix}kernel/preview"][()]
         shapes = {v.shape for v in found.values()}
         if len(shapes) != 1:
             return None
@@ -145,7 +206,13 @@ class Results:
         return "width" if "width" in numeric else next(iter(numeric), None)
 
     def hue_axis(self):
-        return next((a for a in self.varied() if a != self.x_axis()), None)
+        others = [a for a in self.varied() if a != self.x_axis()]
+        return self.quantity_axis() or next(iter(others), None)
+
+    def row_axis(self, used):
+        """The axis that gets a row of panels for each value: kernels, else a few words."""
+        words = [a for a in self.varied() if self.root[a].dtype.kind in "OSU" and self.root.sizes[a] <= 4]
+        return next((a for a in (self.quantity_axis(), *words) if a not in (None, used)), None)
 
     def seeds(self):
         return [a for a in self.axes if is_seed(a)]
@@ -178,6 +245,7 @@ class Results:
             found = [p for p in self.points if p.parent.name.startswith(wanted)]
             if len(found) != 1:
                 sys.exit(f"{self.path}: {len(found)} points with id {wanted}")
+            self.alone = True
             return found[0], self._describe(found[0].parent.name)
         for selection in self._preferred():
             identity = str(self.root.point_id.isel(selection).item())
@@ -198,10 +266,11 @@ class Results:
         if not self.axes:
             return ""
         where = np.argwhere(self.root.point_id.astype(str).values == identity)
-        return self.place_text(where[0]) if len(where) else ""
+        along = None if self.alone else self.quantity_axis()  # all are shown
+        return self.place_text(where[0], along) if len(where) else ""
 
-    def place_text(self, place):
-        return ", ".join(f"{label(a)} {self.root[a].values[k]}" for a, k in zip(self.axes, place))
+    def place_text(self, place, but=None):
+        return ", ".join(f"{label(a)} {self.root[a].values[k]}" for a, k in zip(self.axes, place) if a != but)
 
     # Where and how it was computed.
 

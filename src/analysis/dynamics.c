@@ -166,6 +166,7 @@ static void check(const void *settings, bool gram, ntk_mark mark, ntk_problems *
 
 /* A sample set, and what is read off its predictions. */
 typedef struct set {
+  ntk_set which;
   int64_t samples;
   const double *f0, *y;
   const int64_t *label;
@@ -191,7 +192,7 @@ typedef struct course {
   double *left, *weight;  /* [rows][batch] */
   double *modes, *values; /* [rows][batch * columns], thin blocks in the eigenbasis and outside */
   double *test_values;    /* [test and validation rows][batch * columns] */
-  double *handed;         /* [batch][samples of the larger set][O], if predictions are kept */
+  double *handed;         /* [batch][samples of the largest set][O], if predictions are kept */
   double *f;              /* [O] outputs of one sample */
 } course;
 
@@ -220,12 +221,13 @@ static ntk_status open_sets(course *c) {
   const ntk_view *view = c->view;
   const shown *p = &c->settings->predictions;
 
-  c->train = (set){.samples = view->n, .f0 = view->f0, .y = view->y, .label = view->label,
+  c->train = (set){.which = NTK_TRAIN, .samples = view->n, .f0 = view->f0, .y = view->y, .label = view->label,
                    .shown = p->train, .shown_first = 0};
-  c->test = (set){.samples = view->m, .f0 = view->test_f0, .y = view->test_y,
+  c->test = (set){.which = NTK_TEST, .samples = view->m, .f0 = view->test_f0, .y = view->test_y,
                   .label = view->test_label, .shown = p->test};
-  c->validation = (set){.samples = view->validation, .f0 = view->validation_f0,
-                        .y = view->validation_y, .label = view->validation_label};
+  c->validation = (set){.which = NTK_VALIDATION, .samples = view->validation,
+                        .f0 = view->validation_f0, .y = view->validation_y,
+                        .label = view->validation_label};
   if (c->train.shown.count < 0) c->train.shown = (ntk_ints){.count = view->n};
   if (c->test.shown.count < 0) c->test.shown = (ntk_ints){.count = view->m};
   NTK_TRY(check_shown("test", &c->test));
@@ -273,7 +275,8 @@ static ntk_status open_times(course *c) {
 
 static ntk_status open_course(course *c) {
   const ntk_view *view = c->view;
-  const int64_t samples = view->n > view->m ? view->n : view->m;
+  const int64_t held_out = view->m > view->validation ? view->m : view->validation;
+  const int64_t samples = view->n > held_out ? view->n : held_out;
 
   c->rule = (const ntk_rule *)c->settings->rule;
   open_rate(c);
@@ -441,13 +444,13 @@ static ntk_status hand_out(course *c, const set *s, const double *block, int64_t
   const ntk_predictions *keep = c->view->predictions;
   const int64_t outputs = c->view->outputs;
 
-  if (!keep || s == &c->validation) return NTK_OK;
+  if (!keep) return NTK_OK;
   for (int64_t t = 0; t < count; ++t) {
     for (int64_t i = 0; i < s->samples; ++i) {
       predict(c, s, block, count, t, i, c->handed + (t * s->samples + i) * outputs);
     }
   }
-  return keep->put(keep->context, s == &c->test, first, count, c->handed);
+  return keep->put(keep->context, s->which, first, count, c->handed);
 }
 
 static ntk_status read_batch(course *c, set *s, const double *block, int64_t first,

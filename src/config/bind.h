@@ -16,6 +16,7 @@ typedef struct ntk_binder {
   ntk_arena *arena;
   ntk_problems *problems;
   int64_t faults; /* problems found so far, also those that were known already */
+  const ntk_node *root; /* of the config, where paths are read (sweeps); else NULL */
 } ntk_binder;
 
 enum { NTK_PLACE_TEXT = 320, NTK_HINT_TEXT = 400, NTK_MOST_ENTRIES = 1000000 };

@@ -106,22 +106,20 @@ static const char *kind_of(const ntk_node *item) {
   return item->kind == NTK_NODE_MAPPING && item->count == 1 ? item->key[0] : NULL;
 }
 
-/* "dense1" for the second item of a kind, if nothing names it and others go by the kind, too: so
- * no item has two names.  The number counts all of the kind, as names of layers do. */
+/* "dense1" for the second item of a kind, if nothing names it.  The number counts all of the kind,
+ * as names of layers do. */
 static bool default_name(const ntk_node *sequence, int64_t k, char name[NTK_WORD_TEXT]) {
   const char *kind = kind_of(sequence->child[k]);
-  int before = 0, nameless = 0;
+  int before = 0;
 
   if (!kind || ntk_node_item_name(sequence->child[k]) != kind) return false;
-  for (int64_t i = 0; i < sequence->count; ++i) {
+  for (int64_t i = 0; i < k; ++i) {
     const char *other = kind_of(sequence->child[i]);
 
-    if (!other || strcmp(other, kind) != 0) continue;
-    before += i < k;
-    nameless += ntk_node_item_name(sequence->child[i]) == other;
+    before += other && strcmp(other, kind) == 0;
   }
   (void)snprintf(name, NTK_WORD_TEXT, "%s%d", kind, before);
-  return nameless > 1;
+  return true;
 }
 
 /* The item of that name, else of that default name; -1 unless there is exactly one; *count tells
@@ -175,6 +173,49 @@ ntk_node *ntk_node_at(const ntk_node *root, const char *path) {
     node = found;
   }
   return *path ? NULL : found;
+}
+
+/* The one spelling of an item's name: a lone item of its kind goes by the kind and by its number. */
+static const char *spelling(const ntk_node *sequence, int64_t k, char number[NTK_WORD_TEXT]) {
+  const char *own = ntk_node_item_name(sequence->child[k]);
+  int count = 0;
+
+  (void)find_item(sequence, own, &count);
+  return count > 1 && default_name(sequence, k, number) ? number : own;
+}
+
+/* The item that a component names, entered as ntk_node_at does; NULL if there is none. */
+static const ntk_node *spell_item(const ntk_node *node, const char **component,
+                                  char number[NTK_WORD_TEXT]) {
+  int count = 0;
+
+  if (!node || node->kind != NTK_NODE_SEQUENCE) return node ? ntk_node_find(node, *component) : NULL;
+  const int64_t k = find_item(node, *component, &count);
+
+  if (k < 0) return NULL;
+  *component = spelling(node, k, number);
+  return node->child[k]->kind == NTK_NODE_MAPPING ? node->child[k]->child[0] : NULL;
+}
+
+ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *root, const char *path,
+                               const char **spelled) {
+  char component[COMPONENT], number[NTK_WORD_TEXT];
+  const ntk_node *node = root;
+  const char *rest = path;
+  ntk_text text = {0};
+  ntk_status status = NTK_OK;
+
+  while (status == NTK_OK && strlen(path) < COMPONENT && next_component(&rest, component)) {
+    const char *word = component;
+
+    node = spell_item(node, &word, number);
+    status = ntk_text_add(&text, "%s%s", text.length ? "." : "", word);
+  }
+  if (status == NTK_OK) {
+    status = ntk_arena_copy(arena, *rest ? path : ntk_text_string(&text), spelled);
+  }
+  ntk_text_destroy(&text);
+  return status;
 }
 
 /* ---- putting -----------------------------------------------------------------------------------

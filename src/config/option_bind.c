@@ -258,6 +258,7 @@ static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_o
   ntk_choice choice = {.row = name ? ntk_bind_row(b, place, o, name) : NULL, .mark = node->mark};
 
   if (!choice.row) return NTK_OK;
+  choice.named = true;
   NTK_TRY(bind_label(b, place, labelled ? options : NULL, &choice));
   const char *address = labelled ? ntk_node_item_name(node) : NULL;
   const ntk_place inner = {place, address ? address : choice.label};
@@ -548,7 +549,7 @@ static ntk_status bind_scope(ntk_binder *b, const scope *s) {
 ntk_status ntk_option_bind(const ntk_section *section, const ntk_node *node, const char *path,
                            const char *directory, ntk_arena *arena, void *settings,
                            ntk_problems *problems) {
-  ntk_binder b = {directory, arena, problems, 0};
+  ntk_binder b = {directory, arena, problems, 0, NULL};
   const ntk_place place = {NULL, path};
 
   NTK_ASSERT(node->kind == NTK_NODE_MAPPING);

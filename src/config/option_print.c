@@ -10,6 +10,8 @@
 typedef struct printer {
   ntk_text *text;
   bool canonical;
+  ntk_path_visit *visit; /* what becomes of paths instead; NULL: they are printed, or hashed */
+  void *context;
 } printer;
 
 static ntk_status print_rows(const printer *p, const ntk_option *options, const void *settings,
@@ -47,6 +49,7 @@ static ntk_status add_string(ntk_text *text, const char *string) {
 static ntk_status add_path(const printer *p, const char *path) {
   ntk_key key;
 
+  if (p->visit) return p->visit(p->context, path);
   if (!p->canonical) return ntk_scalar_print(path, false, p->text);
   NTK_TRY(ntk_hash_path(path, key));
   return ntk_text_add(p->text, "%s", key);
@@ -198,7 +201,9 @@ static ntk_status print_choice(const printer *p, const ntk_option *o, const ntk_
                                int indent) {
   const size_t before = p->text->length;
 
-  if (o->word && strcmp(choice->row->name, o->word) == 0) { /* needs no name */
+  const bool named = choice->named && !p->canonical; /* as it was written, for paths into it */
+
+  if (o->word && !named && strcmp(choice->row->name, o->word) == 0) {
     NTK_TRY(ntk_text_add(p->text, "%*s%s:\n", indent, "", o->key));
     return print_rows(p, choice->row->options, choice->options, indent + 2);
   }
@@ -332,19 +337,29 @@ static ntk_status print_rows(const printer *p, const ntk_option *options, const 
 
 ntk_status ntk_option_print(const ntk_section *section, const void *settings, int indent,
                             ntk_text *text) {
-  const printer p = {text, false};
+  const printer p = {.text = text};
 
   return print_rows(&p, section->options, settings, indent);
 }
 
 ntk_status ntk_option_canonical(const ntk_section *section, const void *settings, ntk_text *text) {
-  const printer p = {text, true};
+  const printer p = {.text = text, .canonical = true};
 
   return print_rows(&p, section->options, settings, 0);
 }
 
+ntk_status ntk_option_paths(const ntk_section *section, const void *settings,
+                            ntk_path_visit *visit, void *context) {
+  ntk_text text = {0};
+  const printer p = {.text = &text, .canonical = true, .visit = visit, .context = context};
+  const ntk_status status = print_rows(&p, section->options, settings, 0);
+
+  ntk_text_destroy(&text);
+  return status;
+}
+
 ntk_status ntk_choice_canonical(const ntk_choice *choice, ntk_text *text) {
-  const printer p = {text, true};
+  const printer p = {.text = text, .canonical = true};
 
   if (!choice->row) return ntk_text_add(text, "auto\n");
   return add_choice(&p, choice, 2);

@@ -59,6 +59,11 @@ static bool is_inside(const char *path, const char *outer) {
 /* ---- axes that the assignment replaces ---------------------------------------------------------
  */
 
+/* Paths are compared in one spelling of the names in them. */
+static ntk_status spell(ntk_tree *tree, const char *path, const char **spelled) {
+  return ntk_node_spell_path(&tree->arena, tree->root, path, spelled);
+}
+
 static bool same_value(const ntk_node *a, const ntk_node *b, ntk_status *status) {
   ntk_text text[2] = {{0}, {0}};
 
@@ -78,12 +83,16 @@ static bool speaks_of(const char *written, const char *path) {
 
 /* What is left of a rule of `skip` when its axis has one value: the rest, if it is the rule's own;
  * else, or if nothing is left, the rule goes.  False then. */
-static ntk_status adjust_rule(ntk_node *rule, const assignment *a, bool *stays) {
+static ntk_status adjust_rule(ntk_tree *tree, ntk_node *rule, const assignment *a,
+                              bool *stays) {
   ntk_status status = NTK_OK;
 
   *stays = true;
   for (int64_t k = rule->count - 1; k >= 0 && rule->kind == NTK_NODE_MAPPING; --k) {
-    if (!speaks_of(rule->key[k], a->path)) continue;
+    const char *written = NULL;
+
+    NTK_TRY(spell(tree, rule->key[k], &written));
+    if (!speaks_of(written, a->path)) continue;
     *stays = same_value(rule->child[k], a->value, &status) && rule->count > 1;
     NTK_TRY(status);
     if (!*stays) return NTK_OK;
@@ -92,7 +101,7 @@ static ntk_status adjust_rule(ntk_node *rule, const assignment *a, bool *stays) 
   return NTK_OK;
 }
 
-static ntk_status adjust_skip(ntk_node *axes, const assignment *a) {
+static ntk_status adjust_skip(ntk_tree *tree, ntk_node *axes, const assignment *a) {
   ntk_node *skip = ntk_node_find(axes, "skip");
   int64_t left = 0;
 
@@ -100,7 +109,7 @@ static ntk_status adjust_skip(ntk_node *axes, const assignment *a) {
   for (int64_t k = 0; k < skip->count; ++k) {
     bool stays = true;
 
-    NTK_TRY(adjust_rule(skip->child[k], a, &stays));
+    NTK_TRY(adjust_rule(tree, skip->child[k], a, &stays));
     if (stays) skip->child[left++] = skip->child[k];
   }
   skip->count = left;
@@ -108,45 +117,50 @@ static ntk_status adjust_skip(ntk_node *axes, const assignment *a) {
 }
 
 /* Takes the axis away that the assignment replaces; reports one that would undo it. */
-static void look_at_keys(ntk_node *keys, const assignment *a, bool *removed_axis,
-                         ntk_problems *problems) {
+static ntk_status look_at_keys(ntk_tree *tree, ntk_node *keys, const assignment *a,
+                               bool *removed_axis, ntk_problems *problems) {
   for (int64_t k = keys->count - 1; k >= 0; --k) {
-    if (strcmp(keys->key[k], a->path) == 0) {
+    const char *key = NULL;
+
+    NTK_TRY(spell(tree, keys->key[k], &key));
+    if (strcmp(key, a->path) == 0) {
       ntk_node_remove(keys, k);
       *removed_axis = true;
-    } else if (is_inside(a->path, keys->key[k])) {
+    } else if (is_inside(a->path, key)) {
       ntk_problem(
           problems, a->mark,
           "the sweep sets '%.80s' at every point, so '%.80s' would have no effect; override "
           "the former",
-          keys->key[k], a->path);
+          key, a->path);
     }
   }
+  return NTK_OK;
 }
 
 /* A key leaves its zip; the last one takes the axis with it. */
-static void look_at_zips(ntk_node *axes, const assignment *a, bool *removed_axis,
-                         ntk_problems *problems) {
+static ntk_status look_at_zips(ntk_tree *tree, ntk_node *axes, const assignment *a,
+                               bool *removed_axis, ntk_problems *problems) {
   ntk_node *zips = ntk_node_find(axes, "zip");
 
-  if (!zips || zips->kind != NTK_NODE_MAPPING) return;
+  if (!zips || zips->kind != NTK_NODE_MAPPING) return NTK_OK;
   for (int64_t k = zips->count - 1; k >= 0; --k) {
     ntk_node *zip = zips->child[k];
 
     if (zip->kind != NTK_NODE_MAPPING) continue;
-    look_at_keys(zip, a, removed_axis, problems);
+    NTK_TRY(look_at_keys(tree, zip, a, removed_axis, problems));
     if (zip->count == (ntk_node_find(zip, "label") != NULL)) ntk_node_remove(zips, k);
   }
+  return NTK_OK;
 }
 
-static ntk_status look_at_axes(const ntk_tree *tree, const assignment *a, bool *removed_axis,
+static ntk_status look_at_axes(ntk_tree *tree, const assignment *a, bool *removed_axis,
                                ntk_problems *problems) {
   ntk_node *axes = ntk_node_find(tree->root, "sweep");
 
   if (!axes || axes->kind != NTK_NODE_MAPPING) return NTK_OK;
-  look_at_keys(axes, a, removed_axis, problems);
-  look_at_zips(axes, a, removed_axis, problems);
-  return *removed_axis ? adjust_skip(axes, a) : NTK_OK;
+  NTK_TRY(look_at_keys(tree, axes, a, removed_axis, problems));
+  NTK_TRY(look_at_zips(tree, axes, a, removed_axis, problems));
+  return *removed_axis ? adjust_skip(tree, axes, a) : NTK_OK;
 }
 
 /* ---- axes that are assigned --------------------------------------------------------------------
@@ -207,6 +221,7 @@ ntk_status ntk_tree_override(ntk_tree *tree, const char *text, bool *removed_axi
   NTK_TRY(read_assignment(&tree->arena, text, &a, problems));
   if (!a.value) return NTK_OK;
   if (is_inside(a.path, "sweep")) return put_axis(tree, &a, a.path + strlen("sweep."));
+  NTK_TRY(spell(tree, a.path, &a.path));
   NTK_TRY(look_at_axes(tree, &a, removed_axis, problems));
   return ntk_node_put(&tree->arena, tree->root, a.path, a.mark, a.value, problems);
 }

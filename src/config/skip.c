@@ -171,10 +171,12 @@ static ntk_status name_values(ntk_binder *b, const ntk_place *place, const ntk_s
 static ntk_status cover(ntk_binder *b, const ntk_place *place, const ntk_sweep *sweep,
                         const ntk_node *rule, int64_t pair, ntk_skip *skip) {
   const ntk_place inner = {place, rule->key[pair]};
+  const char *written = NULL;
   bool *named = NULL, **covers = NULL;
   subject s = {0};
 
-  if (!find_subject(sweep, rule->key[pair], &s)) {
+  NTK_TRY(ntk_node_spell_path(b->arena, b->root, rule->key[pair], &written));
+  if (!find_subject(sweep, written, &s)) {
     refuse_subject(b, place, sweep, rule->key[pair], rule->key_mark[pair]);
     return NTK_OK;
   }

@@ -20,7 +20,8 @@ static bool is_inside(const char *path, const char *outer) {
 }
 
 static bool good_path(ntk_binder *b, const char *path, ntk_mark mark) {
-  static const char *const fixed[] = {"run", "output", "sweep", "format", "name", NULL};
+  static const char *const fixed[] = {"run",    "output", "sweep",
+                                      "format", "name",   "relative_to", NULL};
 
   for (int k = 0; fixed[k]; ++k) {
     if (!is_inside(path, fixed[k])) continue;
@@ -43,6 +44,7 @@ static ntk_status read_key(ntk_binder *b, const ntk_place *up, const ntk_node *m
   *values = (ntk_values){0};
   *key = (ntk_axis_key){.path = mapping->key[k], .mark = mapping->key_mark[k]};
   if (!good_path(b, key->path, key->mark)) return NTK_OK;
+  NTK_TRY(ntk_node_spell_path(b->arena, b->root, mapping->key[k], &key->path));
   NTK_TRY(ntk_values_read(b, &place, mapping->child[k], values));
   key->value = values->item;
   return values->count ? ntk_axis_key_shorten(values->count, key) : NTK_OK;
@@ -59,7 +61,7 @@ static ntk_status read_axis(ntk_binder *b, const ntk_node *axes, int64_t k, ntk_
   *axis = (ntk_axis){0};
   NTK_TRY(ntk_arena_new(b->arena, sizeof(*axis->key), &axis->key));
   NTK_TRY(read_key(b, &sweep_place, axes, k, axis->key, &values));
-  axis->path = axes->key[k];
+  axis->path = axis->key->path;
   axis->mark = axes->key_mark[k];
   axis->key_count = 1;
   axis->count = values.count;
@@ -321,7 +323,7 @@ static ntk_status read_sweep(ntk_binder *b, const ntk_node *axes, ntk_sweep *swe
 
 ntk_status ntk_sweep_read(ntk_tree *tree, ntk_sweep *sweep, ntk_problems *problems) {
   const ntk_node *axes = ntk_node_find(tree->root, "sweep");
-  ntk_binder b = {"", &tree->arena, problems, 0};
+  ntk_binder b = {"", &tree->arena, problems, 0, tree->root};
 
   *sweep = (ntk_sweep){.point_count = 1};
   if (!axes) return NTK_OK;

@@ -243,20 +243,6 @@ bool ntk_data_generates(const ntk_data_settings *settings) {
   return !source->from_files || !source->from_files(settings->source.options);
 }
 
-void ntk_raw_destroy(ntk_raw *raw) {
-  ntk_free(&raw->train_bytes);
-  ntk_free(&raw->test_bytes);
-  ntk_free(&raw->train_inputs);
-  ntk_free(&raw->test_inputs);
-  ntk_free(&raw->train_label);
-  ntk_free(&raw->test_label);
-  ntk_free(&raw->train_target);
-  ntk_free(&raw->test_target);
-  ntk_free(&raw->validation_inputs);
-  ntk_free(&raw->validation_target);
-  *raw = (ntk_raw){0};
-}
-
 static void samples_destroy(ntk_samples *samples) {
   ntk_free(&samples->inputs);
   ntk_free(&samples->targets);
@@ -372,49 +358,66 @@ static ntk_status prepare_generated(const ntk_data_settings *settings, bool full
   return status;
 }
 
-void ntk_data_cache_destroy(ntk_data_cache *cache) {
-  ntk_raw_destroy(&cache->raw);
-  cache->key[0] = '\0';
-}
-
-static ntk_status source_key(const ntk_choice *choice, ntk_key key) {
+ntk_status ntk_data_source_key(const ntk_data_settings *settings, ntk_key key) {
   ntk_text text = {0};
-  const ntk_status status = ntk_choice_canonical(choice, &text);
+  ntk_status status = NTK_OK;
 
+  key[0] = '\0';
+  if (!settings->source.row || ntk_data_generates(settings)) return NTK_OK;
+  status = ntk_choice_canonical(&settings->source, &text);
   if (status == NTK_OK) ntk_hash_bytes(ntk_text_string(&text), text.length, key);
   ntk_text_destroy(&text);
   return status;
 }
 
-static ntk_status fill_cache(const ntk_data_settings *settings, ntk_data_cache *cache) {
+/* Somebody who was told the key before must get what it stands for. */
+static ntk_status read_source(const ntk_data_settings *settings, const char *key, ntk_raw *raw) {
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
-  ntk_key key = "";
+  ntk_key now = "";
 
-  NTK_TRY(ntk_data_present(settings));
-  NTK_TRY(source_key(&settings->source, key));
-  if (strcmp(key, cache->key) == 0) return NTK_OK;
-  ntk_data_cache_destroy(cache);
-  NTK_TRY(source->read(settings->source.options, &cache->raw));
-  memcpy(cache->key, key, sizeof(cache->key));
+  NTK_TRY(source->read(settings->source.options, raw));
+  if (!settings->source_key[0]) return NTK_OK;
+  NTK_TRY(ntk_data_source_key(settings, now));
+  NTK_CHECK(strcmp(now, key) == 0, NTK_E_INPUT,
+            "files of data.source %s have changed since the job began; start it again",
+            source->row.name);
   return NTK_OK;
 }
 
-/* Afterwards the cache holds the source of `settings`; on failure it holds none. */
-static ntk_status fill_or_empty(const ntk_data_settings *settings, ntk_data_cache *cache) {
-  const ntk_status status = fill_cache(settings, cache);
+/* The source of `settings`, which the cache then holds; on failure it does not. */
+static ntk_status get_source(const ntk_data_settings *settings, ntk_data_cache *cache,
+                             const ntk_raw **raw) {
+  ntk_key key = "";
 
-  if (status != NTK_OK) ntk_data_cache_destroy(cache);
+  if (settings->source_key[0]) {
+    memcpy(key, settings->source_key, NTK_KEY_SIZE);
+  } else {
+    NTK_TRY(ntk_data_present(settings));
+    NTK_TRY(ntk_data_source_key(settings, key));
+  }
+  *raw = ntk_data_cache_find(cache, key);
+  if (*raw) return NTK_OK;
+  ntk_raw *added = ntk_data_cache_add(cache, key);
+  const ntk_status status = read_source(settings, key, added);
+
+  *raw = added;
+  if (status == NTK_OK) {
+    ntk_data_cache_trim(cache);
+  } else {
+    ntk_data_cache_drop(cache);
+  }
   return status;
 }
 
 static ntk_status load(const ntk_data_settings *settings, ntk_data_cache *cache, bool full,
                        ntk_data *data) {
   const ntk_data_source *source = (const ntk_data_source *)settings->source.row;
+  const ntk_raw *raw = NULL;
 
   NTK_CHECK(source, NTK_E_CONFIG, "data.source is missing: write where the samples come from");
   if (ntk_data_generates(settings)) return prepare_generated(settings, full, data);
-  NTK_TRY(fill_or_empty(settings, cache));
-  return prepare(settings, &cache->raw, full, data);
+  NTK_TRY(get_source(settings, cache, &raw));
+  return prepare(settings, raw, full, data);
 }
 
 static ntk_status load_or_nothing(const ntk_data_settings *settings, ntk_data_cache *cache,
@@ -433,6 +436,28 @@ ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cach
 ntk_status ntk_data_probe(const ntk_data_settings *settings, ntk_data_cache *cache,
                           ntk_data *data) {
   return load_or_nothing(settings, cache, false, data);
+}
+
+static ntk_status probe_anew(const ntk_data_settings *settings, ntk_data_cache *cache,
+                             ntk_probed *place) {
+  place->key[0] = '\0';
+  NTK_TRY(ntk_data_probe(settings, cache, &place->data));
+  place->source_bytes = ntk_data_generates(settings) ? 0 : ntk_raw_bytes(&cache->held[0].raw);
+  return NTK_OK;
+}
+
+ntk_status ntk_data_probe_by_key(const ntk_data_settings *settings, const char *key,
+                                 ntk_data_cache *cache, const ntk_probed **probed) {
+  for (int k = 0; key[0] && k < NTK_MOST_PROBED; ++k) {
+    *probed = &cache->probed[k];
+    if (strcmp((*probed)->key, key) == 0) return NTK_OK;
+  }
+  ntk_probed *place = &cache->probed[cache->probes++ % NTK_MOST_PROBED];
+
+  NTK_TRY(probe_anew(settings, cache, place));
+  if (key[0]) memcpy(place->key, key, NTK_KEY_SIZE);
+  *probed = place;
+  return NTK_OK;
 }
 
 ntk_status ntk_data_present(const ntk_data_settings *settings) {

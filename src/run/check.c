@@ -57,7 +57,8 @@ typedef struct complaint {
 
 typedef struct survey {
   const ntk_job *job;
-  ntk_status status; /* of the first problem: the exit code */
+  ntk_status status; /* of the last problem */
+  int64_t points;    /* that have one */
   int64_t count;
   complaint found[MOST_DISTINCT];
 } survey;
@@ -66,7 +67,8 @@ static void note(survey *s, int64_t k, ntk_status status) {
   const char *text = ntk_last_error()->text;
   int64_t i = 0;
 
-  if (s->count == 0) s->status = status;
+  s->status = status;
+  ++s->points;
   while (i < s->count && strcmp(s->found[i].text, text) != 0) ++i;
   if (i == s->count) {
     (void)snprintf(s->found[i].text, sizeof(s->found[i].text), "%s", text);
@@ -196,7 +198,8 @@ static int check_points(const ntk_job *job, const char *config) {
   ntk_status status = look_at_points(&s);
 
   if (status == NTK_OK && s.count > 0) status = report_all(&s, config);
-  return status == NTK_OK ? ntk_status_exit_code(s.status) : ntk_complain(status);
+  if (status != NTK_OK) return ntk_complain(status);
+  return ntk_points_exit_code(s.points, job->point_count, s.status);
 }
 
 /* ---- the commands ------------------------------------------------------------------------------
@@ -236,7 +239,7 @@ int ntk_command_merge(const ntk_arguments *arguments) {
 
   (void)snprintf(config, sizeof(config), "%s/config.yaml", arguments->operand);
   const ntk_arguments load = {.operand = config};
-  const int code = ntk_load_or_complain(&load, true, &job);
+  const int code = ntk_look_or_complain(&load, arguments->operand, &job);
 
   if (code != 0) return code;
   job.directory = arguments->operand; /* a folder that was moved is merged where it is */

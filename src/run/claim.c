@@ -43,9 +43,10 @@ static ntk_status claim(ntk_crew *crew, int ranks, int64_t unit, bool *claimed) 
 
   *claimed = false;
   if (is_overtaken(crew, unit)) return NTK_OK;
-  NTK_TRY(ntk_lock_acquire(crew->job->directory, crew->units.key[unit], ranks, &crew->place.lock,
-                           &holder));
-  *claimed = crew->place.lock != NULL;
+  NTK_TRY(ntk_lock_set_acquire(crew->job->directory, ntk_unit_lock_count(&crew->units, unit),
+                               ntk_unit_locks(&crew->units, unit), ranks, &crew->place.locks,
+                               &holder));
+  *claimed = crew->place.locks != NULL;
   return NTK_OK;
 }
 
@@ -109,7 +110,8 @@ static ntk_status review_unit(ntk_crew *crew, int64_t unit, int64_t found[3]) {
   int64_t pending = 0;
 
   NTK_TRY(review_points(crew, unit, &pending));
-  NTK_TRY(ntk_lock_look(crew->job->directory, crew->units.key[unit], &holder));
+  NTK_TRY(ntk_lock_set_look(crew->job->directory, ntk_unit_lock_count(&crew->units, unit),
+                            ntk_unit_locks(&crew->units, unit), &holder));
   crew->open[unit] = pending > 0;
   if (pending == 0) return NTK_OK;
   if (holder.state != NTK_LOCK_HELD) {

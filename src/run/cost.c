@@ -186,14 +186,11 @@ static double results_bytes(const ntk_point_cost *cost, int64_t outputs) {
 }
 
 /* What rank 0 holds of the data all along: the source as it was read, and the samples. */
-static double data_bytes(const ntk_data_cache *cache, const ntk_data *data) {
-  const ntk_raw *raw = &cache->raw;
-  const double samples = (double)(data->train.count + data->validation.count + data->test.count);
-  double bytes = 8 * samples * (double)(data->features + data->outputs);
+static double data_bytes(const ntk_probed *probed) {
+  const ntk_data *d = &probed->data;
+  const double samples = (double)(d->train.count + d->validation.count + d->test.count);
 
-  bytes += (double)raw->train_count * (double)data->features * (raw->train_bytes ? 1 : 8);
-  bytes += (double)raw->test_count * (double)data->features * (raw->test_bytes ? 1 : 8);
-  return bytes;
+  return 8 * samples * (double)(d->features + d->outputs) + (double)probed->source_bytes;
 }
 
 static ntk_status check_output(const ntk_kernel_settings *settings, int64_t outputs) {
@@ -202,6 +199,14 @@ static ntk_status check_output(const ntk_kernel_settings *settings, int64_t outp
   NTK_CHECK(cotangents.outputs != NTK_OUT_SINGLE || cotangents.single < outputs, NTK_E_CONFIG,
             "kernel.outputs: no output %lld; the network has outputs 0..%lld",
             (long long)cotangents.single, (long long)outputs - 1);
+  return NTK_OK;
+}
+
+static ntk_status check_quantities(const ntk_kernel_settings *settings,
+                                   const ntk_network *network) {
+  for (int64_t k = 0; k < settings->quantity.count; ++k) {
+    NTK_TRY(ntk_kernel_check_quantity(ntk_kernel_quantity(settings, k), network));
+  }
   return NTK_OK;
 }
 
@@ -215,10 +220,12 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
   NTK_TRY(ntk_kernel_check_outputs(&s->kernel, data->outputs));
   NTK_TRY(check_output(&s->kernel, data->outputs));
   NTK_TRY(ntk_network_build(s, data, false, &network));
-  add_up(point, &network, ranks, cost);
+  const ntk_status status = check_quantities(&s->kernel, &network);
+
+  if (status == NTK_OK) add_up(point, &network, ranks, cost);
   cost->results_bytes = results_bytes(cost, data->outputs);
   ntk_network_destroy(&network);
-  return NTK_OK;
+  return status;
 }
 
 /* A kernel that is only read costs its spectrum. */
@@ -250,16 +257,14 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
 ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
                              ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
-  ntk_data data = {0};
+  const ntk_probed *probed = NULL;
 
   *cost = (ntk_point_cost){.ranks_needed = 1};
   if (!((const ntk_kernel_type *)s->kernel.type.row)->needs_network) {
     return from_size(point, ranks, cost);
   }
-  NTK_TRY(ntk_data_probe(&s->data, cache, &data));
-  const ntk_status status = from_network(point, ranks, &data, cost);
-
-  cost->bytes_per_rank += data_bytes(cache, &data);
-  ntk_data_destroy(&data);
-  return status;
+  NTK_TRY(ntk_data_probe_by_key(&s->data, ntk_point_key(point, "data"), cache, &probed));
+  NTK_TRY(from_network(point, ranks, &probed->data, cost));
+  cost->bytes_per_rank += data_bytes(probed);
+  return NTK_OK;
 }

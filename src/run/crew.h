@@ -54,9 +54,9 @@ typedef struct ntk_crew {
   double planned;         /* and that units of this rank's groups shall need at most */
   ntk_news_board board;
   int64_t finished; /* points of the unit at work that are done with */
-  ntk_lock *last;   /* of the unit before */
+  ntk_lock_set *last; /* of the unit before */
   int64_t kept_count;
-  ntk_lock **kept;  /* [units] of units with a failure: nobody tries them again while this job runs */
+  ntk_lock_set **kept; /* [units] of units with a failure: nobody tries them again while this job runs */
   ntk_place place;
   ntk_stop stop;
   ntk_speed speed;
@@ -71,7 +71,7 @@ typedef struct ntk_search {
   int64_t cursor[2]; /* through the units that the schedule gives this group, and through all */
 } ntk_search;
 
-/* Local, on the root of a group.  The next unit that nobody has, with its lock; -1 if there is none. */
+/* Local, on the root of a group.  The next unit that nobody has, with its locks; -1 if there is none. */
 NTK_CHECKED ntk_status ntk_claim_next(ntk_crew *crew, int ranks, ntk_search *search, int64_t *unit);
 
 /* Local.  Whether a point is done: results.h5 of others is looked at. */
@@ -95,6 +95,10 @@ NTK_CHECKED ntk_status ntk_claim_review(ntk_crew *crew, ntk_rest *rest);
 /* Collective over the group of crew->place.  Computes the pending points of a unit.  Fails for the
  * job, not for a point, and with NTK_E_STOPPED. */
 NTK_CHECKED ntk_status ntk_visit_unit(ntk_crew *crew, int64_t unit);
+
+/* Collective over `comm`, whose rank 0 hands its sources on to the roots of the groups to come.
+ *   root  this rank will be one */
+NTK_CHECKED ntk_status ntk_group_hand_on(ntk_crew *crew, const ntk_comm *comm, bool root);
 
 /* Collective over `comm`.  All units that its ranks can claim, from `level` on downwards. */
 NTK_CHECKED ntk_status ntk_group_work(ntk_crew *crew, const ntk_comm *comm, int level);

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "ntk/run/inputs.h"
 #include "ntk/store/file.h"
 
 static ntk_status list_axis(const ntk_axis *axis, ntk_text *list) {
@@ -78,6 +79,7 @@ ntk_status ntk_folder_prepare(const ntk_job *job) {
   NTK_TRY(find_config(job, path));
   NTK_TRY(ntk_directory_make(job->directory));
   NTK_TRY(ntk_folder_check(job));
+  NTK_TRY(ntk_inputs_write(job));
   return ntk_file_write_text(path, job->yaml);
 }
 

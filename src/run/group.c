@@ -1,6 +1,7 @@
 /* A group of ranks: it does the units of its level, then its halves go on by themselves. */
 #include "crew.h"
 #include "ntk/base/log.h"
+#include "ntk/run/sources.h"
 #include "ntk/store/provenance.h"
 
 /* Rank 0 of the group chooses for all.  The boundary comes after the choice: a job whose work is done
@@ -13,31 +14,30 @@ static ntk_status next_unit(ntk_crew *crew, const ntk_comm *comm, ntk_search *se
   return NTK_OK;
 }
 
-/* What has failed here would fail elsewhere: its lock is kept until the job ends. */
-static void give_up_lock(ntk_crew *crew, bool failed) {
-  if (failed && crew->place.lock) {
-    crew->kept[crew->kept_count++] = crew->place.lock;
+/* What has failed here would fail elsewhere: its locks are kept until the job ends. */
+static void give_up_locks(ntk_crew *crew, bool failed) {
+  if (failed && crew->place.locks) {
+    crew->kept[crew->kept_count++] = crew->place.locks;
   } else {
-    crew->last = crew->place.lock;
+    crew->last = crew->place.locks;
   }
-  crew->place.lock = NULL;
+  crew->place.locks = NULL;
 }
 
-/* The lock of a unit is let go when the next one is there: the thread that keeps locks alive ends
- * with the last of them. */
+/* The locks of a unit are let go when those of the next one are there. */
 static ntk_status work(ntk_crew *crew, const ntk_comm *comm, ntk_search *search) {
   for (;;) {
     int64_t unit = -1;
     const ntk_status found = next_unit(crew, comm, search, &unit);
 
-    ntk_lock_release(&crew->last);
+    ntk_lock_set_release(&crew->last);
     NTK_TRY(found);
     if (unit < 0) return NTK_OK;
     const int64_t failed = crew->counts.failed;
     const ntk_status status = ntk_visit_unit(crew, unit);
 
-    give_up_lock(crew, crew->counts.failed > failed);
-    if (status != NTK_OK) ntk_lock_release(&crew->last);
+    give_up_locks(crew, crew->counts.failed > failed);
+    if (status != NTK_OK) ntk_lock_set_release(&crew->last);
     NTK_TRY(status);
   }
 }
@@ -78,10 +78,25 @@ static bool any_on(const ntk_crew *crew, int level, int deepest) {
   return false;
 }
 
+ntk_status ntk_group_hand_on(ntk_crew *crew, const ntk_comm *comm, bool root) {
+  ntk_status status = NTK_OK;
+  MPI_Comm part = MPI_COMM_NULL;
+
+  MPI_Comm_split(comm->mpi, root ? 0 : MPI_UNDEFINED, comm->rank, &part);
+  if (root) {
+    ntk_comm roots = ntk_comm_of(part);
+
+    status = ntk_sources_share(&roots, crew->job, crew->pending, &crew->place.cache);
+    MPI_Comm_free(&roots.mpi);
+  }
+  return ntk_agree(comm, status);
+}
+
 static ntk_status split(ntk_crew *crew, const ntk_comm *comm, int level) {
   const int half = ntk_groups_half(comm->size);
   MPI_Comm part = MPI_COMM_NULL;
 
+  NTK_TRY(ntk_group_hand_on(crew, comm, comm->rank == 0 || comm->rank == half));
   MPI_Comm_split(comm->mpi, comm->rank >= half, comm->rank, &part);
   ntk_comm mine = ntk_comm_of(part);
   const ntk_status status = ntk_group_work(crew, &mine, level);

@@ -9,9 +9,17 @@
 
 #include "ntk/analysis/analysis.h"
 #include "ntk/base/log.h"
+#include "ntk/run/inputs.h"
 #include "ntk/run/numerics.h"
 
 enum { MOST_LOOKED = 1000 }; /* points that are bound to find more problems */
+
+/* What becomes of the files that points depend on. */
+typedef enum reading {
+  READ,  /* they are hashed; none may be missing */
+  LATER, /* nothing: the keys come from another rank (ntk_job_share) */
+  LOOK   /* they are hashed; where one is missing, keys may be unknown */
+} reading;
 
 /* ---- stage keys: each is the hash of its own settings and of the key it builds on ------------- */
 
@@ -114,6 +122,7 @@ static ntk_status stage_keys(chain *c, ntk_arena *arena, ntk_point *point) {
 
   if (type->needs_network) {
     NTK_TRY(section_stage(c, "data", &ntk_data_section, &s->data, add_group(point, "data")->key));
+    if (!c->later) NTK_TRY(ntk_data_source_key(&s->data, point->settings.data.source_key));
     NTK_TRY(section_stage(c, "network", &ntk_network_section, &s->network,
                           add_group(point, "network")->key));
   }
@@ -134,19 +143,11 @@ const char *ntk_point_key(const ntk_point *point, const char *group) {
   return "";
 }
 
-void ntk_point_unit(const ntk_point *point, ntk_key key) {
-  struct {
-    ntk_key before, kernel;
-  } chained = {"", ""};
+const char *ntk_point_lock(const ntk_point *point, int64_t which) {
+  char group[NTK_NAME_SIZE];
 
-  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
-    char group[NTK_NAME_SIZE];
-
-    ntk_point_group(point, which, "kernel", group);
-    (void)snprintf(chained.kernel, NTK_KEY_SIZE, "%s", ntk_point_key(point, group));
-    ntk_hash_bytes(&chained, sizeof(chained), key);
-    memcpy(chained.before, key, NTK_KEY_SIZE);
-  }
+  ntk_point_group(point, which, "kernel", group);
+  return ntk_point_key(point, group);
 }
 
 static bool is_below(const char *path, const char *section) {
@@ -251,16 +252,27 @@ static ntk_status bind_settings(const ntk_job *job, int64_t number, ntk_arena *a
   return status;
 }
 
-static ntk_status bind_point(ntk_job *job, int64_t number, bool later, ntk_point *point,
+static ntk_status look_and_identify(ntk_job *job, ntk_point *point) {
+  const ntk_status status = identify(&job->sweep, &job->arena, false, point);
+
+  if (status != NTK_E_MISSING) return status;
+  point->group_count = 0;
+  NTK_TRY(identify(&job->sweep, &job->arena, true, point));
+  point->id[0] = '\0';
+  return NTK_OK;
+}
+
+static ntk_status bind_point(ntk_job *job, int64_t number, reading how, ntk_point *point,
                              ntk_problems *problems) {
   point->number = number;
   NTK_TRY(bind_settings(job, number, &job->arena, &point->settings, problems));
   if (problems->count) return NTK_OK;
   const ntk_kernel_type *type = (const ntk_kernel_type *)point->settings.kernel.type.row;
 
-  if (!later && type->needs_network) NTK_TRY(ntk_data_present(&point->settings.data));
+  if (how == READ && type->needs_network) NTK_TRY(ntk_data_present(&point->settings.data));
   point->settings.relative_to = job->base_directory;
-  NTK_TRY(identify(&job->sweep, &job->arena, later, point));
+  NTK_TRY(how == LOOK ? look_and_identify(job, point)
+                      : identify(&job->sweep, &job->arena, how == LATER, point));
   return print_settings(&job->arena, &point->settings, NULL, &point->yaml);
 }
 
@@ -362,15 +374,58 @@ static int64_t count_points(const ntk_sweep *sweep) {
   return count;
 }
 
-static ntk_status bind_points(ntk_job *job, bool later, ntk_problems *problems) {
+static ntk_status bind_points(ntk_job *job, reading how, ntk_problems *problems) {
   const size_t count = (size_t)count_points(&job->sweep);
 
   NTK_TRY(ntk_arena_new(&job->arena, count * sizeof(*job->point), &job->point));
   for (int64_t k = 0; k < job->sweep.point_count; ++k) {
     if (ntk_sweep_skips(&job->sweep, k)) continue;
-    NTK_TRY(bind_point(job, k, later, &job->point[job->point_count], problems));
+    NTK_TRY(bind_point(job, k, how, &job->point[job->point_count], problems));
     if (problems->count) return find_all_problems(job, problems);
     ++job->point_count;
+  }
+  return NTK_OK;
+}
+
+/* Whether a group of results.h5 is called so. */
+static bool is_group(const ntk_job *job, const char *name) {
+  const size_t length = strlen(name);
+
+  for (int64_t p = 0; p < job->point_count; ++p) {
+    for (int64_t k = 0; k < job->point[p].group_count; ++k) {
+      const char *group = job->point[p].group[k].group;
+
+      if (strcspn(group, "/") == length && strncmp(group, name, length) == 0) return true;
+    }
+  }
+  return false;
+}
+
+/* A key that is a section whole, such as network, has a name of its own beside that group. */
+static ntk_status name_section(ntk_job *job, ntk_axis_key *key) {
+  ntk_text name = {0};
+
+  if (!is_group(job, key->name)) return NTK_OK;
+  ntk_status status = ntk_text_add(&name, "%s_section", key->name);
+
+  if (status == NTK_OK) {
+    status = ntk_arena_copy(&job->arena, ntk_text_string(&name), &key->name);
+  }
+  ntk_text_destroy(&name);
+  return status;
+}
+
+/* In sweep.h5 coordinates and groups stand side by side. */
+static ntk_status part_from_groups(ntk_job *job, ntk_problems *problems) {
+  for (int64_t k = 0; k < job->sweep.axis_count; ++k) {
+    ntk_axis *axis = &job->sweep.axis[k];
+
+    for (int64_t i = 0; i < axis->key_count; ++i) NTK_TRY(name_section(job, &axis->key[i]));
+    if (!axis->zipped) axis->name = axis->key[0].name;
+    if (!is_group(job, axis->name)) continue;
+    ntk_problem(problems, axis->mark,
+                "sweep.zip: '%.80s' is the name of a group of sweep.h5; choose another name",
+                axis->name);
   }
   return NTK_OK;
 }
@@ -408,47 +463,86 @@ static ntk_status place_missing(const ntk_job *job) {
                    node->mark.line, node->mark.column, before.text);
 }
 
-static ntk_status load(const char *config, int64_t set_count, const char *const *sets, bool later,
-                       ntk_job *job, ntk_problems *problems) {
+/* Keys of missing files are those that the folder of the results remembers. */
+static ntk_status look_at_points(const char *directory, ntk_job *job, ntk_problems *problems) {
+  ntk_settings first = {0};
+  ntk_inputs inputs = {0};
+
+  NTK_TRY(bind_settings(job, 0, &job->arena, &first, problems));
+  if (problems->count) return find_all_problems(job, problems);
+  ntk_status status = ntk_inputs_read(directory ? directory : first.output.directory, &inputs);
+
+  ntk_hash_rely_on(inputs.count, inputs.record);
+  if (status == NTK_OK) status = bind_points(job, LOOK, problems);
+  ntk_hash_rely_on(0, NULL);
+  ntk_inputs_destroy(&inputs);
+  return status;
+}
+
+static ntk_status find_missing(ntk_job *job) {
+  const ntk_status status = ntk_inputs_present(job);
+
+  if (status != NTK_E_MISSING) return status;
+  (void)place_missing(job);
+  return ntk_arena_copy(&job->arena, ntk_last_error()->text, &job->missing);
+}
+
+/*   directory  of the results, for LOOK */
+static ntk_status load(const char *config, int64_t set_count, const char *const *sets, reading how,
+                       const char *directory, ntk_job *job, ntk_problems *problems) {
   NTK_TRY(ntk_tree_load(config, &job->tree, problems));
   if (job->tree.broken) return NTK_OK; /* else go on: all problems at once */
   NTK_TRY(override(job, set_count, sets, problems));
   NTK_TRY(find_base(config, job));
   NTK_TRY(ntk_sweep_read(&job->tree, &job->sweep, problems));
-  const ntk_status status = bind_points(job, later, problems);
+  const ntk_status status = how == LOOK ? look_at_points(directory, job, problems)
+                                        : bind_points(job, how, problems);
 
   if (status != NTK_OK) return status == NTK_E_MISSING ? place_missing(job) : status;
+  if (!problems->count) NTK_TRY(part_from_groups(job, problems));
   if (problems->count) return NTK_OK;
+  if (how == LOOK) NTK_TRY(find_missing(job));
   job->directory = job->point[0].settings.output.directory;
   return print_settings(&job->arena, &job->point[0].settings,
                         ntk_node_find(job->tree.root, "sweep"), &job->yaml);
 }
 
-ntk_status ntk_job_load(const char *config, int64_t set_count, const char *const *sets,
-                        ntk_job *job, ntk_problems *problems) {
+static ntk_status load_or_nothing(const char *config, int64_t set_count, const char *const *sets,
+                                  reading how, const char *directory, ntk_job *job,
+                                  ntk_problems *problems) {
   *job = (ntk_job){0};
-  const ntk_status status = load(config, set_count, sets, false, job, problems);
+  const ntk_status status = load(config, set_count, sets, how, directory, job, problems);
 
   if (status != NTK_OK) ntk_job_destroy(job);
   return status;
 }
 
+ntk_status ntk_job_load(const char *config, int64_t set_count, const char *const *sets,
+                        ntk_job *job, ntk_problems *problems) {
+  return load_or_nothing(config, set_count, sets, READ, NULL, job, problems);
+}
+
 ntk_status ntk_job_load_later(const char *config, int64_t set_count, const char *const *sets,
                               ntk_job *job, ntk_problems *problems) {
-  *job = (ntk_job){0};
-  const ntk_status status = load(config, set_count, sets, true, job, problems);
+  return load_or_nothing(config, set_count, sets, LATER, NULL, job, problems);
+}
 
-  if (status != NTK_OK) ntk_job_destroy(job);
-  return status;
+ntk_status ntk_job_look(const char *config, int64_t set_count, const char *const *sets,
+                        const char *directory, ntk_job *job, ntk_problems *problems) {
+  return load_or_nothing(config, set_count, sets, LOOK, directory, job, problems);
 }
 
 /* ---- keys for the other ranks ------------------------------------------------------------------ */
 
 static int64_t count_keys(const ntk_job *job) {
-  int64_t count = job->point_count;
+  int64_t count = 2 * job->point_count;
 
   for (int64_t k = 0; k < job->point_count; ++k) count += job->point[k].group_count;
   return count;
+}
+
+static void copy_key(char *packed, bool pack, char *own) {
+  memcpy(pack ? packed : own, pack ? own : packed, NTK_KEY_SIZE);
 }
 
 /* To the keys of a job, in the order of points and groups, or from them. */
@@ -456,11 +550,9 @@ static void copy_keys(ntk_job *job, bool pack, ntk_key *key) {
   for (int64_t k = 0; k < job->point_count; ++k) {
     ntk_point *point = &job->point[k];
 
-    memcpy(pack ? *key : point->id, pack ? point->id : *key, NTK_KEY_SIZE);
-    ++key;
-    for (int64_t g = 0; g < point->group_count; ++g, ++key) {
-      memcpy(pack ? *key : point->group[g].key, pack ? point->group[g].key : *key, NTK_KEY_SIZE);
-    }
+    copy_key(*key++, pack, point->id);
+    copy_key(*key++, pack, point->settings.data.source_key);
+    for (int64_t g = 0; g < point->group_count; ++g) copy_key(*key++, pack, point->group[g].key);
   }
 }
 

@@ -136,10 +136,8 @@ static void set_running(const ntk_history *history, ntk_lock_holder holder,
 static ntk_status judge_begun(const ntk_job *job, const ntk_point *point,
                               const ntk_history *history, ntk_point_facts *facts) {
   ntk_lock_holder holder;
-  ntk_key unit;
 
-  ntk_point_unit(point, unit);
-  NTK_TRY(ntk_lock_look(job->directory, unit, &holder));
+  NTK_TRY(ntk_lock_look(job->directory, ntk_point_lock(point, 0), &holder));
   if (is_held_by(&holder, &history->last)) {
     set_running(history, holder, facts);
     return NTK_OK;

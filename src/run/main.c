@@ -1,25 +1,62 @@
 /* ntkrun: command line, and nothing else. */
 #include <errno.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ntk/base/array.h"
 #include "ntk/run/command.h"
 #include "ntk/store/provenance.h"
 
+/* ---- one voice for all processes that a launcher starts together ------------------------------- */
+
+/* As Open MPI, PMIx, MPICH and its kin, and Slurm tell before MPI_Init.  Launchers end all processes
+ * when one has failed: those that are silent wait until the first one has spoken. */
+static bool speaks(void) {
+  static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                          "SLURM_PROCID", NULL};
+  const struct timespec moment = {0, 300000000};
+  const char *rank = NULL;
+
+  for (int k = 0; variables[k] && !rank; ++k) rank = getenv(variables[k]);
+  if (!rank || strtol(rank, NULL, 10) == 0) return true;
+  (void)nanosleep(&moment, NULL);
+  return false;
+}
+
+static int refuse(ntk_status status) {
+  return speaks() ? ntk_complain(status) : ntk_status_exit_code(status);
+}
+
+static int refuse_with_mpi(ntk_status status) {
+  int rank = 0;
+
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  const int code = rank == 0 ? ntk_complain(status) : ntk_status_exit_code(status);
+
+  MPI_Barrier(MPI_COMM_WORLD);
+  return code;
+}
+
+/* ---- commands ---------------------------------------------------------------------------------- */
+
 static int print_help(const ntk_command *command, FILE *stream) {
   ntk_text text = {0};
   const ntk_status status = ntk_command_help(command, &text);
 
-  if (status == NTK_OK) (void)fputs(ntk_text_string(&text), stream);
+  if (status == NTK_OK && speaks()) (void)fputs(ntk_text_string(&text), stream);
   ntk_text_destroy(&text);
   return status == NTK_OK ? 0 : ntk_complain(status);
 }
 
-static int run_with_mpi(const ntk_command *command, const ntk_arguments *arguments) {
+/*   status  of reading the command line */
+static int run_with_mpi(const ntk_command *command, const ntk_arguments *arguments,
+                        ntk_status status) {
   MPI_Init(NULL, NULL);
-  const int code = command->run(arguments);
+  const int code = status == NTK_OK ? command->run(arguments) : refuse_with_mpi(status);
 
   (void)fflush(stdout);
   MPI_Finalize();
@@ -35,9 +72,9 @@ static int run_command(const ntk_command *command, char **argv) {
   if (status == NTK_OK && command->operand && !command->mpi) {
     status = ntk_command_check_operand(command->operand, arguments.operand);
   }
-  if (status != NTK_OK) return ntk_complain(status);
-  ntk_blas_adopt_core(argv); /* `plan` times products, too */
-  return command->mpi ? run_with_mpi(command, &arguments) : command->run(&arguments);
+  if (status != NTK_OK && !command->mpi) return refuse(status);
+  if (status == NTK_OK) ntk_blas_adopt_core(argv); /* `plan` times products, too */
+  return command->mpi ? run_with_mpi(command, &arguments, status) : command->run(&arguments);
 }
 
 static int run_program(int argc, char **argv) {
@@ -54,11 +91,13 @@ static int run_program(int argc, char **argv) {
   }
   const ntk_status status = ntk_command_find(first, &command);
 
-  return status == NTK_OK ? run_command(command, argv) : ntk_complain(status);
+  return status == NTK_OK ? run_command(command, argv) : refuse(status);
 }
 
-/* A full disk behind stdout shows only when the last of it is written. */
+/* A full disk behind stdout shows only when the last of it is written.  A file that gets too large for
+ * `ulimit -f` or a quota is an error of the write, with a message, and not the end of the process. */
 int main(int argc, char **argv) {
+  (void)signal(SIGXFSZ, SIG_IGN);
   const int code = run_program(argc, argv);
   const bool written = fflush(stdout) == 0 && !ferror(stdout);
 

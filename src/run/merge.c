@@ -8,7 +8,9 @@
 
 #include "ntk/base/memory.h"
 #include "ntk/run/stack.h"
+#include "ntk/store/durable.h"
 #include "ntk/store/file.h"
+#include "ntk/store/own_folder.h"
 #include "ntk/store/provenance.h"
 
 enum { ATTEMPTS = 5 };
@@ -29,7 +31,8 @@ typedef struct merge {
   bool flat;
   ntk_sweep layout; /* of the arrays: that of the job, or the one axis `point` */
   ntk_axis line;
-  char links[NTK_PATH_SIZE]; /* folder for names of our own; "": there cannot be one */
+  ntk_merge_link *link;
+  char own[NTK_DURABLE_PATH]; /* folder for files and names of our own */
   ntk_point_facts *facts;    /* [slots] */
   identity *file;            /* [slots] of results.h5 */
   bool *skipped;             /* [slots] */
@@ -72,29 +75,17 @@ static void set_layout(merge *m) {
  * under a second name until the end, where the file system has such (hard) links; where not, it is
  * checked that the file is still the same.  So every point is shown as it was at one moment. */
 
+static ntk_status own_path(const merge *m, const char *name, char path[NTK_PATH_SIZE]) {
+  const int length = snprintf(path, NTK_PATH_SIZE, "%s/%s", m->own, name);
+
+  NTK_CHECK(length < NTK_PATH_SIZE, NTK_E_CREATE, "path too long: %s", m->own);
+  return NTK_OK;
+}
+
 static void link_path(const merge *m, int64_t slot, char path[NTK_PATH_SIZE]) {
-  const int length = snprintf(path, NTK_PATH_SIZE, "%s/%lld.h5", m->links, (long long)slot);
+  const int length = snprintf(path, NTK_PATH_SIZE, "%s/%lld.h5", m->own, (long long)slot);
 
   if (length >= NTK_PATH_SIZE) path[0] = '\0'; /* leads nowhere */
-}
-
-static void make_links(merge *m) {
-  const int length =
-      snprintf(m->links, sizeof(m->links), "%s/.merge.%ld", m->job->directory, (long)getpid());
-
-  if (length >= (int)sizeof(m->links) || mkdir(m->links, 0777) != 0) m->links[0] = '\0';
-}
-
-static void remove_links(const merge *m) {
-  char path[NTK_PATH_SIZE];
-
-  if (!m->links[0]) return;
-  for (int64_t p = 0; m->file && p < m->layout.point_count; ++p) {
-    if (!m->file[p].linked) continue;
-    link_path(m, p, path);
-    (void)unlink(path);
-  }
-  (void)rmdir(m->links);
 }
 
 /* Where the file of a point is read. */
@@ -124,7 +115,7 @@ static identity hold(const merge *m, int64_t slot) {
 
   ntk_point_path(m->job, point_of(m, slot), "results.h5", path);
   link_path(m, slot, own);
-  if (m->links[0] && link(path, own) == 0) return (identity){.there = true, .linked = true};
+  if (m->link(path, own) == 0) return (identity){.there = true, .linked = true};
   return identify(path);
 }
 
@@ -155,7 +146,7 @@ static void destroy(merge *m) {
     if (m->record) ntk_record_destroy(&m->record[k]);
     ntk_stack_destroy(&m->stack[k]);
   }
-  remove_links(m);
+  ntk_own_folder_remove(m->own);
   ntk_free(&m->record);
   ntk_free(&m->stack);
   ntk_free(&m->facts);
@@ -446,26 +437,32 @@ static ntk_status fill(void *context, const ntk_record *record, ntk_variable *va
   return NTK_OK;
 }
 
-static ntk_status run(merge *m) {
-  char path[NTK_PATH_SIZE];
-  const int length = snprintf(path, sizeof(path), "%s/%s", m->job->directory,
-                              m->flat ? "sweep_flat.h5" : "sweep.h5");
+static ntk_status write_file(merge *m) {
+  const char *name = m->flat ? "sweep_flat.h5" : "sweep.h5";
+  char path[NTK_PATH_SIZE], own[NTK_PATH_SIZE];
+  const int length = snprintf(path, sizeof(path), "%s/%s", m->job->directory, name);
 
   NTK_CHECK(length < (int)sizeof(path), NTK_E_CREATE, "path too long: %s", m->job->directory);
+  NTK_TRY(own_path(m, name, own));
+  NTK_TRY(ntk_file_write_filled(own, m->stack_count, m->record, fill, m));
+  return ntk_durable_rename(own, path);
+}
+
+static ntk_status run(merge *m) {
   set_layout(m);
-  make_links(m);
+  NTK_TRY(ntk_own_folder_make(m->job->directory, "merge", m->own));
   NTK_TRY(take_points(m));
   NTK_TRY(describe(m));
-  return ntk_file_write_filled(path, m->stack_count, m->record, fill, m);
+  return write_file(m);
 }
 
 /* What fails because a job has just replaced a file is tried again. */
-ntk_status ntk_merge(const ntk_job *job, bool flat) {
+ntk_status ntk_merge_with(const ntk_job *job, bool flat, ntk_merge_link *link) {
   ntk_status status = NTK_OK;
   bool again = true;
 
   for (int k = 0; k < ATTEMPTS && again; ++k) {
-    merge m = {.job = job, .flat = flat};
+    merge m = {.job = job, .flat = flat, .link = link};
 
     status = run(&m);
     again = status != NTK_OK && has_changed(&m);
@@ -473,3 +470,5 @@ ntk_status ntk_merge(const ntk_job *job, bool flat) {
   }
   return status;
 }
+
+ntk_status ntk_merge(const ntk_job *job, bool flat) { return ntk_merge_with(job, flat, link); }

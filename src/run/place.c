@@ -12,8 +12,8 @@ void ntk_place_destroy(ntk_place *place) {
 }
 
 static ntk_status look_after_files(const ntk_place *place) {
-  if (place->lock) NTK_TRY(ntk_lock_check(place->lock));
-  return place->backlog ? ntk_backlog_tick(place->backlog) : NTK_OK;
+  if (place->locks) NTK_TRY(ntk_lock_set_check(place->locks));
+  return place->backlog ? ntk_backlog_check(place->backlog) : NTK_OK;
 }
 
 ntk_status ntk_place_boundary(ntk_place *place) {

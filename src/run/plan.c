@@ -12,7 +12,9 @@
 #include "ntk/run/command.h"
 #include "ntk/run/folder.h"
 #include "ntk/run/load.h"
+#include "ntk/run/runner.h"
 #include "ntk/run/speed.h"
+#include "ntk/run/units.h"
 #include "ntk/run/workers.h"
 
 /* ---- seconds -----------------------------------------------------------------------------------
@@ -40,18 +42,26 @@ static ntk_status keep_error(char **kept) {
   return NTK_OK;
 }
 
-static ntk_status keep_problem(ntk_plan *plan, ntk_plan_point *p) {
-  NTK_TRY(keep_error(&p->problem));
+bool ntk_plan_knows(const ntk_plan_point *point) { return !isnan(point->flops); }
+
+/* All that a config says about data that are not there. */
+static int64_t written_count(const ntk_settings *s) {
+  return s->data.source.row && s->data.train.count != NTK_AUTO_INT ? s->data.train.count : -1;
+}
+
+/* A point without known cost will fail, unless it is done already; what all points miss is said
+ * once. */
+static ntk_status keep_problem(ntk_plan *plan, const ntk_point *point, ntk_status status,
+                               ntk_plan_point *p) {
   p->flops = p->seconds = NAN;
-  p->cost = (ntk_point_cost){.ranks_needed = 1};
+  p->cost = (ntk_point_cost){.ranks_needed = 1, .n = -1, .parameters = -1};
+  if (status == NTK_E_MISSING) p->cost.n = written_count(&point->settings);
+  if (p->state == NTK_POINT_DONE || (status == NTK_E_MISSING && plan->job->missing)) return NTK_OK;
+  NTK_TRY(keep_error(&p->problem));
+  plan->last_problem = status;
   ++plan->problems;
   return NTK_OK;
 }
-
-/* Sums over points that are done, to scale the estimates by. */
-typedef struct experience {
-  double predicted, taken;
-} experience;
 
 /* What is done needs no solver. */
 static ntk_status cost_of(const ntk_plan *plan, const ntk_point *point, ntk_data_cache *cache,
@@ -62,22 +72,68 @@ static ntk_status cost_of(const ntk_plan *plan, const ntk_point *point, ntk_data
   return ntk_point_cost_of(point, plan->ranks, cache, &p->cost);
 }
 
-static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache, experience *sum) {
+static ntk_status add_point(ntk_plan *plan, int64_t k, ntk_data_cache *cache) {
   const ntk_point *point = &plan->job->point[k];
-  const ntk_point_facts *facts = &plan->facts[k];
   ntk_plan_point *p = &plan->point[k];
 
-  p->state = facts->state;
+  p->state = plan->facts[k].state;
   const ntk_status status = cost_of(plan, point, cache, p);
 
   if (status == NTK_E_MEMORY) return status;
-  if (status != NTK_OK) return keep_problem(plan, p);
-  p->flops = p->cost.kernel_flops + p->cost.spectrum_flops;
-  p->seconds = predict(plan, &p->cost, plan->ranks);
+  return status == NTK_OK ? NTK_OK : keep_problem(plan, point, status, p);
+}
+
+/* ---- what points share -------------------------------------------------------------------------
+ */
+
+/* Sums over points that are done, to scale the estimates by. */
+typedef struct experience {
+  double predicted, taken;
+} experience;
+
+/* What a point adds to those before it in its unit: kernel and spectrum that they have are theirs.
+ *   before  "": there is none */
+static void charge(ntk_plan *plan, int64_t k, const char *before, experience *sum) {
+  const ntk_point_facts *facts = &plan->facts[k];
+  ntk_plan_point *p = &plan->point[k];
+  ntk_point_cost own = p->cost;
+
+  if (before[0]) own.kernel_flops = 0;
+  if (strcmp(before, ntk_point_key(&plan->job->point[k], "spectrum")) == 0) own.spectrum_flops = 0;
+  p->flops = own.kernel_flops + own.spectrum_flops;
+  p->seconds = predict(plan, &own, plan->ranks);
   if (facts->state == NTK_POINT_DONE && facts->seconds > 0 && facts->ranks > 0) {
-    sum->predicted += predict(plan, &p->cost, facts->ranks);
+    sum->predicted += predict(plan, &own, facts->ranks);
     sum->taken += facts->seconds;
   }
+}
+
+/* Those that are done, or those that are not: they were or will be computed together. */
+static void charge_unit(ntk_plan *plan, const ntk_units *units, int64_t unit, bool done,
+                        experience *sum) {
+  const char *before = "";
+
+  for (int64_t i = units->first[unit]; i < units->first[unit + 1]; ++i) {
+    const int64_t k = units->point[i];
+    const char *key = ntk_point_key(&plan->job->point[k], "spectrum");
+
+    plan->point[k].unit = unit;
+    if (!ntk_plan_knows(&plan->point[k])) continue;
+    if ((plan->point[k].state == NTK_POINT_DONE) != done) continue;
+    charge(plan, k, before, sum);
+    before = key[0] ? key : plan->job->point[k].id; /* that is not known where files are missing */
+  }
+}
+
+static ntk_status charge_all(ntk_plan *plan, experience *sum) {
+  ntk_units units = {0};
+
+  NTK_TRY(ntk_units_make(plan->job, &units));
+  for (int64_t unit = 0; unit < units.count; ++unit) {
+    charge_unit(plan, &units, unit, true, sum);
+    charge_unit(plan, &units, unit, false, sum);
+  }
+  ntk_units_destroy(&units);
   return NTK_OK;
 }
 
@@ -113,7 +169,7 @@ static void add_up(ntk_plan *plan) {
   for (int64_t k = 0; k < plan->job->point_count; ++k) {
     const ntk_plan_point *p = &plan->point[k];
 
-    if (p->problem) continue;
+    if (!ntk_plan_knows(p)) continue;
     plan->flops += p->flops;
     plan->seconds += p->seconds;
     plan->results_bytes += p->cost.results_bytes;
@@ -131,6 +187,7 @@ static ntk_status look_at_points(ntk_plan *plan) {
 
   NTK_TRY(NTK_NEW(job->point_count, &plan->facts));
   for (int64_t k = 0; k < job->point_count; ++k) {
+    if (!job->point[k].id[0]) continue; /* what is done cannot be told */
     NTK_TRY(ntk_point_look(job, &job->point[k], &plan->facts[k]));
     ++plan->states[plan->facts[k].state];
   }
@@ -153,10 +210,14 @@ static ntk_status find_workers(ntk_plan *plan) {
   return NTK_OK;
 }
 
-static ntk_status look_at_folder(ntk_plan *plan) {
-  const ntk_status status = ntk_folder_check(plan->job);
+static ntk_status check(const ntk_job *job) {
+  if (job->missing) return NTK_RAISE(NTK_E_MISSING, "%s", job->missing);
+  return ntk_folder_check(job);
+}
 
-  if (status == NTK_OK || status == NTK_E_MEMORY) return status;
+static ntk_status look_at_whole(ntk_plan *plan) {
+  plan->refused = check(plan->job);
+  if (plan->refused == NTK_OK || plan->refused == NTK_E_MEMORY) return plan->refused;
   return keep_error(&plan->refusal);
 }
 
@@ -164,14 +225,15 @@ static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   const ntk_job *job = plan->job;
   experience sum = {0};
 
-  NTK_TRY(look_at_folder(plan));
+  NTK_TRY(look_at_whole(plan));
   NTK_TRY(look_at_points(plan));
   NTK_TRY(find_workers(plan));
   NTK_TRY(ntk_calibration_find(&plan->calibration, true, &plan->calibrated));
   plan->rate =
       plan->calibrated ? plan->calibration.product_double : ntk_speed_of_products();
   NTK_TRY(NTK_NEW(job->point_count, &plan->point));
-  for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache, &sum));
+  for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache));
+  NTK_TRY(charge_all(plan, &sum));
   plan->measured = sum.predicted > 0 && sum.taken > 0;
   for (int64_t k = 0; k < job->point_count && plan->measured; ++k) {
     plan->point[k].seconds *= sum.taken / sum.predicted;
@@ -205,14 +267,28 @@ void ntk_plan_destroy(ntk_plan *plan) {
 /* ---- the command -------------------------------------------------------------------------------
  */
 
-/* 0, or 1 if some points cannot be planned, or the folder is refused; they would fail. */
-static int print(const ntk_job *job, const ntk_arguments *arguments) {
+/* What `run` would end with. */
+static int exit_code(const ntk_plan *plan) {
+  if (plan->refusal) return ntk_status_exit_code(plan->refused);
+  return ntk_points_exit_code(plan->problems, plan->job->point_count, plan->last_problem);
+}
+
+/* Ranks that were not asked for refuse nothing: the job may get others. */
+static ntk_status make(const ntk_job *job, int64_t asked, ntk_plan *plan) {
   const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const int ranks = asked ? (int)asked : (int)processors;
+
+  NTK_TRY(ntk_plan_make(job, ranks, plan));
+  if (plan->refusal || !asked) return NTK_OK;
+  plan->refused = ntk_run_check_ranks(job, ranks);
+  return plan->refused == NTK_OK ? NTK_OK : keep_error(&plan->refusal);
+}
+
+static int print(const ntk_job *job, const ntk_arguments *arguments) {
   ntk_plan plan = {0};
   ntk_text text = {0};
-  ntk_status status =
-      ntk_plan_make(job, arguments->ranks ? (int)arguments->ranks : (int)processors, &plan);
-  const bool troubled = plan.problems > 0 || plan.refusal;
+  ntk_status status = make(job, arguments->ranks, &plan);
+  const int code = status == NTK_OK ? exit_code(&plan) : 0;
 
   if (status == NTK_OK) {
     status =
@@ -221,12 +297,12 @@ static int print(const ntk_job *job, const ntk_arguments *arguments) {
   if (status == NTK_OK) (void)printf("%s", ntk_text_string(&text));
   ntk_text_destroy(&text);
   ntk_plan_destroy(&plan);
-  return status == NTK_OK ? troubled : ntk_complain(status);
+  return status == NTK_OK ? code : ntk_complain(status);
 }
 
 int ntk_command_plan(const ntk_arguments *arguments) {
   ntk_job job = {0};
-  int code = ntk_load_or_complain(arguments, true, &job);
+  int code = ntk_look_or_complain(arguments, NULL, &job);
 
   if (code == 0) code = print(&job, arguments);
   ntk_job_destroy(&job);

@@ -21,9 +21,10 @@ static ntk_status add_axis(const ntk_axis *axis, ntk_text *text) {
 }
 
 static ntk_status add_amounts(const ntk_plan_point *p, ntk_text *text) {
-  const double unknown = p->problem ? NAN : 0;
+  const double unknown = ntk_plan_knows(p) ? 0 : NAN;
 
-  NTK_TRY(ntk_json_add_field("n", (double)p->cost.n + unknown, text));
+  NTK_TRY(ntk_json_add_field("unit", (double)p->unit + 1, text));
+  NTK_TRY(ntk_json_add_field("n", p->cost.n < 0 ? NAN : (double)p->cost.n, text));
   NTK_TRY(ntk_json_add_field("test_n", (double)p->cost.m + unknown, text));
   NTK_TRY(ntk_json_add_field("parameters", (double)p->cost.parameters + unknown, text));
   NTK_TRY(ntk_json_add_field("flops", p->flops, text));
@@ -37,8 +38,10 @@ static ntk_status add_point(const ntk_plan *plan, int64_t k, ntk_text *text) {
   const ntk_point *point = &plan->job->point[k];
   const ntk_plan_point *p = &plan->point[k];
 
-  NTK_TRY(ntk_text_add(text, "    {\"point\": %" PRId64 ", \"id\": \"%s\", \"state\": \"%s\"",
-                       k + 1, point->id, ntk_point_state_name(p->state)));
+  NTK_TRY(ntk_text_add(text, "    {\"point\": %" PRId64, k + 1));
+  NTK_TRY(point->id[0] ? ntk_text_add(text, ", \"id\": \"%s\", \"state\": \"%s\"", point->id,
+                                      ntk_point_state_name(p->state))
+                       : ntk_text_add(text, ", \"id\": null, \"state\": null"));
   NTK_TRY(ntk_json_add_axes(&plan->job->sweep, point->number, text));
   NTK_TRY(add_amounts(p, text));
   if (plan->facts[k].message[0]) {

@@ -55,8 +55,8 @@ static ntk_status add_axes(const ntk_sweep *sweep, ntk_text *text) {
 /* ---- every point -------------------------------------------------------------------------------
  */
 
-static void count_text(char text[NTK_SHOW_TEXT], const ntk_plan_point *p, int64_t count) {
-  (void)snprintf(text, NTK_SHOW_TEXT, p->problem ? "?" : "%" PRId64, count);
+static void count_text(char text[NTK_SHOW_TEXT], int64_t count) {
+  (void)snprintf(text, NTK_SHOW_TEXT, count >= 0 ? "%" PRId64 : "?", count);
 }
 
 static ntk_status add_row(const ntk_plan *plan, int64_t k, const int *width, ntk_text *text) {
@@ -64,14 +64,15 @@ static ntk_status add_row(const ntk_plan *plan, int64_t k, const int *width, ntk
   const ntk_plan_point *p = &plan->point[k];
   char samples[NTK_SHOW_TEXT], parameters[NTK_SHOW_TEXT], flops[NTK_SHOW_TEXT], bytes[NTK_SHOW_TEXT], seconds[NTK_SHOW_TEXT];
 
-  count_text(samples, p, p->cost.n);
-  count_text(parameters, p, p->cost.parameters);
+  count_text(samples, p->cost.n);
+  count_text(parameters, p->cost.parameters);
   ntk_show_flops(flops, p->flops);
   ntk_show_seconds(seconds, p->seconds);
-  ntk_show_bytes(bytes, p->problem ? NAN : p->cost.bytes_per_rank);
-  NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %s  %-7s %8s %11s %12s %9s %10s", k + 1, point->id,
-                       ntk_point_state_name(p->state), samples, parameters, flops, seconds,
-                       bytes));
+  ntk_show_bytes(bytes, ntk_plan_knows(p) ? p->cost.bytes_per_rank : NAN);
+  NTK_TRY(ntk_text_add(text, "  %5" PRId64 "  %-32s  %-7s %8s %11s %12s %9s %10s", k + 1,
+                       point->id[0] ? point->id : "?",
+                       point->id[0] ? ntk_point_state_name(p->state) : "?", samples, parameters,
+                       flops, seconds, bytes));
   return ntk_show_cells(&plan->job->sweep, point->number, width, text);
 }
 
@@ -108,8 +109,8 @@ static void add_share(const ntk_plan *plan, int64_t axis, share *shares) {
 
     ++s->points;
     s->done += p->state == NTK_POINT_DONE;
-    s->flops += p->problem ? 0 : p->flops;
-    s->seconds += p->problem ? 0 : p->seconds;
+    s->flops += ntk_plan_knows(p) ? p->flops : 0;
+    s->seconds += ntk_plan_knows(p) ? p->seconds : 0;
   }
 }
 
@@ -156,7 +157,7 @@ static int64_t next_longest(const ntk_plan *plan, int64_t before) {
   for (int64_t k = 0; k < plan->job->point_count; ++k) {
     const double seconds = plan->point[k].seconds;
 
-    if (plan->point[k].problem) continue;
+    if (!ntk_plan_knows(&plan->point[k])) continue;
     if (before >= 0 && (seconds > plan->point[before].seconds ||
                         (seconds == plan->point[before].seconds && k <= before))) {
       continue;
@@ -315,6 +316,26 @@ static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
   return add_room(plan, text);
 }
 
+/* What depends on files that are not there. */
+static ntk_status add_unknown(const ntk_plan *plan, ntk_text *text) {
+  int64_t costs = 0, ids = 0;
+
+  for (int64_t k = 0; k < plan->job->point_count; ++k) {
+    costs += !ntk_plan_knows(&plan->point[k]);
+    ids += !plan->job->point[k].id[0];
+  }
+  if (costs == 0) return NTK_OK;
+  NTK_TRY(ntk_text_add(text,
+                       "\n  a file is missing, so that of %" PRId64 " point%s work, time and memory "
+                       "cannot be told",
+                       costs, costs == 1 ? "" : "s"));
+  if (ids > 0) {
+    NTK_TRY(ntk_text_add(text, "; of %" PRId64 " not the id either, nor whether %s done", ids,
+                         ids == 1 ? "it is" : "they are"));
+  }
+  return ntk_text_add(text, "\n");
+}
+
 ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
   NTK_TRY(ntk_plan_states(plan, text));
   NTK_TRY(add_axes(&plan->job->sweep, text));
@@ -322,5 +343,6 @@ ntk_status ntk_plan_text(const ntk_plan *plan, bool all, ntk_text *text) {
                                                      : add_summary(plan, text));
   NTK_TRY(add_totals(plan, text));
   NTK_TRY(add_problems(plan, text));
+  if (plan->job->missing) NTK_TRY(add_unknown(plan, text));
   return plan->refusal ? ntk_text_add(text, "\n  run will refuse: %s\n", plan->refusal) : NTK_OK;
 }

@@ -9,26 +9,35 @@
 
 static const ntk_field time_field = {"time", "time", "1", "training time", "D1", NTK_KIND_REAL};
 
-/* Of the training set and of the test set. */
+#define OF(set, sample, formula)                                                                   \
+  {sample,                                                                                        \
+   {set "initial_output", sample " output", "1", "output of the network at initialisation", "B4", \
+    NTK_KIND_REAL},                                                                               \
+   {set "prediction", "time " sample " output", "1", "prediction of the linearised model",        \
+    formula, NTK_KIND_REAL},                                                                      \
+   {set "prediction_infinity", sample " output", "1",                                             \
+    "prediction of the linearised model at infinite time", "D5", NTK_KIND_REAL}}
+
 static const struct {
   const char *sample;
   ntk_field initial, curve, infinity;
-} sets[2] = {
-    {"sample",
-     {"initial_output", "sample output", "1", "output of the network at initialisation", "B4",
-      NTK_KIND_REAL},
-     {"prediction", "time sample output", "1", "prediction of the linearised model", "D1",
-      NTK_KIND_REAL},
-     {"prediction_infinity", "sample output", "1",
-      "prediction of the linearised model at infinite time", "D5", NTK_KIND_REAL}},
-    {"test_sample",
-     {"test_initial_output", "test_sample output", "1", "output of the network at initialisation",
-      "B4", NTK_KIND_REAL},
-     {"test_prediction", "time test_sample output", "1", "prediction of the linearised model", "D3",
-      NTK_KIND_REAL},
-     {"test_prediction_infinity", "test_sample output", "1",
-      "prediction of the linearised model at infinite time", "D5", NTK_KIND_REAL}},
+} sets[NTK_SETS] = {
+    [NTK_TRAIN] = OF("", "sample", "D1"),
+    [NTK_VALIDATION] = OF("validation_", "validation_sample", "D3"),
+    [NTK_TEST] = OF("test_", "test_sample", "D3"),
 };
+
+#undef OF
+
+/* Samples of a set, and the outputs of the network on them; validation stands behind test. */
+static int64_t samples_of(const ntk_kernel *k, ntk_set set) {
+  return set == NTK_TRAIN ? k->n : set == NTK_TEST ? k->m : k->validation;
+}
+
+static const double *initial_of(const ntk_kernel *k, ntk_set set) {
+  if (set == NTK_TRAIN) return k->initial;
+  return set == NTK_TEST ? k->test_initial : k->test_initial + k->m * k->outputs;
+}
 
 /* ---- a group --------------------------------------------------------------------------------- */
 
@@ -53,17 +62,16 @@ static ntk_status add_room(const ntk_field *field, const char *sample, int64_t t
   return ntk_record_add_shape(record, &v, NULL);
 }
 
-static ntk_status add_set(const ntk_prediction_file *f, int set, bool infinity,
+static ntk_status add_set(const ntk_prediction_file *f, ntk_set set, bool infinity,
                           ntk_record *record) {
   const ntk_kernel *k = f->kernel;
-  const int64_t samples = set ? k->m : k->n;
-  const double *initial = set ? k->test_initial : k->initial;
+  const int64_t samples = samples_of(k, set);
   const int64_t sizes[] = {samples, k->outputs};
   double *values = NULL;
 
   if (samples == 0) return NTK_OK;
   NTK_TRY(ntk_record_add(record, &sets[set].initial, sizes, &values));
-  memcpy(values, initial, (size_t)(samples * k->outputs) * sizeof(double));
+  memcpy(values, initial_of(k, set), (size_t)(samples * k->outputs) * sizeof(double));
   NTK_TRY(add_room(&sets[set].curve, sets[set].sample, f->times, samples, k->outputs, record));
   if (!infinity) return NTK_OK;
   return add_room(&sets[set].infinity, sets[set].sample, -1, samples, k->outputs, record);
@@ -77,7 +85,7 @@ static ntk_status describe_group(const ntk_prediction_file *f, const double *tim
   NTK_TRY(ntk_results_data(f->data, record));
   NTK_TRY(ntk_record_add(record, &time_field, &f->times, &times));
   memcpy(times, time, (size_t)f->times * sizeof(double));
-  for (int set = 0; set < 2; ++set) NTK_TRY(add_set(f, set, infinity, record));
+  for (ntk_set set = NTK_TRAIN; set < NTK_SETS; ++set) NTK_TRY(add_set(f, set, infinity, record));
   return ntk_record_set_text(record, "key", f->key);
 }
 
@@ -123,9 +131,9 @@ static ntk_status write_to(ntk_prediction_file *f, const char *name, int64_t fir
   return ntk_slab_write(f->slab, full, first, count, values);
 }
 
-static ntk_status put_steps(ntk_prediction_file *f, int set, int64_t first, int64_t count,
+static ntk_status put_steps(ntk_prediction_file *f, ntk_set set, int64_t first, int64_t count,
                             const double *values) {
-  const int64_t samples = set ? f->kernel->m : f->kernel->n;
+  const int64_t samples = samples_of(f->kernel, set);
   const int64_t finite = first + count > f->times ? f->times - first : count;
 
   NTK_TRY(write_to(f, sets[set].curve.name, first, finite, values));
@@ -134,11 +142,11 @@ static ntk_status put_steps(ntk_prediction_file *f, int set, int64_t first, int6
                   values + finite * samples * f->kernel->outputs);
 }
 
-static ntk_status put(void *context, bool test, int64_t first, int64_t count, const double *f) {
+static ntk_status put(void *context, ntk_set set, int64_t first, int64_t count, const double *f) {
   ntk_prediction_file *file = context;
 
   return ntk_agree(file->comm,
-                   file->comm->rank == 0 ? put_steps(file, test, first, count, f) : NTK_OK);
+                   file->comm->rank == 0 ? put_steps(file, set, first, count, f) : NTK_OK);
 }
 
 ntk_predictions ntk_prediction_sink(ntk_prediction_file *file) {

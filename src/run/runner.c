@@ -22,24 +22,26 @@ static const ntk_run_settings *settings_of(const ntk_crew *crew) {
 
 /* ---- groups ------------------------------------------------------------------------------------ */
 
-static ntk_status check_groups(const ntk_crew *crew, int64_t wanted) {
-  NTK_CHECK(wanted <= crew->world->size, NTK_E_CONFIG,
-            "run.group_ranks or run.grid: groups of %lld ranks, but the job has %d; start it with "
-            "more ranks, or write auto",
-            (long long)wanted, crew->world->size);
-  return NTK_OK;
-}
-
 /* A grid says how large groups are, too.  0: the job chooses. */
 static int64_t wanted_ranks(const ntk_run_settings *run) {
   if (run->group_ranks != NTK_AUTO_INT) return run->group_ranks;
   return run->grid.count == 2 ? run->grid.item[0] * run->grid.item[1] : 0;
 }
 
+ntk_status ntk_run_check_ranks(const ntk_job *job, int ranks) {
+  const int64_t wanted = wanted_ranks(&job->point[0].settings.run);
+
+  NTK_CHECK(wanted <= ranks, NTK_E_CONFIG,
+            "run.group_ranks or run.grid: groups of %lld ranks, but the job has %d; start it with "
+            "more ranks, or write auto",
+            (long long)wanted, ranks);
+  return NTK_OK;
+}
+
 static ntk_status choose_groups(ntk_crew *crew) {
   const int64_t wanted = wanted_ranks(settings_of(crew));
 
-  NTK_AGREE(crew->world, check_groups(crew, wanted));
+  NTK_AGREE(crew->world, ntk_run_check_ranks(crew->job, crew->world->size));
   crew->groups = (ntk_groups){.ranks = crew->world->size, .group_ranks = (int)wanted};
   const int idle = wanted ? crew->world->size % (int)wanted : 0;
 
@@ -203,6 +205,7 @@ static ntk_status work_in_fixed_groups(ntk_crew *crew) {
   const bool idle = (number + 1) * size > crew->world->size;
   MPI_Comm part = MPI_COMM_NULL;
 
+  NTK_TRY(ntk_group_hand_on(crew, crew->world, !idle && crew->world->rank % size == 0));
   MPI_Comm_split(crew->world->mpi, idle ? MPI_UNDEFINED : number, crew->world->rank, &part);
   if (idle) return NTK_OK;
   ntk_comm group = ntk_comm_of(part);
@@ -351,7 +354,7 @@ static void destroy(ntk_crew *crew) {
   ntk_news_end(crew);
   ntk_schedule_destroy(&crew->schedule);
   ntk_forecast_destroy(&crew->forecast);
-  while (crew->kept_count > 0) ntk_lock_release(&crew->kept[--crew->kept_count]);
+  while (crew->kept_count > 0) ntk_lock_set_release(&crew->kept[--crew->kept_count]);
   ntk_free(&crew->kept);
   ntk_free(&crew->open);
   ntk_free(&crew->fresh);
@@ -382,20 +385,22 @@ ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, const ntk_run_o
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-static void say_rest(const ntk_run_counts *counts) {
-  if (counts->elsewhere) {
-    ntk_log("%lld point%s left to another job: %s", (long long)counts->elsewhere,
-            counts->elsewhere == 1 ? " is" : "s are", counts->holder);
-  }
+static void say_rest(const ntk_job *job, const ntk_run_counts *counts) {
   if (counts->failed_before) {
     ntk_log("%lld failed before and %s not tried again; --retry-failed does",
             (long long)counts->failed_before, counts->failed_before == 1 ? "was" : "were");
+  }
+  if (counts->elsewhere) {
+    ntk_log("%lld point%s left to another job: %s; this one has nothing more to do, ntkrun status %s "
+            "tells when all is done",
+            (long long)counts->elsewhere, counts->elsewhere == 1 ? " is" : "s are",
+            counts->holder, job->directory);
   }
 }
 
 static int failure_code(const ntk_job *job, const ntk_run_counts *counts) {
   if (!counts->failed) return counts->failed_before ? 1 : 0;
-  return counts->failed == job->point_count ? ntk_status_exit_code(counts->last_failure) : 1;
+  return ntk_points_exit_code(counts->failed, job->point_count, counts->last_failure);
 }
 
 static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
@@ -407,7 +412,7 @@ static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
           (long long)job->point_count, job->point_count == 1 ? "" : "s",
           (long long)counts->computed, (long long)counts->skipped,
           (long long)counts->failed, job->directory);
-  say_rest(counts);
+  say_rest(job, counts);
   if (status == NTK_OK) return failure_code(job, counts);
   ntk_log("%s; %lld point%s left: run again to resume", ntk_last_error()->text,
           (long long)counts->left, counts->left == 1 ? " is" : "s are");

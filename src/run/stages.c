@@ -336,6 +336,12 @@ static ntk_status get_kernel(stage *s, ntk_stage_cache *c) {
   return complete(s, &c->kernel);
 }
 
+/* Other failures may be over the next time. */
+static void remember_failure(ntk_stage_cache *c, const char *key) {
+  (void)snprintf(c->failed_key, sizeof(c->failed_key), "%s", key);
+  c->failure = *ntk_last_error();
+}
+
 ntk_status ntk_stage_kernel(const ntk_stage_input *input, ntk_place *place) {
   const char *key = stage_key(input->point, input->which, "kernel");
   ntk_stage_cache *cache = &place->stages;
@@ -346,12 +352,14 @@ ntk_status ntk_stage_kernel(const ntk_stage_input *input, ntk_place *place) {
     return NTK_OK;
   }
   ntk_stage_cache_destroy(cache);
+  if (is_same(cache->failed_key, key)) {
+    return NTK_RAISE(cache->failure.status, "%s", cache->failure.text);
+  }
   const ntk_status status = get_kernel(&s, cache);
 
-  if (status != NTK_OK)
-    ntk_stage_cache_destroy(cache);
-  else
-    (void)snprintf(cache->kernel_key, sizeof(cache->kernel_key), "%s", key);
+  if (status == NTK_OK) (void)snprintf(cache->kernel_key, sizeof(cache->kernel_key), "%s", key);
+  if (status == NTK_E_NUMERIC) remember_failure(cache, key);
+  if (status != NTK_OK) ntk_stage_cache_destroy(cache);
   return status;
 }
 
@@ -522,6 +530,7 @@ ntk_status ntk_unit_end(const ntk_job *job, int64_t count, const int64_t *index,
   const ntk_comm *comm = place->grid->comm;
 
   ntk_stage_cache_destroy(&place->stages);
+  place->stages.failed_key[0] = '\0';
   if (place->dry) return NTK_OK;
   return ntk_agree(comm, comm->rank == 0 ? tidy(job, count, index, place) : NTK_OK);
 }

@@ -46,7 +46,7 @@ int ntk_command_status(const ntk_arguments *arguments) {
 
   if (status != NTK_OK) return ntk_complain(status);
   const ntk_arguments load = {.operand = config};
-  int code = ntk_load_or_complain(&load, true, &job);
+  int code = ntk_look_or_complain(&load, arguments->operand, &job);
 
   if (code != 0) return code;
   job.directory = arguments->operand; /* also of a folder that was moved */

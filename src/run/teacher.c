@@ -53,6 +53,14 @@ static ntk_status check_output(const teacher *o) {
   return NTK_OK;
 }
 
+/* Its samples come in batches, which are no training set. */
+static ntk_status check_batches(const ntk_network *network) {
+  NTK_CHECK(network->coupled == 0, NTK_E_CONFIG,
+            "data: a teacher's targets are those of each input alone, so its batch_norm takes mode: "
+            "eval");
+  return NTK_OK;
+}
+
 static ntk_status value(const void *options, const ntk_shape *shape, int64_t n, const double *x,
                         double *y) {
   static const ntk_row in_double = {.name = "double"};
@@ -63,8 +71,9 @@ static ntk_status value(const void *options, const ntk_shape *shape, int64_t n, 
 
   NTK_TRY(check_output(o));
   NTK_TRY(ntk_network_build(&settings, &data, true, &network));
-  const ntk_status status = forward(&network, shape, n, x, y);
+  ntk_status status = check_batches(&network);
 
+  if (status == NTK_OK) status = forward(&network, shape, n, x, y);
   ntk_network_destroy(&network);
   return status;
 }

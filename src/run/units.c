@@ -1,6 +1,7 @@
 #include "ntk/run/units.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,18 @@
 
 /* ---- grouping ---------------------------------------------------------------------------------- */
 
+/* A kernel of a point. */
 typedef struct member {
   ntk_key key;
-  int64_t point, leader; /* leader: the first point with that key */
+  int64_t point;
 } member;
+
+typedef struct grouping {
+  int64_t count, points;
+  member *member;  /* [count] by key */
+  int64_t *leader; /* [points] of a tree of points that share kernels; the first of them on top */
+  int64_t *unit;   /* [points] */
+} grouping;
 
 static int by_key(const void *a, const void *b) {
   const member *x = a, *y = b;
@@ -22,50 +31,119 @@ static int by_key(const void *a, const void *b) {
   return order ? order : (x->point > y->point) - (x->point < y->point);
 }
 
-static int by_leader(const void *a, const void *b) {
-  const member *x = a, *y = b;
+static int64_t quantities(const ntk_point *point) { return point->settings.kernel.quantity.count; }
 
-  if (x->leader != y->leader) return x->leader < y->leader ? -1 : 1;
-  return (x->point > y->point) - (x->point < y->point);
+static void list_members(const ntk_job *job, grouping *g) {
+  for (int64_t k = 0; k < job->point_count; ++k) {
+    for (int64_t which = 0; which < quantities(&job->point[k]); ++which) {
+      member *m = &g->member[g->count++];
+
+      m->point = k;
+      (void)snprintf(m->key, sizeof(m->key), "%s", ntk_point_lock(&job->point[k], which));
+    }
+  }
+  if (g->count > 0) qsort(g->member, (size_t)g->count, sizeof(*g->member), by_key);
 }
 
-static void sort_members(const ntk_job *job, member *all) {
-  const int64_t count = job->point_count;
-
-  for (int64_t k = 0; k < count; ++k) {
-    all[k].point = k;
-    ntk_point_unit(&job->point[k], all[k].key);
+static int64_t find_leader(grouping *g, int64_t point) {
+  while (g->leader[point] != point) {
+    g->leader[point] = g->leader[g->leader[point]];
+    point = g->leader[point];
   }
-  if (count > 0) qsort(all, (size_t)count, sizeof(*all), by_key);
-  for (int64_t k = 0; k < count; ++k) {
-    const bool first = k == 0 || strcmp(all[k - 1].key, all[k].key) != 0;
-
-    all[k].leader = first ? all[k].point : all[k - 1].leader;
-  }
-  if (count > 0) qsort(all, (size_t)count, sizeof(*all), by_leader);
+  return point;
 }
 
-static void list_units(const member *all, int64_t points, ntk_units *units) {
-  for (int64_t k = 0; k < points; ++k) {
-    units->point[k] = all[k].point;
-    if (all[k].point != all[k].leader) continue;
-    units->first[units->count] = k;
-    memcpy(units->key[units->count++], all[k].key, NTK_KEY_SIZE);
+static bool shares_key(const grouping *g, int64_t k) {
+  return k > 0 && strcmp(g->member[k - 1].key, g->member[k].key) == 0;
+}
+
+static void find_leaders(grouping *g) {
+  for (int64_t p = 0; p < g->points; ++p) g->leader[p] = p;
+  for (int64_t k = 1; k < g->count; ++k) {
+    if (!shares_key(g, k)) continue;
+    const int64_t a = find_leader(g, g->member[k - 1].point);
+    const int64_t b = find_leader(g, g->member[k].point);
+
+    g->leader[a > b ? a : b] = a < b ? a : b;
   }
-  units->first[units->count] = points;
+}
+
+/* Numbers of units follow those of their first points. */
+static void number_units(grouping *g, ntk_units *units) {
+  for (int64_t p = 0; p < g->points; ++p) {
+    const int64_t leader = find_leader(g, p);
+
+    g->unit[p] = leader == p ? units->count++ : g->unit[leader];
+  }
+}
+
+/* From numbers of entries, one place further on, to places of the first ones. */
+static void add_up(int64_t count, int64_t *first) {
+  for (int64_t k = 0; k < count; ++k) first[k + 1] += first[k];
+}
+
+static void move_back(int64_t count, int64_t *first) {
+  for (int64_t k = count; k > 0; --k) first[k] = first[k - 1];
+  first[0] = 0;
+}
+
+static void list_points(const grouping *g, ntk_units *units) {
+  for (int64_t p = 0; p < g->points; ++p) ++units->first[g->unit[p] + 1];
+  add_up(units->count, units->first);
+  for (int64_t p = 0; p < g->points; ++p) units->point[units->first[g->unit[p]]++] = p;
+  move_back(units->count, units->first);
+}
+
+static void list_locks(const grouping *g, ntk_units *units) {
+  for (int64_t k = 0; k < g->count; ++k) {
+    if (!shares_key(g, k)) ++units->first_lock[g->unit[g->member[k].point] + 1];
+  }
+  add_up(units->count, units->first_lock);
+  for (int64_t k = 0; k < g->count; ++k) {
+    if (shares_key(g, k)) continue;
+    int64_t *at = &units->first_lock[g->unit[g->member[k].point]];
+
+    memcpy(units->lock[(*at)++], g->member[k].key, NTK_KEY_SIZE);
+  }
+  move_back(units->count, units->first_lock);
+}
+
+static ntk_status group_points(const ntk_job *job, grouping *g, ntk_units *units) {
+  int64_t members = 0;
+
+  g->points = job->point_count;
+  for (int64_t k = 0; k < g->points; ++k) members += quantities(&job->point[k]);
+  NTK_TRY(NTK_NEW(members, &g->member));
+  NTK_TRY(NTK_NEW(g->points, &g->leader));
+  NTK_TRY(NTK_NEW(g->points, &g->unit));
+  NTK_TRY(NTK_NEW(g->points + 1, &units->first));
+  NTK_TRY(NTK_NEW(g->points + 1, &units->first_lock));
+  NTK_TRY(NTK_NEW(g->points, &units->point));
+  NTK_TRY(NTK_NEW(members, &units->lock));
+  list_members(job, g);
+  find_leaders(g);
+  number_units(g, units);
+  list_points(g, units);
+  list_locks(g, units);
+  return NTK_OK;
 }
 
 static ntk_status make_units(const ntk_job *job, ntk_units *units) {
-  member *all = NULL;
+  grouping g = {0};
+  const ntk_status status = group_points(job, &g, units);
 
-  NTK_TRY(NTK_NEW(job->point_count + 1, &units->first));
-  NTK_TRY(NTK_NEW(job->point_count, &units->point));
-  NTK_TRY(NTK_NEW(job->point_count, &units->key));
-  NTK_TRY(NTK_NEW(job->point_count, &all));
-  sort_members(job, all);
-  list_units(all, job->point_count, units);
-  ntk_free(&all);
-  return NTK_OK;
+  ntk_free(&g.member);
+  ntk_free(&g.leader);
+  ntk_free(&g.unit);
+  return status;
+}
+
+int64_t ntk_unit_lock_count(const ntk_units *units, int64_t unit) {
+  return units->first_lock[unit + 1] - units->first_lock[unit];
+}
+
+const ntk_key *ntk_unit_locks(const ntk_units *units, int64_t unit) {
+  return (const ntk_key *)&units->lock[units->first_lock[unit]];
 }
 
 ntk_status ntk_units_make(const ntk_job *job, ntk_units *units) {
@@ -79,7 +157,8 @@ ntk_status ntk_units_make(const ntk_job *job, ntk_units *units) {
 void ntk_units_destroy(ntk_units *units) {
   ntk_free(&units->first);
   ntk_free(&units->point);
-  ntk_free(&units->key);
+  ntk_free(&units->first_lock);
+  ntk_free(&units->lock);
   *units = (ntk_units){0};
 }
 

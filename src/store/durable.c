@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ntk/base/hash.h"
 #include "ntk/store/journal.h"
+#include "seal.h"
 
 ntk_status ntk_durable_name(const char *path, char *temporary) {
   const int length = snprintf(temporary, NTK_DURABLE_PATH, "%s.tmp.%ld", path, (long)getpid());
@@ -75,87 +75,61 @@ ntk_status ntk_durable_reserve(const char *path, int64_t bytes) {
   return status;
 }
 
-static ntk_status sync_open_file(int file, const char *path) {
-  const int failed = file < 0 || fsync(file) != 0;
+/* ---- to the disk ----------------------------------------------------------------------------- */
 
-  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring to disk: %s", path, strerror(errno));
-  return NTK_OK;
-}
-
-ntk_status ntk_durable_sync(const char *path) {
-  const int file = open(path, O_RDWR | O_CLOEXEC);
-  const ntk_status status = sync_open_file(file, path);
+/* 0, or errno. */
+static int force(const char *path, int flags) {
+  const int file = open(path, flags | O_CLOEXEC);
+  const int error = file < 0 || fsync(file) != 0 ? errno : 0;
 
   if (file >= 0) (void)close(file);
-  return status;
+  return error;
 }
 
 /* Some file systems know no fsync of a directory; there is nothing more to be done there. */
-static ntk_status sync_directory(int directory, const char *path) {
-  const bool failed = directory < 0 || (fsync(directory) != 0 && errno != EINVAL &&
-                                        errno != ENOTSUP && errno != EROFS && errno != EBADF);
+static int force_folder(const char *folder) {
+  const int error = force(folder, O_RDONLY);
 
-  NTK_CHECK(!failed, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path, strerror(errno));
+  return error == EINVAL || error == ENOTSUP || error == EROFS || error == EBADF ? 0 : error;
+}
+
+static int force_name(const char *path, int levels) {
+  char copy[NTK_DURABLE_PATH];
+  char *folder = copy;
+  int error = 0;
+
+  (void)snprintf(copy, sizeof(copy), "%s", path);
+  for (int k = 0; k < levels && !error; ++k) {
+    folder = dirname(folder);
+    error = force_folder(folder);
+  }
+  return error;
+}
+
+int ntk_durable_force(const char *path, int levels) {
+  const int error = force(path, O_RDWR);
+
+  return error ? error : force_name(path, levels);
+}
+
+ntk_status ntk_durable_sync(const char *path) {
+  const int error = force(path, O_RDWR);
+
+  NTK_CHECK(!error, NTK_E_IO, "%s: cannot bring to disk: %s", path, strerror(error));
   return NTK_OK;
 }
 
-static ntk_status sync_folder(const char *folder, const char *path) {
-  const int directory = open(folder, O_RDONLY | O_CLOEXEC);
-  const ntk_status status = sync_directory(directory, path);
+static ntk_status sync_name(const char *path) {
+  const int error = force_name(path, 1);
 
-  if (directory >= 0) (void)close(directory);
-  return status;
-}
-
-ntk_status ntk_durable_sync_name(const char *path, int levels) {
-  char copy[NTK_DURABLE_PATH];
-  char *folder = copy;
-
-  (void)snprintf(copy, sizeof(copy), "%s", path);
-  for (int k = 0; k < levels; ++k) {
-    folder = dirname(folder);
-    NTK_TRY(sync_folder(folder, path));
-  }
+  NTK_CHECK(!error, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path, strerror(error));
   return NTK_OK;
 }
 
 ntk_status ntk_durable_rename(const char *temporary, const char *path) {
   NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
             temporary, strerror(errno));
-  return ntk_durable_sync_name(path, 1);
-}
-
-/* ---- the seal ------------------------------------------------------------------------------ */
-
-enum { MAGIC = 8, SEAL = MAGIC + NTK_KEY_SIZE - 1 };
-
-static const char magic[] = "NTKSEAL1";
-
-static ntk_status hash_start(int file, const char *path, int64_t size, ntk_key key) {
-  return ntk_bytes_hash(file, path, 1, &(ntk_bytes_extent){0, size}, key);
-}
-
-static ntk_status append_seal(int file, const char *path) {
-  struct stat facts;
-  ntk_key key = "";
-  char seal[SEAL + 1];
-
-  NTK_CHECK(file >= 0 && fstat(file, &facts) == 0, NTK_E_IO, "%s: cannot open: %s", path,
-            strerror(errno));
-  NTK_TRY(hash_start(file, path, (int64_t)facts.st_size, key));
-  (void)snprintf(seal, sizeof(seal), "%s%s", magic, key);
-  const int error = ntk_bytes_write(file, (int64_t)facts.st_size, SEAL, seal);
-
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
-  return NTK_OK;
-}
-
-ntk_status ntk_durable_seal(const char *path) {
-  const int file = open(path, O_RDWR | O_CLOEXEC);
-  const ntk_status status = append_seal(file, path);
-
-  if (file >= 0) (void)close(file);
-  return status;
+  return sync_name(path);
 }
 
 /* ---- examination --------------------------------------------------------------------------- */
@@ -210,19 +184,6 @@ static ntk_status examine_superblock(int file, const char *path, int64_t size) {
   return NTK_OK;
 }
 
-static ntk_status examine_seal(int file, const char *path, int64_t size) {
-  char seal[SEAL + 1] = "";
-  ntk_key key = "";
-
-  if (size < SEAL || ntk_bytes_read(file, size - SEAL, SEAL, seal) != 0) return NTK_OK;
-  if (memcmp(seal, magic, MAGIC) != 0) return NTK_OK;
-  NTK_TRY(hash_start(file, path, size - SEAL, key));
-  NTK_CHECK(memcmp(seal + MAGIC, key, NTK_KEY_SIZE - 1) == 0, NTK_E_INPUT,
-            "%s: damaged: its content does not match the hash at its end; restore or delete it",
-            path);
-  return NTK_OK;
-}
-
 /* ---- files that are written panel by panel --------------------------------------------------- */
 
 static ntk_status check_finished(bool finished, const char *path) {
@@ -271,18 +232,35 @@ static ntk_status examine(int file, const char *path, int64_t *size) {
   NTK_TRY(examine_superblock(file, path, *size));
   NTK_TRY(check_finished(!has_partial_name(path), path));
   NTK_TRY(examine_panels(file, path, *size));
-  return examine_seal(file, path, *size);
+  return ntk_seal_check(file, path, *size);
+}
+
+static ntk_status open_to_read(const char *path, int *file) {
+  *file = open(path, O_RDONLY | O_CLOEXEC);
+  if (*file >= 0) return NTK_OK;
+  return NTK_RAISE(errno == ENOENT || errno == ENOTDIR ? NTK_E_MISSING : NTK_E_IO, "%s: %s", path,
+                   strerror(errno));
 }
 
 ntk_status ntk_durable_examine(const char *path, int64_t *size) {
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file = -1;
 
-  if (file < 0) {
-    return NTK_RAISE(errno == ENOENT || errno == ENOTDIR ? NTK_E_MISSING : NTK_E_IO, "%s: %s", path,
-                     strerror(errno));
-  }
+  NTK_TRY(open_to_read(path, &file));
   const ntk_status status = examine(file, path, size);
 
+  (void)close(file);
+  return status;
+}
+
+ntk_status ntk_durable_keys(const char *path, char **keys) {
+  int64_t size = 0;
+  int file = -1;
+
+  *keys = NULL;
+  NTK_TRY(open_to_read(path, &file));
+  ntk_status status = examine(file, path, &size);
+
+  if (status == NTK_OK) status = ntk_seal_keys(file, path, size, keys);
   (void)close(file);
   return status;
 }

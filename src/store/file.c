@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/base/text.h"
 #include "ntk/store/durable.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
+#include "seal.h"
 
 void ntk_variable_destroy(ntk_variable *variable) {
   char **text = variable->data;
@@ -73,11 +75,51 @@ ntk_status ntk_file_list(const char *path, const char *group, bool recursive, nt
   return read_group(path, group, recursive, NTK_GROUP_SHAPES, record);
 }
 
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* Lines "<key> TAB <group>", beside the seal. */
+static ntk_status print_keys(const ntk_record *keys, ntk_text *lines) {
+  for (int64_t k = 0; k < keys->attribute_count; ++k) {
+    NTK_TRY(ntk_text_add(lines, "%s\t%s\n", keys->attributes[k].text, keys->attributes[k].name));
+  }
+  return NTK_OK;
+}
+
+/*   lines  overwritten */
+static ntk_status parse_keys(const char *path, char *lines, ntk_record *keys) {
+  for (char *line = lines, *end; *line; line = end + 1) {
+    char *group = strchr(line, '\t');
+
+    end = strchr(line, '\n');
+    NTK_CHECK(group && end && group < end && end - group <= NTK_NAME_SIZE, NTK_E_INPUT,
+              "%s: the keys at its end are malformed; delete it", path);
+    *group++ = *end = '\0';
+    NTK_TRY(ntk_group_note_key(keys, group, line));
+  }
+  return NTK_OK;
+}
+
+static ntk_status find_keys(const char *path, char *lines, ntk_record *keys) {
+  if (!lines) return read_group(path, "", false, NTK_GROUP_KEYS, keys);
+  const ntk_status status = parse_keys(path, lines, keys);
+
+  if (status != NTK_OK) ntk_record_destroy(keys);
+  return status;
+}
+
 ntk_status ntk_file_keys(const char *path, ntk_record *keys) {
+  char *lines = NULL;
+
   *keys = (ntk_record){0};
   if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return NTK_OK;
-  return read_group(path, "", false, NTK_GROUP_KEYS, keys);
+  NTK_TRY(ntk_durable_keys(path, &lines));
+  const ntk_status status = find_keys(path, lines, keys);
+
+  ntk_free(&lines);
+  return status;
 }
+
+/* ---- one variable ---------------------------------------------------------------------------- */
 
 static ntk_status open_variable(ntk_handles *held, const char *path, const char *name,
                                 ntk_group_query *query, hid_t *dataset, ntk_variable *variable) {
@@ -151,15 +193,46 @@ static ntk_status write_groups(hid_t file, const char *path, const content *c) {
   return NTK_OK;
 }
 
-static ntk_status write_temporary(const char *temporary, const content *c) {
+static bool has_keys(const content *c) {
+  bool found = false;
+
+  for (int64_t k = 0; k < c->count && !found; ++k) {
+    found = ntk_record_find_attribute(&c->records[k], "key") != NULL;
+  }
+  return found;
+}
+
+/* As a reader of the file finds them. */
+static ntk_status list_keys(hid_t file, const char *path, ntk_text *lines) {
+  const ntk_group_query query = {.path = path, .part = NTK_GROUP_KEYS};
+  ntk_record keys = {0};
+  ntk_status status = ntk_group_read(file, &query, &keys);
+
+  if (status == NTK_OK) status = print_keys(&keys, lines);
+  ntk_record_destroy(&keys);
+  return status;
+}
+
+static ntk_status write_content(const char *path, const content *c, ntk_text *lines) {
   hid_t file = H5I_INVALID_HID;
 
-  NTK_TRY(ntk_group_create_file(temporary, false, &file));
-  const ntk_status written = write_groups(file, temporary, c);
-  const ntk_status closed = ntk_group_close_file(temporary, file);
+  NTK_TRY(ntk_group_create_file(path, false, &file));
+  ntk_status written = write_groups(file, path, c);
+
+  if (written == NTK_OK && has_keys(c)) written = list_keys(file, path, lines);
+  const ntk_status closed = ntk_group_close_file(path, file);
 
   NTK_TRY(closed != NTK_OK ? closed : written); /* a full disk explains the rest */
-  NTK_TRY(ntk_durable_seal(temporary));
+  return NTK_OK;
+}
+
+static ntk_status write_temporary(const char *temporary, const content *c) {
+  ntk_text lines = {0};
+  ntk_status status = write_content(temporary, c, &lines);
+
+  if (status == NTK_OK) status = ntk_seal_append(temporary, lines.data);
+  ntk_text_destroy(&lines);
+  NTK_TRY(status);
   return c->backlog ? NTK_OK : ntk_durable_sync(temporary);
 }
 

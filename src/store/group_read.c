@@ -415,23 +415,28 @@ static ntk_status read_dataset(hid_t dataset, const ntk_group_query *query, cons
   return read_attributes(dataset, query->path, name, true, record);
 }
 
+/* No other attribute can have an empty name, so it is free to stand for the root. */
+ntk_status ntk_group_note_key(ntk_record *keys, const char *group, const char *key) {
+  NTK_TRY(ntk_record_set_text(keys, group[0] ? group : "key of the root", key));
+  if (!group[0]) keys->attributes[keys->attribute_count - 1].name[0] = '\0';
+  return NTK_OK;
+}
+
 static ntk_status read_key(ntk_handles *held, hid_t group, const ntk_group_query *query,
                            const char *name, ntk_record *record) {
   char key[NTK_KEY_SIZE] = "";
 
   NTK_TRY(short_text(held, group, query->path, "key", key, sizeof(key)));
-  return ntk_record_set_text(record, name, key);
+  return ntk_group_note_key(record, name, key);
 }
 
-/* No other attribute can have an empty name, so it is free to stand for the root. */
 static ntk_status read_root_key(hid_t root, const ntk_group_query *query, ntk_record *record) {
   ntk_handles held = {0};
 
   if (H5Aexists(root, "key") <= 0) return NTK_OK;
-  const ntk_status status = read_key(&held, root, query, "key of the root", record);
+  const ntk_status status = read_key(&held, root, query, "", record);
 
   ntk_handles_close(&held);
-  if (status == NTK_OK) record->attributes[record->attribute_count - 1].name[0] = '\0';
   return status;
 }
 

@@ -2,26 +2,19 @@
 #ifndef NTK_SRC_STORE_HEARTBEAT_H
 #define NTK_SRC_STORE_HEARTBEAT_H
 
-#include <pthread.h>
-#include <stdbool.h>
+#include "ticker.h"
 
 /* Zero-initialise, start, stop; at a fixed address in between. */
 typedef struct ntk_heartbeat {
   const char *path, *content; /* borrowed */
-  double seconds;             /* between touches */
-  bool running;
-  bool ends; /* under the mutex */
-  pthread_t thread;
-  pthread_mutex_t mutex;
-  pthread_cond_t wake;
+  ntk_ticker ticker;
 } ntk_heartbeat;
 
-/* Local.  False if there can be no thread (errno says why).  The thread takes no signals, calls no
- * MPI, prints nothing. */
+/* Local.  A touch every `seconds`.  False if there can be no thread (errno says why). */
 bool ntk_heartbeat_start(ntk_heartbeat *heart, const char *path, const char *content,
                          double seconds);
 
-/* Local.  The thread has ended; idempotent. */
+/* Local.  Idempotent. */
 void ntk_heartbeat_stop(ntk_heartbeat *heart);
 
 typedef enum ntk_file_owner { NTK_FILE_OURS, NTK_FILE_OTHERS, NTK_FILE_UNREADABLE } ntk_file_owner;

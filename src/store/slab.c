@@ -7,6 +7,7 @@
 #include "ntk/store/durable.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
+#include "seal.h"
 
 struct ntk_slab {
   char path[NTK_DURABLE_PATH], temporary[NTK_DURABLE_PATH];
@@ -80,7 +81,7 @@ static ntk_status publish(ntk_slab *s) {
 
   s->file = H5I_INVALID_HID;
   NTK_TRY(closed);
-  NTK_TRY(ntk_durable_seal(s->temporary));
+  NTK_TRY(ntk_seal_append(s->temporary, NULL));
   NTK_TRY(ntk_durable_sync(s->temporary));
   return ntk_durable_rename(s->temporary, s->path);
 }

@@ -20,15 +20,18 @@ enum ntk_need { /* bits */
   NTK_USES_SPECTRUM = 8 /* writes more where there is one; `none` is no error */
 };
 
+/* The samples of a data set that are told apart. */
+typedef enum ntk_set { NTK_TRAIN, NTK_VALIDATION, NTK_TEST, NTK_SETS } ntk_set;
+
 /* Where an analysis of training hands the predictions of all samples, some times at once. */
 typedef struct ntk_predictions {
   void *context;
   /* Collective.  Called once, first.
    *   time  [times] of the curve; `infinity`: a further step behind them */
   ntk_status (*begin)(void *context, int64_t times, const double *time, bool infinity);
-  /* Collective.  Steps [first, first + count) of all training or test samples.
+  /* Collective.  Steps [first, first + count) of all samples of a set that has any.
    *   f  [count][samples][O], the same on every rank */
-  ntk_status (*put)(void *context, bool test, int64_t first, int64_t count, const double *f);
+  ntk_status (*put)(void *context, ntk_set set, int64_t first, int64_t count, const double *f);
 } ntk_predictions;
 
 /* All that an analysis may read.  For full outputs the kernel has n O rows and one target column;

@@ -21,4 +21,14 @@ uint64_t ntk_hash_seeded(const void *bytes, size_t length, uint64_t seed);
  * process is not read again.  Fails with NTK_E_MISSING; NTK_E_IO, also for devices and pipes. */
 NTK_CHECKED ntk_status ntk_hash_path(const char *path, ntk_key key);
 
+/* What a path hashed to when it was there. */
+typedef struct ntk_hash_record {
+  const char *path;
+  ntk_key key;
+} ntk_hash_record;
+
+/* Local.  From now on a path that is missing hashes to what the records say.
+ *   records  [count] borrowed, until the next call; count 0: none */
+void ntk_hash_rely_on(int64_t count, const ntk_hash_record *records);
+
 #endif

@@ -70,6 +70,7 @@ typedef struct ntk_choice {
   const ntk_row *row; /* NULL: absent, or `auto` where that is legal */
   void *options;      /* struct of the row's options, in the arena; NULL if it has none */
   const char *label;  /* NTK_CHOICES: option `label`, which every item takes; else the row's name */
+  bool named;         /* the row's name was written where it may be left out */
   ntk_mark mark;
 } ntk_choice;
 
@@ -160,6 +161,11 @@ NTK_CHECKED ntk_status ntk_option_print(const ntk_section *section, const void *
 NTK_CHECKED ntk_status ntk_option_canonical(const ntk_section *section, const void *settings,
                                             ntk_text *text);
 NTK_CHECKED ntk_status ntk_choice_canonical(const ntk_choice *choice, ntk_text *text);
+
+/* Local.  Calls `visit` for every path whose content is in that text, and stops where it fails. */
+typedef ntk_status ntk_path_visit(void *context, const char *path);
+NTK_CHECKED ntk_status ntk_option_paths(const ntk_section *section, const void *settings,
+                                        ntk_path_visit *visit, void *context);
 
 /* Local.  Appends the reference: every key with type, range, default and its line as comments;
  * the text is itself a valid config. */

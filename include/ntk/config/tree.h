@@ -99,15 +99,22 @@ void ntk_tree_destroy(ntk_tree *tree);
 ntk_node *ntk_node_find(const ntk_node *node, const char *key);
 
 /* Local.  The name by which paths address an item of a list of choices: its option `label`, else its
- * option `name`, else the choice itself ("dynamics" for {dynamics: {...}}).  NULL if it is none.  Where
- * several items go by the choice, each is addressed by the choice and its number among all of that
- * choice, from 0 ("dense1"), which is what layers are called in results. */
+ * option `name`, else the choice itself ("dynamics" for {dynamics: {...}}).  NULL if it is none.  Such
+ * an item is also addressed by the choice and its number among all of that choice, from 0 ("dense1"),
+ * which is what layers are called in results; by that alone where several items go by the choice. */
 const char *ntk_node_item_name(const ntk_node *item);
 
 /* Local.  Value at a dotted path ("network.rng.dtype"); items of a list by their name, the item
  * then standing for its options ("analyses.dynamics.loss").  NULL if absent, or if several items have
  * the name. */
 ntk_node *ntk_node_at(const ntk_node *root, const char *path);
+
+/* Local.  The path with items of lists by the one name that tells them apart, so that two paths to
+ * one place are the same text: "network.layers.dense0.bias" becomes "network.layers.dense.bias" if
+ * there is one such layer.  What leads nowhere stays as it is.
+ *   spelled  in `arena` */
+NTK_CHECKED ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *root, const char *path,
+                                           const char **spelled);
 
 /* Local.  Puts `value` at a dotted path, making mappings on the way; an existing value is
  * replaced.  A word on the way (`outputs: mean` for kernel.outputs.single.output) gives way to a

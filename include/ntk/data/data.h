@@ -26,8 +26,7 @@ typedef struct ntk_data {
   ntk_samples train, validation, test; /* the latter two may have count 0 */
 } ntk_data;
 
-/* A source as it was read, before any selection; kept for a whole job, so that a sweep reads its
- * files once.  Inputs are bytes or doubles. */
+/* A source as it was read, before any selection.  Inputs are bytes or doubles. */
 typedef struct ntk_raw {
   ntk_shape shape;
   int64_t train_count, test_count; /* test_count 0: test samples come from the same permutation */
@@ -56,6 +55,8 @@ typedef struct ntk_data_settings {
   bool validated; /* there is a validation set; false: validation is not set */
   int64_t seed;
   const ntk_row *targets, *center, *scale;
+  ntk_key source_key; /* no option: hash of the source with its files' contents, where it is known
+                         already (ntk_data_source_key); "": they are hashed */
 } ntk_data_settings;
 
 /* A config that writes nothing into data: leaves source.row NULL; whoever needs data says so. */
@@ -89,19 +90,65 @@ extern const ntk_row *const ntk_data_sources[]; /* rows of ntk_data_source; ends
 /* Local.  Whether the source of the settings draws its samples, in order and without end. */
 bool ntk_data_generates(const ntk_data_settings *settings);
 
-/* The latest source of files that a job has read, by the hash of its settings and of the files'
- * contents.  Zero-initialise; destroy. */
-typedef struct ntk_data_cache {
+/* Local.  Hash of the source and of the contents of its files; "" if it has none.
+ * Fails as ntk_hash_path. */
+NTK_CHECKED ntk_status ntk_data_source_key(const ntk_data_settings *settings, ntk_key key);
+
+enum { NTK_MOST_SOURCES = 32, NTK_SOURCES_BYTES = 1 << 28, NTK_MOST_PROBED = 16 };
+
+typedef struct ntk_held_source {
   ntk_key key;
   ntk_raw raw;
+} ntk_held_source;
+
+/* What ntk_data_probe has told. */
+typedef struct ntk_probed {
+  ntk_key key;
+  ntk_data data;        /* without arrays */
+  int64_t source_bytes; /* of the source as it was read; 0 if it is generated */
+} ntk_probed;
+
+/* Sources of files that were read, so that a job reads each once: the latest, and others as long as
+ * all together have at most NTK_SOURCES_BYTES.  Zero-initialise; destroy. */
+typedef struct ntk_data_cache {
+  int64_t count;
+  ntk_held_source held[NTK_MOST_SOURCES]; /* the latest first */
+  int64_t probes;
+  ntk_probed probed[NTK_MOST_PROBED]; /* the latest, in turn */
 } ntk_data_cache;
 
 void ntk_data_cache_destroy(ntk_data_cache *cache);
 
+/* Local.  The source, which becomes the latest; NULL if it is not held. */
+ntk_raw *ntk_data_cache_find(ntk_data_cache *cache, const char *key);
+
+/* Local.  Room for a source that is not held: empty, the latest. */
+ntk_raw *ntk_data_cache_add(ntk_data_cache *cache, const char *key);
+
+/* Local.  Drops the latest source. */
+void ntk_data_cache_drop(ntk_data_cache *cache);
+
+/* Local.  Drops what is too much, the oldest first; never the latest. */
+void ntk_data_cache_trim(ntk_data_cache *cache);
+
+/* One of the arrays of a raw source. */
+typedef struct ntk_raw_array {
+  void *address; /* of the pointer in the raw source, as in ntk_new */
+  int64_t bytes; /* if it is there */
+} ntk_raw_array;
+
+enum { NTK_RAW_ARRAYS = 10 };
+
+/* Local.  All arrays of the raw source with the sizes that its counts give them. */
+void ntk_raw_list(ntk_raw *raw, ntk_raw_array array[NTK_RAW_ARRAYS]);
+
+/* Local.  Bytes of the arrays that are there. */
+int64_t ntk_raw_bytes(const ntk_raw *raw);
+
 /* Local.  The data of one point.
- *   cache  reused if it holds the same source with the same file contents, else replaced
+ *   cache  takes the source in, if it does not hold the same with the same file contents
  *   data   overwritten; owned by the caller (ntk_data_destroy); empty on failure
- * Fails as ntk_data_source.read; NTK_E_INPUT if there are fewer samples than asked for, or a class
+ * Fails as ntk_data_source.read; NTK_E_INPUT if files are not what settings->source_key says, if there are fewer samples than asked for, or a class
  * is missing, or a value is NaN or infinite; NTK_E_CONFIG if targets and labels do not fit. */
 NTK_CHECKED ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data_cache *cache,
                                      ntk_data *data);
@@ -109,6 +156,12 @@ NTK_CHECKED ntk_status ntk_data_load(const ntk_data_settings *settings, ntk_data
 /* Local.  Shape, outputs, classes and counts only (all arrays NULL): what `plan` needs. */
 NTK_CHECKED ntk_status ntk_data_probe(const ntk_data_settings *settings, ntk_data_cache *cache,
                                       ntk_data *data);
+
+/* Local.  The same for many points of few data sets.
+ *   key     that the data have if and only if they are the same; "": not known
+ *   probed  in the cache, until the next call */
+NTK_CHECKED ntk_status ntk_data_probe_by_key(const ntk_data_settings *settings, const char *key,
+                                             ntk_data_cache *cache, const ntk_probed **probed);
 
 void ntk_data_destroy(ntk_data *data);
 

@@ -49,7 +49,7 @@ typedef struct ntk_group_key {
 
 typedef struct ntk_point {
   int64_t number;     /* in the sweep's grid, which has the skipped ones too */
-  ntk_key id;
+  ntk_key id;         /* "" where a file that is missing leaves it unknown (ntk_job_look) */
   ntk_settings settings;
   int64_t group_count;
   ntk_group_key *group;
@@ -64,6 +64,7 @@ typedef struct ntk_job {
   const char *base_directory; /* that relative paths start from */
   const char *yaml;           /* resolved config of the sweep */
   const char *overrides;      /* the --set arguments, one a line */
+  const char *missing;        /* ntk_job_look: that a file is not there; NULL: all are */
   int64_t point_count; /* without those that `skip` names */
   ntk_point *point;    /* by ascending number */
 } ntk_job;
@@ -83,6 +84,12 @@ NTK_CHECKED ntk_status ntk_job_load_later(const char *config, int64_t set_count,
                                           const char *const *sets, ntk_job *job,
                                           ntk_problems *problems);
 
+/* Local.  The same for who only looks: files that points depend on may be missing.  Their keys are
+ * then those that `inputs.txt` (inputs.h) remembers, or none.
+ *   directory  that results are in; NULL: as the config says */
+NTK_CHECKED ntk_status ntk_job_look(const char *config, int64_t set_count, const char *const *sets,
+                                    const char *directory, ntk_job *job, ntk_problems *problems);
+
 /* Collective.  Keys and ids of rank 0's job on every rank.  Fails with NTK_E_CONFIG if ranks have
  * read different configs, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_job_share(const ntk_comm *comm, ntk_job *job);
@@ -90,10 +97,9 @@ NTK_CHECKED ntk_status ntk_job_share(const ntk_comm *comm, ntk_job *job);
 /* Local.  Key of a point's group; "" if it has no such group. */
 const char *ntk_point_key(const ntk_point *point, const char *group);
 
-/* Local.  Key of the unit of work that the point belongs to: the hash of the kernel keys of all its
- * quantities.  Points of one unit share their kernels, so one group of ranks computes them; its
- * lock (store/lock.h) has this name. */
-void ntk_point_unit(const ntk_point *point, ntk_key key);
+/* Local.  Name of the lock (store/lock.h) of whoever works on the point's quantity `which`: the key of
+ * its kernel, whose folder the lock protects. */
+const char *ntk_point_lock(const ntk_point *point, int64_t which);
 
 /* Local.  Name of a group of quantity `which`: that of the first is `name` itself, of another
  * "<quantity>/<name>", where name "" gives "<quantity>". */

@@ -9,4 +9,12 @@
  *   speak  false: another rank prints it, and its keys are to be shared (ntk_job_share) */
 int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *job);
 
+/* Local.  The same for commands that compute nothing: ntk_job_look.
+ *   directory  the folder of a sweep, where every point's id must be known; NULL: as the config says,
+ *              and ids may be unknown */
+int ntk_look_or_complain(const ntk_arguments *arguments, const char *directory, ntk_job *job);
+
+/* Local.  0 if no point failed, or will; 1 if some; if all, the code of the last failure. */
+int ntk_points_exit_code(int64_t failed, int64_t points, ntk_status last);
+
 #endif

@@ -11,9 +11,14 @@
  *   flat  <directory>/sweep_flat.h5 instead, over the one dimension `point` (without those that
  *         are skipped): axes and their keys are coordinates over it
  * Holds one variable in memory at a time, or a few small ones.  Jobs may write points meanwhile:
- * the file shows each as it was at one moment, and a reader of it never sees half a file.
+ * the file shows each as it was at one moment, and a reader of it never sees half a file.  What a
+ * merge that was killed has left in the folder is removed.
  * Fails with NTK_E_CREATE, NTK_E_IO, NTK_E_MEMORY, NTK_E_SIZE (too many axes), NTK_E_INPUT (points
  * keep changing). */
 NTK_CHECKED ntk_status ntk_merge(const ntk_job *job, bool flat);
+
+/* Local.  The same with another link(2): some file systems have none. */
+typedef int ntk_merge_link(const char *file, const char *name);
+NTK_CHECKED ntk_status ntk_merge_with(const ntk_job *job, bool flat, ntk_merge_link *link);
 
 #endif

@@ -11,7 +11,7 @@
 #include "ntk/run/stages.h"
 #include "ntk/run/stop.h"
 #include "ntk/store/backlog.h"
-#include "ntk/store/lock.h"
+#include "ntk/store/lock_set.h"
 
 /* Zeroed, with a grid, it will do. */
 typedef struct ntk_place {
@@ -23,7 +23,7 @@ typedef struct ntk_place {
   bool resumed;             /* a stage of the point at work goes on with what an earlier run left */
   int64_t later_count;      /* points of the same unit that come after this one here */
   const int64_t *later;     /* their indices in job->point */
-  ntk_lock *lock;           /* rank 0: of the unit; NULL: none */
+  ntk_lock_set *locks;      /* rank 0: of the unit; NULL: none */
   ntk_stop *stop;           /* NULL: nothing stops a point */
   ntk_speed *speed;         /* predicts stages and learns from them; NULL: nothing is known */
   ntk_backlog *backlog;         /* rank 0: results.h5 joins it instead of being brought to disk at once,
@@ -42,8 +42,8 @@ void ntk_place_forget_data(ntk_place *place);
 void ntk_place_destroy(ntk_place *place);
 
 /* Collective.  To be called between panels, stages and points, with everything finished durable or
- * in the backlog.  Fails with NTK_E_STOPPED if the job shall stop, NTK_E_IO if the unit's lock is
- * another's now. */
+ * in the backlog.  Fails with NTK_E_STOPPED if the job shall stop, NTK_E_IO if a lock of the unit
+ * is another's now. */
 NTK_CHECKED ntk_status ntk_place_boundary(ntk_place *place);
 
 /* Collective.  The same before a step that cannot be interrupted: see ntk_stop_check_before. */

@@ -1,4 +1,4 @@
-/* predictions.h -- points/<id>/predictions.h5: of every training and test sample the targets, the
+/* predictions.h -- points/<id>/predictions.h5: of every training, validation and test sample the targets, the
  * output at initialisation and the predictions at all times, one group for each analysis of
  * training.  Predictions arrive some times at once; nobody holds more of them. */
 #ifndef NTK_RUN_PREDICTIONS_H

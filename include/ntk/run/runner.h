@@ -23,6 +23,9 @@ typedef struct ntk_run_counts {
   char holder[256];         /* who works elsewhere; one of them */
 } ntk_run_counts;
 
+/* Local.  Fails with NTK_E_CONFIG if the config asks for larger groups than there are ranks. */
+NTK_CHECKED ntk_status ntk_run_check_ranks(const ntk_job *job, int ranks);
+
 /* Collective.  Computes every point that is not done and that no other job works on, records each in
  * its log.jsonl; a failing point is reported and the others go on.
  *   options  NULL: none

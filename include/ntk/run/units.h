@@ -1,4 +1,5 @@
-/* units.h -- the points of a job, grouped by what is computed together. */
+/* units.h -- the points of a job, grouped by what is computed together: points that share a kernel,
+ * directly or through others, are one unit. */
 #ifndef NTK_RUN_UNITS_H
 #define NTK_RUN_UNITS_H
 
@@ -10,7 +11,8 @@ typedef struct ntk_units {
   int64_t count;
   int64_t *first; /* [count + 1] of each unit, in `point` */
   int64_t *point; /* [job->point_count] indices in job->point, unit after unit */
-  ntk_key *key;   /* [count] names of the locks */
+  int64_t *first_lock; /* [count + 1] of each unit, in `lock` */
+  ntk_key *lock;       /* its kernels, in ascending order: names of the locks */
 } ntk_units;
 
 /* Local.  Units by the first of their points, their points in the order of the job.
@@ -18,6 +20,10 @@ typedef struct ntk_units {
  * Fails with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_units_make(const ntk_job *job, ntk_units *units);
 void ntk_units_destroy(ntk_units *units);
+
+/* Local.  The locks of a unit; borrowed. */
+int64_t ntk_unit_lock_count(const ntk_units *units, int64_t unit);
+const ntk_key *ntk_unit_locks(const ntk_units *units, int64_t unit);
 
 /* What units will cost, and what they need. */
 typedef struct ntk_forecast {

@@ -2,10 +2,10 @@
  * before HDF5 may look at them.
  *
  * HDF5 can abort, or read past its buffers, on a damaged file.  So a file of this program ends
- * with a seal: 8 bytes "NTKSEAL1" and 32 hex digits, the hash of everything before them; or, if it
- * was written panel by panel, with a trailer (trailer.h) that has the hash of its metadata.  HDF5,
- * h5py, netCDF and xarray do not see bytes behind the end that the superblock states; a program
- * that changes the file in place cuts them off, and the file is then like one from elsewhere. */
+ * with a seal, which has a hash of everything before it, and keys of groups; or, if it was written
+ * panel by panel, with a trailer (trailer.h) that has the hash of its metadata.  HDF5, h5py, netCDF
+ * and xarray do not see bytes behind the end that the superblock states; a program that changes the
+ * file in place cuts them off, and the file is then like one from elsewhere. */
 #ifndef NTK_STORE_DURABLE_H
 #define NTK_STORE_DURABLE_H
 
@@ -34,12 +34,9 @@ NTK_CHECKED ntk_status ntk_durable_reserve(const char *path, int64_t bytes);
 /* Local.  The file's content reaches the disk.  Fails with NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_durable_sync(const char *path);
 
-/* Local.  The file's name reaches the disk: its folder is synced, and with levels 2 the folder above,
- * and so on.  Fails with NTK_E_IO. */
-NTK_CHECKED ntk_status ntk_durable_sync_name(const char *path, int levels);
-
-/* Local.  Appends the seal.  Fails with NTK_E_IO, NTK_E_MEMORY. */
-NTK_CHECKED ntk_status ntk_durable_seal(const char *path);
+/* Local.  The same without a status, for any thread: 0, or errno.  The file's name reaches the disk,
+ * too: its folder is synced, and with levels 2 the folder above, and so on. */
+int ntk_durable_force(const char *path, int levels);
 
 /* Local.  Puts a synced file in its place, and the name reaches the disk.  Fails with NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_durable_rename(const char *temporary, const char *path);
@@ -49,5 +46,9 @@ NTK_CHECKED ntk_status ntk_durable_rename(const char *temporary, const char *pat
  *   size  bytes of the file
  * Fails with NTK_E_MISSING, NTK_E_IO, NTK_E_INPUT, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_durable_examine(const char *path, int64_t *size);
+
+/* Local.  The same, and the keys beside the seal, as ntk_file_write has put them there.
+ *   keys  owned by the caller; NULL: the file has none there */
+NTK_CHECKED ntk_status ntk_durable_keys(const char *path, char **keys);
 
 #endif

@@ -45,6 +45,10 @@ typedef struct ntk_group_query {
 NTK_CHECKED ntk_status ntk_group_read(hid_t group, const ntk_group_query *query,
                                       ntk_record *record);
 
+/* Local.  Adds what NTK_GROUP_KEYS finds for one group, "" being the root.  Fails with
+ * NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_group_note_key(ntk_record *keys, const char *group, const char *key);
+
 /* Local.  Shape, kind and text of a dataset; whether the file can hold what the shape claims; the
  * data, after that check.  Fail with NTK_E_INPUT. */
 NTK_CHECKED ntk_status ntk_group_describe(hid_t dataset, const ntk_group_query *query,
