@@ -13,7 +13,9 @@ set(python ${PROJECT_SOURCE_DIR}/tools/python)
 
 set(environment NTK_SOURCE_DIR=${PROJECT_SOURCE_DIR} NTK_PROGRAM=$<TARGET_FILE:ntkrun>
     NTK_MPIRUN=${MPIEXEC_EXECUTABLE}
-    XDG_CACHE_HOME=${PROJECT_BINARY_DIR}/no_cache) # speeds that doctor has stored here do not count
+    XDG_CACHE_HOME=${PROJECT_BINARY_DIR}/no_cache # speeds that doctor has stored here do not count
+    OMPI_MCA_odls_base_sigkill_timeout=0 # else mpirun waits for seconds where a rank has failed
+    OMPI_MCA_ess_singleton_isolated=1)   # else a program without mpirun starts a daemon
 set(slower 1)
 if(NTK_SANITIZE)
   list(APPEND environment
@@ -84,6 +86,27 @@ foreach(file ${files})
   endforeach()
 endforeach()
 
+# The README's examples of a layer and an activation, with their rows in the tables: these come before
+# those of the library when a test and the program are linked.
+set(example ${PROJECT_BINARY_DIR}/readme)
+set(write_examples ${python} ${PROJECT_SOURCE_DIR}/tests/readme_sources.py ${PROJECT_SOURCE_DIR} ${example})
+execute_process(COMMAND ${write_examples} --list OUTPUT_VARIABLE sources COMMAND_ERROR_IS_FATAL ANY)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
+add_custom_command(OUTPUT ${sources} COMMAND ${write_examples} DEPENDS README.md src/model/layer.c
+  src/model/activation.c tests/readme_sources.py)
+add_library(readme_examples OBJECT ${sources})
+target_include_directories(readme_examples PRIVATE src/model)
+target_link_libraries(readme_examples PRIVATE ntk_core)
+foreach(target readme_layer:tests/t362_random_layers.c readme_program:src/run/main.c)
+  string(REPLACE ":" ";" target ${target})
+  list(GET target 0 name)
+  list(GET target 1 file)
+  add_executable(${name} ${file} $<TARGET_OBJECTS:readme_examples>)
+  target_link_libraries(${name} PRIVATE ntk_core)
+endforeach()
+ntk_add_case(readme_layer 1 120 model $<TARGET_FILE:readme_layer> 60 gain)
+list(APPEND environment NTK_README_PROGRAM=$<TARGET_FILE:readme_program>)
+
 # Tests in Python, of the tree and of the program as a whole.
 add_test(NAME layers COMMAND ${python} ${PROJECT_SOURCE_DIR}/tools/check_layers.py ${PROJECT_SOURCE_DIR})
 set_tests_properties(layers PROPERTIES LABELS tree)
@@ -105,11 +128,18 @@ foreach(file ${scripts})
   endif()
 endforeach()
 ntk_add_script(campaign_kill program 300 ${PROJECT_SOURCE_DIR}/tests/campaign_kill --rounds 20 --quick --jobs 3)
+
+# All cases of tests/cases go through the program together; a test of each name reads its line.
 file(GLOB cases CONFIGURE_DEPENDS tests/cases/oracles/*.json tests/cases/golden/*.json)
+set(report ${PROJECT_BINARY_DIR}/oracle.txt)
+ntk_add_script(oracle oracle 300 ${PROJECT_SOURCE_DIR}/tests/oracle --program $<TARGET_FILE:ntkrun>
+               --report ${report} ${cases})
+set_tests_properties(oracle PROPERTIES FIXTURES_SETUP oracle COST 1000) # the longest: begins first
 foreach(file ${cases})
   get_filename_component(name ${file} NAME_WE)
-  ntk_add_script(oracle.${name} oracle 120 ${PROJECT_SOURCE_DIR}/tests/oracle
-                 --program $<TARGET_FILE:ntkrun> ${file})
+  add_test(NAME oracle.${name} COMMAND grep "^${name}: " ${report})
+  set_tests_properties(oracle.${name} PROPERTIES LABELS oracle FIXTURES_REQUIRED oracle
+    PASS_REGULAR_EXPRESSION "^${name}: (ok|not yet) ")
 endforeach()
 
 # Fuzzing, where clang brings libFuzzer: a build of its own, then 10 seconds each (tools/fuzz).

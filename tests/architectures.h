@@ -18,6 +18,13 @@ static const architecture cnn = {
     " global_avg_pool, {dense: {features: outputs}}]}",
     {.rank = 3, .size = {6, 5, 2}}, 0, 3};
 
+/* Maps at 64, 16, 4 positions and one. */
+static const architecture pyramid = {
+    "{layers: [{conv: {features: 5, kernel: 3}}, {activation: tanh}, {conv: {features: 6, kernel: 3,"
+    " stride: 2}}, {activation: gelu}, {conv: {features: 7, kernel: 3, stride: 2}}, {activation:"
+    " tanh}, flatten, {dense: {features: outputs}}]}",
+    {.rank = 3, .size = {8, 8, 2}}, 0, 5};
+
 /* Norms, a convolution that is used twice, a projection. */
 static const architecture resnet = {
     "{layers: [{conv: {features: 5, kernel: 3}}, norm, {residual: {branch: [{activation: relu},"
@@ -26,6 +33,13 @@ static const architecture resnet = {
     " {repeat: {times: 2, share: true, layers: [{activation: tanh}, {conv: {features: 6, kernel: 3,"
     " padding: circular}}]}}, flatten, {dense: {features: outputs}}]}",
     {.rank = 3, .size = {4, 4, 3}}, 0, 2};
+
+/* Statistics of the whole training set. */
+static const architecture normed = {
+    "{layers: [{conv: {features: 20, kernel: 3}}, {batch_norm: {mode: train}}, {activation: tanh},"
+    " {residual: {branch: [{conv: {features: 20, kernel: 1}}, {batch_norm: {mode: train}}]}},"
+    " global_avg_pool, {dense: {features: outputs}}]}",
+    {.rank = 3, .size = {2, 3, 1}}, 0, 2};
 
 static const architecture transformer = {
     "{width: 8, layers: [{token_embedding: {features: width}}, position_embedding,"
@@ -42,6 +56,14 @@ static const architecture tied = {
 static const architecture ode = {
     "{layers: [{dense: {features: 9}}, {neural_ode: {steps: 3}}, {dense: {features: outputs}}]}",
     {.rank = 1, .size = {4}}, 0, 3};
+
+/* Rows of the table of layers that no other has. */
+static const architecture pooled = {
+    "{layers: [identity, {conv: {features: 5, kernel: 2}}, {batch_norm: {mode: eval}}, {dropout:"
+    " {keep: 0.7}}, {max_pool: {window: 2, stride: 1}}, {activation: gelu}, {avg_pool: {window: 2,"
+    " padding: same}}, {sum_pool: {window: [2, 1], stride: 1}}, {attention: {heads: 1}},"
+    " global_sum_pool, {dense: {features: outputs}}]}",
+    {.rank = 3, .size = {6, 5, 2}}, 0, 2};
 
 /* Maps with more than 256 columns where outputs are summed, and several blocks of positions. */
 static const architecture wide = {

@@ -267,6 +267,12 @@ static inline void case_batch_norm(case_writer *w, const char *layer, const char
   case_tensor(w, path, layer, "var", "variance", "sw");
 }
 
+static inline void case_batch_norm_train(case_writer *w, const char *layer, const char *path) {
+  case_put(w, "batch_norm: {mode: train, eps: %.17g", case_number(layer, "eps", 0));
+  case_tensor(w, path, layer, "gamma", "gamma", "sw");
+  case_tensor(w, path, layer, "beta", "beta", "sb");
+}
+
 /* Masks as they are multiplied. */
 static inline void case_dropout(case_writer *w, const char *layer, const char *path) {
   const char *keep = json_look(layer, "keep");
@@ -414,6 +420,7 @@ static inline const case_word *case_find_word(const char *layer) {
       {"mask", case_dropout},
       {"dropout", case_dropout},
       {"batchnorm_eval", case_batch_norm},
+      {"batchnorm_train", case_batch_norm_train},
       {"repeat", case_repeat},
       {"meancenter", case_center},
       {"residual", case_residual},

@@ -5,6 +5,7 @@ from eigenvalues, and damaged results, seen from outside.
 What is expected comes from numpy, from the weights that were kept: hidden features, their Gram, the
 spectrum and the course of training of the linearised model.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -177,6 +178,7 @@ class Kernels(unittest.TestCase):
                                   "learning_rate": {"of_max": 0.5}, "times": [0, 3, 10],
                                   "predictions": {"test": "all", "train": "all"}}}]
         config = self.config("out", ["predictions"], analyses, quantity=["ntk", "nngp"])
+        config["data"]["validation"] = {"count": 5}
         self.run_config(config, ranks=3)
         results, kept = self.point(), self.point(file="predictions.h5")
         for group in ("dynamics", "steps", "nngp/dynamics", "nngp/steps"):
@@ -191,9 +193,17 @@ class Kernels(unittest.TestCase):
                         last = np.concatenate([b.test_prediction_infinity, b.prediction_infinity])
                         self.assertTrue(np.array_equal(a.prediction_infinity.values, last))
                     self.assertTrue(np.array_equal(b.prediction[0], b.initial_output))
+                    self.assertTrue(np.array_equal(b.validation_prediction[0],
+                                                   b.validation_initial_output))
+                    self.assertEqual(b.validation_prediction.dims,
+                                     ("time", "validation_sample", "output"))
+                    missed = b.validation_prediction - b.validation_target
+                    loss = (missed**2).sum("output").mean("validation_sample") / 2
+                    self.assertLess(abs(loss / a.validation_loss - 1).max(), 1e-12)
                     with xr.open_dataset(results, group="data") as data:
                         self.assertTrue(np.array_equal(b.target, data.target))
                         self.assertTrue(np.array_equal(b.test_target, data.test_target))
+                        self.assertTrue(np.array_equal(b.validation_target, data.validation_target))
         # another analysis in the same folder: the file has all groups again
         config["analyses"].append({"effective_dimension": {"ridge": [0.1]}})
         self.run_config(config, ranks=2)
@@ -255,6 +265,22 @@ class Kernels(unittest.TestCase):
             done = self.call(*words)
             self.assertEqual(done.returncode, 65, done.stderr)
             self.assertIn(part, done.stderr)
+
+    def test_batches(self):
+        """batch_norm in mode train needs memory for all pairs of samples; plan tells how much."""
+        config = self.config()
+        config["data"] = {"source": "gaussian", "dimension": 2, "train": {"count": 30000}, "test": {"count": 5},
+                          "function": {"linear": {"slope": 1.0}}}
+        layers = [{"dense": {"features": 600}}, {"batch_norm": {"name": "norm", "mode": "train"}},
+                  {"activation": "relu"}, {"dense": {"features": "outputs"}}]
+        config["network"] = {"layers": layers}
+        (self.path / "config.yaml").write_text(yaml.safe_dump(config))
+        plan = {mode: json.loads(self.call("plan", "config.yaml", "--json", "--ranks", "1", "--set",
+                                           f"network.layers.norm.mode={mode}").stdout) for mode in ("train", "eval")}
+        self.assertGreater(plan["train"]["bytes_per_rank"], 2 * 8 * 30000 ** 2 * 600)
+        self.assertLess(plan["eval"]["bytes_per_rank"], 1e11)
+        done = self.run_config(config, ranks=1, expect=1)
+        self.assertRegex(done.stderr, r"needs about [\d.e+]+ GiB on each rank, and there are")
 
     def test_refusals(self):
         self.kernel_files()

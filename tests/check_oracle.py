@@ -20,95 +20,96 @@ def shift(value, by):
     return float(value) + by
 
 
+def load(name):
+    return json.loads((CASES / f"{name}.json").read_text())
+
+
+def set_in(case, path, change):
+    """The case with one number of what it expects or is given changed."""
+    *names, last = path
+    inner = case
+    for name in names:
+        inner = inner[name]
+    inner[last] = change(inner[last])
+    return case
+
+
+def wrong_fields():
+    """Cases with a wrong number, and what their line names."""
+    tanh, dynamics = "oracles/mlp_tanh_std_2_3_1", "oracles/dynamics_singular"
+    for field in ("f", "ntk_full_niO_njP", "ntk_trace_over_outputs", "pntk_sum_of_logits_over_O",
+                  "eigenvalues_of_nO_x_nO_ascending", "ntk_cross_X_X2"):
+        yield tanh, ("expected", field), 1e-3, "deviation"
+    yield tanh, ("inputs", "layers", 0, "W"), 1e-6, "deviation"
+    yield tanh, ("expected", "per_layer_input_to_output", 0, "b"), 1e-6, "part dense0/b"
+    yield dynamics, ("expected", "flow_test"), 1e-6, "flow, test set"
+    yield dynamics, ("expected", "discrete", "heavy_ball_0.9", "train"), 1e-6, "heavy_ball, training set"
+    yield "oracles/fixed_design_risk", ("expected", "variance"), 1e-9, "variance"
+    yield "golden/per_tensor_network", ("expected", "layers", 1, "b_standard_normal"), 1e-11, "dense1/b"
+    yield "golden/drawn_initializers", ("expected", "original", 1, "W"), 1e-12, "he_uniform, original"
+    article = ("expected", "float64_draws")
+    for path, field in ((("study_width_effect", "500", "frobenius_norm_correct"), "at width 500"),
+                        (("article_example_x_0.5_x_-0.3", "ntk_correct"), "example"),
+                        (("numerical_rank_at_1e-10",), "rank"),
+                        (("gd_stability_limit_mean_loss_2n_over_lambda_max",), "limit of the rate"),
+                        (("on_article_literal_ntk", "eigenvalues_ascending"), "mistaken matrix")):
+        yield "golden/article_network", (*article, *path), 1e-3, field
+
+
 class Oracle(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ntkrun-")
         self.addCleanup(folder.cleanup)
         self.path = pathlib.Path(folder.name)
 
-    def drive(self, case, ranks="1"):
-        (self.path / "case.json").write_text(json.dumps(case))
-        return self.call(PROGRAM, self.path / "case.json", ranks=ranks)
+    def drive(self, cases):
+        """The line of each case."""
+        files = [self.path / f"{name}.json" for name in cases]
+        for file, case in zip(files, cases.values()):
+            file.write_text(json.dumps(case))
+        done = self.call(PROGRAM, *files)
+        self.assertEqual(done.stderr, "")
+        lines = dict(zip(cases, done.stdout.splitlines(), strict=True))
+        self.assertEqual(done.returncode, any(" FAIL " in line for line in lines.values()))
+        return lines
 
     def call(self, program, *files, ranks="1"):
         return subprocess.run([TOP / "tests" / "oracle", "--program", program, "--ranks", ranks, *files],
                               text=True, capture_output=True, timeout=200, check=False)
 
-    def load(self, name):
-        return json.loads((CASES / f"{name}.json").read_text())
+    def test_wrong_numbers(self):
+        """Of every kind of case, in one call: none hides another."""
+        wrong = list(wrong_fields())
+        cases = {f"case{k}": set_in(load(name), path, lambda value, by=by: shift(value, by))
+                 for k, (name, path, by, _) in enumerate(wrong)}
+        lines = self.drive({**cases, "right": load("oracles/mlp_tanh_std_2_3_1")})
+        self.assertRegex(lines.pop("right"), "^right: ok ")
+        for (name, path, _, field), (case, line) in zip(wrong, lines.items(), strict=True):
+            with self.subTest(name=name, path=path):
+                self.assertRegex(line, rf"^{case}: FAIL on 1 ranks: .*{field}")
 
-    def expect_failure(self, case, field):
-        done = self.drive(case)
-        self.assertEqual(done.returncode, 1, done.stdout)
-        self.assertRegex(done.stdout, rf"case: FAIL on 1 ranks: [^\n]*{field}")
+    def test_words(self):
+        """Fields that nobody reads are told, words that the program lacks are `not yet`, what it refuses
+        fails by itself."""
+        cases = {name: load("oracles/mlp_tanh_std_2_3_1") for name in ("left", "layer", "phi", "refused")}
+        cases["left"]["expected"].update({"hologram": {"depth": 1}, "modes": {"mystery": [[1]]}})
+        cases["layer"]["inputs"]["layers"].insert(1, {"type": "hologram"})
+        cases["phi"]["inputs"]["layers"][1]["name"] = "mystery"
+        cases["refused"]["inputs"]["layers"][1].update({"name": "leaky", "alpha": "steep"})
+        lines = self.drive({**cases, "right": load("oracles/mlp_tanh_std_2_3_1")})
+        self.assertRegex(lines["left"], "^left: ok .*; not compared: hologram, modes$")
+        self.assertEqual(lines["layer"], "layer: not yet hologram")
+        self.assertEqual(lines["phi"], "phi: not yet mystery")
+        self.assertRegex(lines["refused"], "^refused: FAIL on 1 ranks: .*alpha")
+        self.assertRegex(lines["right"], "^right: ok ")
 
-    def test_wrong_numbers_of_a_network(self):
-        for field in ("f", "ntk_full_niO_njP", "ntk_trace_over_outputs", "pntk_sum_of_logits_over_O",
-                      "eigenvalues_of_nO_x_nO_ascending", "ntk_cross_X_X2"):
-            with self.subTest(field=field):
-                case = self.load("oracles/mlp_tanh_std_2_3_1")
-                case["expected"][field] = shift(case["expected"][field], 1e-3)
-                self.expect_failure(case, "deviation")
-
-    def test_wrong_weight(self):
-        case = self.load("oracles/mlp_tanh_std_2_3_1")
-        case["inputs"]["layers"][0]["W"][0][0] += 1e-6
-        self.expect_failure(case, "deviation")
-
-    def test_wrong_dynamics(self):
-        case = self.load("oracles/dynamics_singular")
-        case["expected"]["flow_test"] = shift(case["expected"]["flow_test"], 1e-6)
-        self.expect_failure(case, "flow, test set")
-
-    def test_wrong_steps(self):
-        case = self.load("oracles/dynamics_singular")
-        steps = case["expected"]["discrete"]["heavy_ball_0.9"]
-        steps["train"] = shift(steps["train"], 1e-6)
-        self.expect_failure(case, "heavy_ball, training set")
-
-    def test_wrong_part(self):
-        case = self.load("oracles/mlp_tanh_std_2_3_1")
-        layer = case["expected"]["per_layer_input_to_output"][0]
-        layer["b"] = shift(layer["b"], 1e-6)
-        self.expect_failure(case, "part dense0/b")
-
-    def test_wrong_risk(self):
-        case = self.load("oracles/fixed_design_risk")
-        case["expected"]["variance"] *= 1 + 1e-9
-        self.expect_failure(case, "variance")
-
-    def test_wrong_draws(self):
-        case = self.load("golden/per_tensor_network")
-        case["expected"]["layers"][1]["b_standard_normal"][0] *= 1 + 1e-12
-        self.expect_failure(case, "dense1/b")
-
-    def test_wrong_laws(self):
-        case = self.load("golden/drawn_initializers")
-        case["expected"]["original"][1]["W"] = shift(case["expected"]["original"][1]["W"], 1e-12)
-        self.expect_failure(case, "he_uniform, original")
-
-    def test_wrong_article(self):
-        for path, field in ((("study_width_effect", "500", "frobenius_norm_correct"), "at width 500"),
-                            (("article_example_x_0.5_x_-0.3", "ntk_correct"), "example"),
-                            (("numerical_rank_at_1e-10",), "rank"),
-                            (("gd_stability_limit_mean_loss_2n_over_lambda_max",), "limit of the rate"),
-                            (("on_article_literal_ntk", "eigenvalues_ascending"), "mistaken matrix")):
-            with self.subTest(field=field):
-                case = self.load("golden/article_network")
-                *names, last = path
-                inner = case["expected"]["float64_draws"]
-                for name in names:
-                    inner = inner[name]
-                inner[last] = shift(inner[last], 1e-3)
-                self.expect_failure(case, field)
-
-    def test_fields_left(self):
-        case = self.load("oracles/mlp_tanh_std_2_3_1")
-        case["expected"]["hologram"] = {"depth": 1}
-        case["expected"]["modes"] = {"mystery": [[1]]}
-        done = self.drive(case)
-        self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertTrue(done.stdout.endswith("; not compared: hologram, modes\n"), done.stdout)
+    def test_report(self):
+        """For ctest: the lines in a file, of which each test reads its own."""
+        (self.path / "broken.json").write_text("[1")
+        report = self.path / "report.txt"
+        done = self.call(PROGRAM, "--report", report, self.path / "broken.json")
+        self.assertEqual((done.returncode, report.read_text()), (0, done.stdout))
+        self.assertRegex(done.stdout, "^broken: FAIL: not JSON")
 
     def test_every_file_has_a_line(self):
         """Bad files and a program that vanishes are failures; the cases after them are still driven."""
@@ -127,15 +128,6 @@ class Oracle(unittest.TestCase):
         done = self.call(vanishing, CASES / "oracles" / "mlp_tanh_std_2_3_1.json")
         self.assertEqual((done.returncode, done.stderr), (1, ""))
         self.assertRegex(done.stdout, r"^mlp_tanh_std_2_3_1: FAIL [^\n]*vanishing")
-
-    def test_unknown_words(self):
-        case = self.load("oracles/mlp_tanh_std_2_3_1")
-        case["inputs"]["layers"].insert(1, {"type": "hologram"})
-        done = self.drive(case)
-        self.assertEqual((done.returncode, done.stdout), (0, "case: not yet hologram\n"))
-        case = self.load("oracles/mlp_tanh_std_2_3_1")
-        case["inputs"]["layers"][1]["name"] = "mystery"
-        self.assertEqual(self.drive(case).stdout, "case: not yet mystery\n")
 
 
 if __name__ == "__main__":

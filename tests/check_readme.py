@@ -129,6 +129,18 @@ class Readme(unittest.TestCase):
         self.write("second.yaml", {**first, **second})
         self.assertIn("5 points", self.call(PROGRAM, "check", "second.yaml"))
 
+    @unittest.skipUnless("NTK_README_PROGRAM" in os.environ, "built by CMake with the examples")
+    def test_examples(self):
+        """The layer and the activation, built from this page, in a config and in the reference."""
+        program = os.environ["NTK_README_PROGRAM"]
+        layers = [{"dense": {"features": 4}}, {"gain": {"factor": 3}}, {"activation": "cube"},
+                  {"dense": {"features": "outputs"}}]
+        self.write("example.yaml", {"data": {**self.data, "targets": "sign"}, "network": {"layers": layers},
+                                    "output": {"directory": "runs/example"}})
+        self.call(program, "run", "example.yaml")
+        reference = self.call(program, "reference")
+        self.assertRegex(reference, r"\bgain +factor x\n(.*\n)*.* cube +x\^3|cube +x\^3\n(.*\n)*.* gain +factor x")
+
     def test_named_files_exist(self):
         names = re.findall(r"\b((?:tools|docs|configs|src|tests|cmake)/[\w./]*\w)(?![\w./]*<)", README)
         self.assertGreater(len(names), 12)

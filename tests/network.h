@@ -44,10 +44,7 @@ static inline void destroy_network(test_network *t) {
 }
 
 static inline double element(ntk_dtype dtype, const void *array, int64_t k) {
-  double value = 0;
-
-  ntk_array_convert(dtype, ntk_array_const_at(dtype, array, k), NTK_DOUBLE, &value, 1);
-  return value;
+  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
 }
 
 static inline uint64_t test_bits(uint64_t seed, uint64_t k) {
@@ -95,26 +92,86 @@ static inline void *write_patches(ntk_dtype dtype, int64_t samples, ntk_factor *
   return formed;
 }
 
-/* Adds the contribution of one tensor to kernel[n rows][m rows]. */
-static inline void add_factor(ntk_dtype dtype, const ntk_factor *x, int64_t n, const ntk_factor *y,
-                              int64_t m, double *kernel) {
+/* Delta at position s of training sample k, as `out` of a factor has it. */
+static inline double coupled_delta(ntk_dtype dtype, const ntk_factor *f, int64_t samples,
+                                   int64_t row, int64_t at, int64_t q) {
+  const ntk_coupling *c = f->coupling;
+  const int64_t k = at / f->positions, s = at % f->positions, t = q / c->out;
+  const int64_t block = (k * samples * f->cotangents + row) * c->sums + t;
+
+  return element(dtype, c->delta, (block * f->positions + s) * c->out + q % c->out);
+}
+
+/* The factor with the positions of its coupling behind its own; to be freed.  NULL: it has none. */
+static inline void *write_coupling(ntk_dtype dtype, int64_t samples, ntk_factor *f) {
+  if (!f->coupling) return NULL;
+  ntk_factor all = {.positions = f->coupling->samples * f->positions,
+                    .in = f->in,
+                    .patches = f->coupling->patches,
+                    .a = f->coupling->a};
+  const int64_t s = f->positions, whole = s + all.positions, rows = samples * f->cotangents;
+  const int64_t inputs = samples * whole * f->in, size = inputs + rows * whole * f->out;
+  void *room = calloc((size_t)(size + 1), sizeof(double)), *formed = NULL;
+  void *delta = ntk_array_at(dtype, room, inputs);
+
+  EXPECT(room);
+  if (all.patches) {
+    formed = calloc((size_t)(all.positions * all.in + 1), sizeof(double));
+    EXPECT(formed);
+    ntk_patches_form(all.patches, dtype, all.a, 0, all.positions, formed);
+    all.a = formed;
+  }
+  for (int64_t k = 0; k < inputs; ++k) {
+    const int64_t i = k / f->in / whole, at = k / f->in % whole, p = k % f->in;
+    const double value = at < s ? element(dtype, f->a, (i * s + at) * f->in + p)
+                                : element(dtype, all.a, (at - s) * f->in + p);
+
+    ntk_array_convert(NTK_DOUBLE, &value, dtype, ntk_array_at(dtype, room, k), 1);
+  }
+  for (int64_t k = 0; k < rows * whole * f->out; ++k) {
+    const int64_t row = k / f->out / whole, at = k / f->out % whole, q = k % f->out;
+    const double value = at < s ? element(dtype, f->delta, (row * s + at) * f->out + q)
+                                : coupled_delta(dtype, f, samples, row, at - s, q);
+
+    ntk_array_convert(NTK_DOUBLE, &value, dtype, ntk_array_at(dtype, delta, k), 1);
+  }
+  free(formed);
+  f->a = room;
+  f->delta = delta;
+  f->positions = whole;
+  f->coupling = NULL;
+  return room;
+}
+
+/* Adds what position s of sample i and position t of sample j say of one tensor. */
+static inline void add_pair(ntk_dtype dtype, const ntk_factor *x, int64_t i, int64_t s,
+                            const ntk_factor *y, int64_t j, int64_t t, int64_t m, double *kernel) {
   const int64_t cs = x->cotangents, ss = x->positions;
+  const double weight =
+      x->w_weight * factor_product(dtype, x, i * ss + s, y, j * ss + t) + x->b_weight;
 
-  for (int64_t i = 0; i < n * cs; ++i) {
-    for (int64_t j = 0; j < m * cs; ++j) {
-      for (int64_t pair = 0; pair < ss * ss; ++pair) {
-        const int64_t s = pair / ss, t = pair % ss;
-        const int64_t di = x->shared ? i % cs : i, dj = x->shared ? j % cs : j;
-        const double aa = factor_product(dtype, x, i / cs * ss + s, y, j / cs * ss + t);
-        const double dd = factor_dot(dtype, x->delta, di * ss + s, y->delta, dj * ss + t, x->out);
+  for (int64_t k = 0; k < cs * cs; ++k) {
+    const int64_t row = i * cs + k / cs, col = j * cs + k % cs;
+    const int64_t dx = (x->shared ? k / cs : row) * ss + s, dy = (x->shared ? k % cs : col) * ss + t;
 
-        kernel[i * m * cs + j] += (x->w_weight * aa + x->b_weight) * dd;
-      }
-    }
+    kernel[row * m * cs + col] += weight * factor_dot(dtype, x->delta, dx, y->delta, dy, x->out);
   }
 }
 
-/* The kernel between two sets of samples, [n rows][m rows] with the network's rows per sample. */
+/* Adds the contribution of one tensor to kernel[n rows][m rows]. */
+static inline void add_factor(ntk_dtype dtype, const ntk_factor *x, int64_t n, const ntk_factor *y,
+                              int64_t m, double *kernel) {
+  const int64_t pairs = x->positions * x->positions;
+
+  for (int64_t k = 0; k < n * m * pairs; ++k) {
+    const int64_t i = k / pairs / m, j = k / pairs % m, s = k % pairs / x->positions;
+
+    add_pair(dtype, x, i, s, y, j, k % x->positions, m, kernel);
+  }
+}
+
+/* The kernel between two sets of samples, [n rows][m rows] with the network's rows per sample;
+ * batch_norm is trained on x. */
 static inline void plain_kernel(const ntk_network *network, const ntk_cotangents *cotangents,
                                 int64_t n, const double *x, int64_t m, const double *y,
                                 double *kernel) {
@@ -126,7 +183,9 @@ static inline void plain_kernel(const ntk_network *network, const ntk_cotangents
 
   for (int64_t k = 0; k < n * rows * m * rows; ++k) kernel[k] = 0;
   EXPECT_OK(ntk_forward(network, n, x, &tx));
-  EXPECT_OK(ntk_forward(network, m, y, &ty));
+  const ntk_batch others = {.count = m, .training = network->coupled > 0 ? &tx : NULL};
+
+  EXPECT_OK(ntk_forward_batch(network, &others, y, NULL, &ty));
   EXPECT_OK(ntk_stream_begin(&tx, cotangents, &sx));
   EXPECT_OK(ntk_stream_begin(&ty, cotangents, &sy));
   for (;;) {
@@ -137,10 +196,13 @@ static inline void plain_kernel(const ntk_network *network, const ntk_cotangents
     EXPECT(fx.weight == fy.weight && fx.bias == fy.bias && fx.cotangents == rows);
     EXPECT(fx.in == fy.in && fx.out == fy.out && fx.shared == fy.shared && fx.kind == fy.kind);
     void *ax = write_patches(network->dtype, n, &fx), *ay = write_patches(network->dtype, m, &fy);
+    void *cx = write_coupling(network->dtype, n, &fx), *cy = write_coupling(network->dtype, m, &fy);
 
     add_factor(network->dtype, &fx, n, &fy, m, kernel);
     free(ax);
     free(ay);
+    free(cx);
+    free(cy);
   }
   ntk_stream_destroy(&sx);
   ntk_stream_destroy(&sy);
@@ -204,6 +266,7 @@ static inline double *jacobian(const ntk_network *network, const ntk_tape *tape)
     if (!more) break;
     EXPECT(f.cotangents == network->outputs);
     void *a = write_patches(network->dtype, tape->count, &f);
+    void *coupled = write_coupling(network->dtype, tape->count, &f);
 
     for (int64_t k = 0; k < rows * f.positions; ++k) {
       const int64_t row = k / f.positions, i = row / f.cotangents;
@@ -211,6 +274,7 @@ static inline double *jacobian(const ntk_network *network, const ntk_tape *tape)
       add_position(network, &f, i, row % f.cotangents, k % f.positions, j + row * columns);
     }
     free(a);
+    free(coupled);
   }
   ntk_stream_destroy(&stream);
   return j;

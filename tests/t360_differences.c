@@ -4,13 +4,13 @@
  * Theta v (MATH N.2): to 1e-6 of it for smooth activations, to 1e-4 in 95 % of the networks with
  * kinks.  A wrong derivative in any row of the table would be seen.
  *
- * Method: J^T v from the factors by plain loops, central differences of the forward pass, with the
- * step that does best of those that move the parameters by 1e-4, 1e-5, 1e-6. */
+ * Method: J^T v from the factors by plain loops, central differences of the forward pass
+ * (tests/differences.h). */
 //TEST ranks=1
-#include "network.h"
+#include "differences.h"
 #include "ntk/model/layer.h"
 
-enum { NETWORKS = 200, MOST_ROWS = 32, YAML = 2048 };
+enum { NETWORKS = 200, YAML = 2048 };
 
 /* Spellings; rows of the tables without options come besides. */
 static const char *const smooth_spellings[] = {"{erf: {a: 0.7, b: 1.3, c: 0.2}}",
@@ -29,7 +29,6 @@ typedef struct problem {
   test_network t;
   int64_t n, features, outputs;
   double x[64];
-  double **direction; /* [tensors]: rate J^T u */
 } problem;
 
 static int pick(uint64_t seed, uint64_t k, int count) {
@@ -155,170 +154,14 @@ static void random_network(int number, problem *p, bool *kinked) {
   *kinked = w.kinked;
 }
 
-/* ---- J^T u, and differences along it --------------------------------------------------------- */
-
-/* Adds this tensor's part of rate J^T u: sum over samples and outputs of u a delta. */
-static void add_direction(const problem *p, const ntk_factor *f, const double *u) {
-  const ntk_network *network = &p->t.network;
-  const double rate = network->rate_scale;
-  double *w = p->direction[f->weight - network->tensor];
-  double *b = f->bias ? p->direction[f->bias - network->tensor] : NULL;
-  const double *a = f->a, *delta = f->delta;
-
-  EXPECT(f->cotangents == p->outputs && f->positions == 1 && f->weight->trainable);
-  for (int64_t row = 0; row < p->n * p->outputs; ++row) {
-    const double *d = delta + (f->shared ? row % p->outputs : row) * f->out;
-
-    for (int64_t k = 0; k < f->in * f->out; ++k) {
-      w[k] += rate * u[row] * a[row / p->outputs * f->in + k / f->out] * d[k % f->out] *
-              f->weight->multiplier;
-    }
-    for (int64_t q = 0; b && q < f->out; ++q) b[q] += rate * u[row] * d[q] * f->bias->multiplier;
-  }
-}
-
-/* Returns its length. */
-static double find_direction(const problem *p, const double *u) {
-  const ntk_cotangents full = {NTK_OUT_FULL, 0};
-  const ntk_network *network = &p->t.network;
-  ntk_tape tape;
-  ntk_stream stream = {0};
-  ntk_factor factor;
-  bool more = true;
-  double square = 0;
-
-  for (int t = 0; t < network->tensor_count; ++t) {
-    memset(p->direction[t], 0, (size_t)network->tensor[t].count * sizeof(double));
-  }
-  EXPECT_OK(ntk_forward(network, p->n, p->x, &tape));
-  EXPECT_OK(ntk_stream_begin(&tape, &full, &stream));
-  for (;;) {
-    EXPECT_OK(ntk_stream_next(&stream, &factor, &more));
-    if (!more) break;
-    add_direction(p, &factor, u);
-  }
-  ntk_stream_destroy(&stream);
-  ntk_tape_destroy(&tape);
-  for (int t = 0; t < network->tensor_count; ++t) {
-    for (int64_t k = 0; k < network->tensor[t].count; ++k) square += pow(p->direction[t][k], 2);
-  }
-  return sqrt(square);
-}
-
-static void move(const problem *p, double h) {
-  const ntk_network *network = &p->t.network;
-
-  for (int t = 0; t < network->tensor_count; ++t) {
-    double *data = network->tensor[t].data;
-
-    for (int64_t k = 0; k < network->tensor[t].count; ++k) data[k] += h * p->direction[t][k];
-  }
-}
-
-/* f at theta + h direction. */
-static void outputs_at(const problem *p, double h, double *f) {
-  ntk_tape tape;
-
-  move(p, h);
-  EXPECT_OK(ntk_forward(&p->t.network, p->n, p->x, &tape));
-  ntk_tape_output(&tape, f);
-  ntk_tape_destroy(&tape);
-  move(p, -h);
-}
-
-/* rate J J^T u from differences; u and out [n][O]. */
-static void differences(const problem *p, double step, const double *u, double *out) {
-  double ahead[MOST_ROWS], behind[MOST_ROWS];
-  const double length = find_direction(p, u), h = length > 0 ? step / length : step;
-
-  outputs_at(p, h, ahead);
-  outputs_at(p, -h, behind);
-  for (int64_t k = 0; k < p->n * p->outputs; ++k) out[k] = (ahead[k] - behind[k]) / (2 * h);
-}
-
-/* out = sum_o c_o (rate J J^T (c v))_o, v and out [n]; added to what is there. */
-static void differences_of(const problem *p, double step, const double *c, const double *v,
-                           double weight, double *out) {
-  const int64_t o = p->outputs;
-  double u[MOST_ROWS], all[MOST_ROWS];
-
-  for (int64_t k = 0; k < p->n * o; ++k) u[k] = c[k % o] * v[k / o];
-  differences(p, step, u, all);
-  for (int64_t k = 0; k < p->n * o; ++k) out[k / o] += weight * c[k % o] * all[k];
-}
-
-/* Theta v of a mode of the kernel, from differences. */
-static void mode_differences(const problem *p, const ntk_cotangents *mode, double step,
-                             const double *v, double out[MOST_ROWS]) {
-  const int64_t o = p->outputs;
-  const bool mean = mode->outputs == NTK_OUT_MEAN, trace = mode->outputs == NTK_OUT_TRACE;
-
-  memset(out, 0, MOST_ROWS * sizeof(*out));
-  if (mode->outputs == NTK_OUT_FULL) {
-    differences(p, step, v, out);
-    return;
-  }
-  for (int64_t k = 0; k < (mean || trace ? o : 1); ++k) {
-    double c[MOST_ROWS] = {0};
-
-    c[mode->outputs == NTK_OUT_SINGLE ? mode->single : k] = 1;
-    for (int64_t j = 0; mode->outputs == NTK_OUT_PSEUDO && j < o; ++j) c[j] = 1 / sqrt((double)o);
-    differences_of(p, step, c, v, mean ? 1 / (double)o : 1, out);
-  }
-}
-
-static double norm(int64_t n, const double *x) {
-  double square = 0;
-
-  for (int64_t k = 0; k < n; ++k) square += x[k] * x[k];
-  return sqrt(square);
-}
-
-/* |differences - Theta v| / |Theta v| with the best step; 0 where both vanish. */
-static double deviation(const problem *p, const ntk_cotangents *mode, uint64_t seed) {
-  const int64_t rows = p->n * ntk_cotangent_rows(mode, p->outputs);
-  static const double steps[] = {1e-4, 1e-5, 1e-6};
-  double theta[MOST_ROWS * MOST_ROWS] = {0}, v[MOST_ROWS] = {0}, wanted[MOST_ROWS] = {0};
-  double got[MOST_ROWS], best = INFINITY;
-
-  EXPECT(rows <= MOST_ROWS && p->n * p->outputs <= MOST_ROWS);
-  for (int64_t k = 0; k < rows; ++k) v[k] = test_value(seed, 300 + (uint64_t)k);
-  plain_kernel(&p->t.network, mode, p->n, p->x, p->n, p->x, theta);
-  for (int64_t k = 0; k < rows * rows; ++k) wanted[k / rows] += theta[k] * v[k % rows];
-  for (int s = 0; s < 3; ++s) {
-    mode_differences(p, mode, steps[s], v, got);
-    for (int64_t k = 0; k < rows; ++k) got[k] -= wanted[k];
-    best = fmin(best, norm(rows, got));
-  }
-  return best == 0 ? 0 : best / norm(rows, wanted);
-}
-
-static void create_directions(problem *p) {
-  const int count = p->t.network.tensor_count;
-
-  p->direction = malloc((size_t)count * sizeof(*p->direction));
-  EXPECT(p->direction);
-  for (int t = 0; t < count; ++t) {
-    p->direction[t] = calloc((size_t)p->t.network.tensor[t].count, sizeof(double));
-    EXPECT(p->direction[t]);
-  }
-}
-
-static void destroy_problem(problem *p) {
-  for (int t = 0; t < p->t.network.tensor_count; ++t) free(p->direction[t]);
-  free(p->direction);
-  destroy_network(&p->t);
-}
-
 static double check_network(int number, bool *kinked) {
   const ntk_cotangents mode = {(ntk_outputs)(number / 4 % 5), 0};
   problem p = {0};
 
   random_network(number, &p, kinked);
-  create_directions(&p);
-  const double worst = deviation(&p, &mode, (uint64_t)number);
+  const double worst = deviation(&p.t.network, &mode, p.n, p.x, (uint64_t)number, 1e-6);
 
-  destroy_problem(&p);
+  destroy_network(&p.t);
   return worst;
 }
 
@@ -376,10 +219,9 @@ static double deviation_with(const char *name, double factor) {
   EXPECT_OK(ntk_network_create(&p.t.settings, &input, 2, NTK_DOUBLE, &p.t.network));
   EXPECT_OK(ntk_network_draw(&p.t.settings, &p.t.network));
   for (int k = 0; k < 6; ++k) p.x[k] = test_value(7, (uint64_t)k);
-  create_directions(&p);
-  const double worst = deviation(&p, &full, 8);
+  const double worst = deviation(&p.t.network, &full, p.n, p.x, 8, 1e-6);
 
-  destroy_problem(&p);
+  destroy_network(&p.t);
   return worst;
 }
 

@@ -112,6 +112,18 @@ static void check_layers(void) {
 
 /* ---- expected kernels ------------------------------------------------------------------------ */
 
+/* What plan says of the stream of one part. */
+static void check_size(const ntk_stream *stream, bool diagonal) {
+  const ntk_tape *tape = stream->tape;
+  const double rooms = (double)(stream->full_room + stream->spare_room + stream->product_room +
+                                stream->folded_room + stream->scratch_room);
+  const ntk_network_cost cost =
+      ntk_network_part_cost(tape->network, &stream->cotangents, diagonal);
+
+  EXPECT(cost.delta_bytes * (double)ntk_pad(tape->count) ==
+         rooms * (double)ntk_dtype_size(tape->network->dtype));
+}
+
 /* The kernel that the stream of one part gives. */
 static void part_kernel(const ntk_network *network, const ntk_cotangents *mode, bool diagonal,
                         int64_t n, const double *x, double *kernel) {
@@ -129,6 +141,7 @@ static void part_kernel(const ntk_network *network, const ntk_cotangents *mode, 
     if (!more) break;
     add_factor(network->dtype, &f, n, &f, n, kernel);
   }
+  check_size(&stream, diagonal);
   ntk_stream_destroy(&stream);
   ntk_tape_destroy(&tape);
 }

@@ -1,6 +1,6 @@
 /* Networks of all layers are those of the cases of tests/cases: outputs, Jacobian (through the
- * kernels J J^T, whole, of each tensor, and between two sets of inputs) and the kernel from
- * factors, within the case's tolerance; in single precision too.
+ * kernels J J^T, whole, of each tensor, and between two sets of inputs; its products with vectors)
+ * and the kernel from factors, within the case's tolerance; in single precision too.
  *
  * Method: tests/cases.h writes the config; the expected numbers are complex-step Jacobians, JAX's
  * and neural-tangents'. */
@@ -25,6 +25,8 @@ static const char *const files[] = {
     "oracles/instancenorm_full_cnn.json",
     "oracles/instancenorm_meanonly_cnn.json",
     "oracles/batchnorm_eval.json",
+    "oracles/batchnorm_train_mlp.json",
+    "oracles/batchnorm_train_cnn.json",
     "oracles/dropout_fixed_masks.json",
     "oracles/dropout_not_inverted.json",
     "golden/nt_resnet_mlp_ntk.json",
@@ -54,6 +56,7 @@ static const char *const files[] = {
     "golden/nt_cnn_same_stride_sumpool_ntk.json",
     "golden/nt_cnn_valid_stride_avgpool_std.json",
     "golden/nt_resnet_conv_std.json",
+    "oracles/jacobian_products_cnn.json",
 };
 
 static double largest_of(int64_t n, const double *values) {
@@ -138,6 +141,57 @@ static int check_tensors(const char *file, const layer_case *c, const double *j,
   return found;
 }
 
+/* "L3/W" is "3.W" there. */
+static void product_path(const char *field, const ntk_tensor *tensor, char path[CASE_PATH]) {
+  const int length = (int)strcspn(tensor->name, "/");
+
+  (void)snprintf(path, CASE_PATH, "%s/%.*s.%s", field, length - 1, tensor->name + 1,
+                 tensor->name + length + 1);
+}
+
+/* Adds j u to out [rows]. */
+static void multiply(const double *j, int64_t rows, int64_t columns, const double *u, double *out) {
+  for (int64_t k = 0; k < rows * columns; ++k) out[k / columns] += j[k] * u[k % columns];
+}
+
+/* Adds j^T v to out [columns]. */
+static void multiply_transposed(const double *j, int64_t rows, int64_t columns, const double *v,
+                                double *out) {
+  for (int64_t k = 0; k < rows * columns; ++k) out[k % columns] += j[k] * v[k / columns];
+}
+
+/* J^T v, J u and J J^T v, where the case has v and u. */
+static void check_products(const char *file, const layer_case *c, const double *j) {
+  const ntk_network *network = &c->net.network;
+  const int64_t rows = c->n * c->outputs, columns = column_count(network);
+  double *u = calloc((size_t)(2 * columns + 3 * rows), sizeof(*u)), *pulled = u + columns;
+  double *v = pulled + columns, *pushed = v + rows, *both = pushed + rows;
+  char path[CASE_PATH];
+
+  EXPECT(u);
+  if (json_look(c->file, "inputs/v")) {
+    EXPECT(json_reals(json_find(c->file, "inputs/v"), rows, v) == rows);
+    multiply_transposed(j, rows, columns, v, pulled);
+    const double scale = largest_of(columns, pulled);
+
+    for (int t = 0; t < network->tensor_count; ++t) {
+      const ntk_tensor *tensor = &network->tensor[t];
+      const int64_t first = first_column(network, tensor), count = tensor->count;
+
+      product_path("inputs/u", tensor, path);
+      EXPECT(json_reals(json_find(c->file, path), count, u + first) == count);
+      product_path("expected/J_transpose_v", tensor, path);
+      EXPECT(json_look(c->file, path));
+      compare(file, c, path, pulled + first, count, scale);
+    }
+    multiply(j, rows, columns, u, pushed);
+    multiply(j, rows, columns, pulled, both);
+    compare(file, c, "expected/J_u", pushed, rows, 0);
+    compare(file, c, "expected/theta_v", both, rows, 0);
+  }
+  free(u);
+}
+
 static void check_jacobian(const char *file, const layer_case *c) {
   const ntk_network *network = &c->net.network;
   const int64_t rows = c->n * c->outputs, lines = c->m * c->outputs;
@@ -155,6 +209,7 @@ static void check_jacobian(const char *file, const layer_case *c) {
   outer(j, rows, j, rows, columns, 0, columns, kernel);
   compare(file, c, "expected/ntk_full_niO_njP", kernel, rows * rows, 0);
   (void)check_tensors(file, c, j, largest_of(rows * rows, kernel), kernel);
+  check_products(file, c, j);
   if (c->m > 0) {
     EXPECT_OK(ntk_forward(network, c->m, c->x2, &tape));
     other = jacobian(network, &tape);

@@ -83,6 +83,8 @@ int main(int argc, char **argv) {
       {"{kind: resnet, depth: 1, width: 4, activation: {leaky: 0.1}}", NTK_OUT_MEAN, NTK_DOUBLE},
       {"{layers: [{dense: {features: 4}}, {activation: tanh}, {dropout: {keep: 0.5, masks:"
        " expected_shared}}, {dense: {features: outputs}}]}", NTK_OUT_FULL, NTK_DOUBLE},
+      {"{layers: [{dense: {features: 3}}, {residual: {branch: [{dense: {features: 3, share: dense0}},"
+       " {batch_norm: {mode: train}}]}}, {dense: {features: outputs}}]}", NTK_OUT_MEAN, NTK_DOUBLE},
   };
 
   begin_test(&argc, &argv);

@@ -1,10 +1,11 @@
-/* Kernels of convolutional networks, residual networks, transformers and neural ODEs have the same
- * bits on any number of ranks and for any block, by every contraction.
+/* Kernels of networks of every layer of the table (a layer that no network here has fails the test)
+ * have the same bits on any number of ranks and for any block, by every contraction.
  *
  * Method: every rank computes the whole kernel alone and compares its part with that. */
 //TEST ranks=2,3,4,6
 #include "architectures.h"
 #include "kernel.h"
+#include "layer_rows.h"
 
 static void compare_matrix(const char *what, const ntk_matrix *m, const ntk_matrix *alone) {
   for (int64_t lj = 0; lj < m->local_cols; ++lj) {
@@ -19,6 +20,9 @@ static void compare_matrix(const char *what, const ntk_matrix *m, const ntk_matr
     }
   }
 }
+
+/* Of every row of the table of layers, how many networks have it. */
+static int turns[LAYER_ROWS];
 
 static void check(const ntk_grid *grid, const ntk_grid *self, const architecture *a,
                   const char *outputs, const char *precision, const char *contraction) {
@@ -36,6 +40,7 @@ static void check(const ntk_grid *grid, const ntk_grid *self, const architecture
   create_shaped_problem(a->network, kernel, N, M, &a->shape, a->vocabulary, a->outputs,
                         grid->comm->rank == 0, &p);
   EXPECT_OK(compute_kernel(&whole, self, 64, &alone));
+  if (alone.reproducible) count_rows(&whole.network_settings.layers, turns);
   for (int b = 0; b < 2 && alone.reproducible; ++b) {
     ntk_kernel k = {0};
 
@@ -64,14 +69,20 @@ int main(int argc, char **argv) {
   check(&grid, &self, &cnn, "full", "double", "auto");
   check(&grid, &self, &cnn, "mean", "double", "pairs");
   check(&grid, &self, &cnn, "mean", "double", "pixel_gram");
+  check(&grid, &self, &pooled, "full", "double", "auto");
   check(&grid, &self, &resnet, "mean", "double", "jacobian");
   check(&grid, &self, &resnet, "pseudo", "single", "pairs");
   check(&grid, &self, &transformer, "full", "double", "pairs");
   check(&grid, &self, &transformer, "mean", "single", "jacobian");
   check(&grid, &self, &tied, "mean", "double", "auto");
+  check(&grid, &self, &normed, "full", "double", "auto");
+  check(&grid, &self, &normed, "mean", "single", "auto");
   check(&grid, &self, &ode, "trace", "double", "pairs");
   check(&grid, &self, &ode, "full", "double", "jacobian");
   check(&grid, &self, &wide, "mean", "double", "jacobian");
+  for (int k = 0; ntk_layers[k]; ++k) {
+    if (turns[k] == 0) FAIL("no network has the layer %s", ntk_layers[k]->name);
+  }
   ntk_grid_destroy(&grid);
   ntk_grid_destroy(&self);
   EXPECT(ntk_memory_balance() == 0);

@@ -31,19 +31,28 @@ static const struct {
      "{outputs: mean, test_test: full}", 2, "b/W"},
     {"{layers: [dense: {name: a, features: 4}, activation: tanh, dense: {name: b, features: 3}]}",
      "{outputs: trace, test_test: full}", 3, "b/b"},
+    {"{layers: [dense: {features: 4}, batch_norm: {mode: train}, activation: tanh, dense: {features: 3},"
+     " batch_norm: {mode: train, eps: 0.1}, activation: gelu, dense: {features: outputs}]}",
+     "{outputs: full, test_test: full}", 2, "-"},
+    {"{layers: [dense: {features: 4}, batch_norm: {mode: train}, activation: tanh, dense: {features:"
+     " outputs}]}", "{outputs: mean, test_test: full}", 3, "-"},
 };
 
-/* f of all training, then test samples, [N + M][O]. */
+/* f of all training, then test samples, [N + M][O]; batch_norm is trained on the former. */
 static void outputs_of(const problem *p, double *f) {
   double inputs[(N + M) * FEATURES];
-  ntk_tape tape = {0};
+  ntk_tape training = {0}, test = {0};
+  const ntk_batch batch = {.count = M, .training = &training};
 
   for (int64_t k = 0; k < (N + M) * FEATURES; ++k) {
     inputs[k] = input_value(k / FEATURES, k % FEATURES);
   }
-  EXPECT_OK(ntk_forward(&p->network, N + M, inputs, &tape));
-  ntk_tape_output(&tape, f);
-  ntk_tape_destroy(&tape);
+  EXPECT_OK(ntk_forward(&p->network, N, inputs, &training));
+  EXPECT_OK(ntk_forward_batch(&p->network, &batch, inputs + N * FEATURES, NULL, &test));
+  ntk_tape_output(&training, f);
+  ntk_tape_output(&test, f + N * p->network.outputs);
+  ntk_tape_destroy(&test);
+  ntk_tape_destroy(&training);
 }
 
 /* df/dtheta_k, and its combinations: [N + M][rows][features], rows * features <= O. */
@@ -198,7 +207,7 @@ static void test_case(const ntk_grid *grid, size_t c) {
     tensor->trainable = strncmp(tensor->name, cases[c].frozen, strlen(cases[c].frozen)) != 0;
   }
   EXPECT_OK(compute_kernel(&p, grid, 2, &kernel));
-  EXPECT(strcmp(kernel.contraction, "pairs") == 0 && kernel.flops > 0);
+  EXPECT(strcmp(kernel.contraction, p.network.coupled ? "mixed" : "pairs") == 0 && kernel.flops > 0);
   t.rows = (N + M) * kernel.rows_per_sample;
   EXPECT_OK(NTK_NEW(t.rows * t.rows, &t.all));
   EXPECT_OK(NTK_NEW(t.rows * t.rows, &t.part));

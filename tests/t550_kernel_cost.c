@@ -7,17 +7,19 @@
 #include "architectures.h"
 #include "kernel.h"
 
-enum { N = 3072, M = 512, FEATURES = 64 };
+enum { FEATURES = 64 };
 
+/* The first, whose memory is looked at, is the largest. */
 static const struct {
   const char *network, *kernel;
-  int64_t outputs;
+  int64_t outputs, n, m;
 } cases[] = {
-    {"{depth: 2, width: 512, activation: relu}", "{outputs: mean}", 1},
-    {"{depth: 2, width: 512, activation: relu}", "{outputs: mean, precision: single}", 3},
-    {"{depth: 1, width: 700, activation: relu}", "{outputs: {single: {output: 2}}}", 3},
-    {"{depth: 2, width: 600, activation: relu}", "{outputs: trace, test_test: full}", 2},
-    {"{depth: 1, width: 600, activation: relu}", "{quantity: conjugate, test_test: full}", 2},
+    {"{depth: 2, width: 512, activation: relu}", "{outputs: mean}", 1, 3072, 512},
+    {"{depth: 2, width: 512, activation: relu}", "{outputs: mean, precision: single}", 3, 1536, 256},
+    {"{depth: 1, width: 700, activation: relu}", "{outputs: {single: {output: 2}}}", 3, 1536, 256},
+    {"{depth: 2, width: 600, activation: relu}", "{outputs: trace, test_test: full}", 2, 1536, 256},
+    {"{depth: 1, width: 600, activation: relu}", "{quantity: conjugate, test_test: full}", 2, 1536,
+     256},
 };
 
 #if defined(__has_feature)
@@ -59,15 +61,16 @@ static void warm_up(const ntk_grid *grid) {
 }
 
 static void test_case(const ntk_grid *grid, size_t c) {
+  const int64_t n = cases[c].n, m = cases[c].m;
   problem p;
   ntk_kernel kernel = {0};
 
-  create_problem(cases[c].network, cases[c].kernel, N, M, FEATURES, cases[c].outputs,
+  create_problem(cases[c].network, cases[c].kernel, n, m, FEATURES, cases[c].outputs,
                  grid->comm->rank == 0, &p);
   const double before = ntk_memory_peak();
   const ntk_kernel_cost cost =
       ntk_kernel_cost_of(&p.network, &p.kernel_settings, ntk_kernel_quantity(&p.kernel_settings, 0),
-                         N, M, 64, grid->rows, grid->cols);
+                         n, m, 64, grid->rows, grid->cols);
   EXPECT_OK(compute_kernel(&p, grid, 64, &kernel));
   const double grown = ntk_memory_peak() - before;
 
@@ -87,9 +90,32 @@ static void test_case(const ntk_grid *grid, size_t c) {
   destroy_problem(&p);
 }
 
+/* batch_norm in mode train: deltas of all training samples for every sample, which is more than any
+ * case before took.
+ *   base  peak before those */
+static void test_batch(const ntk_grid *grid, double base) {
+  enum { SAMPLES = 448, TESTS = 64 };
+  problem p;
+  ntk_kernel kernel = {0};
+
+  create_problem("{layers: [dense: {features: 64}, batch_norm: {mode: train}, activation: relu, dense:"
+                 " {features: 64}, batch_norm: {mode: train}, dense: {features: outputs}]}",
+                 "{outputs: mean}", SAMPLES, TESTS, 8, 1, grid->comm->rank == 0, &p);
+  const ntk_kernel_cost cost =
+      ntk_kernel_cost_of(&p.network, &p.kernel_settings, &ntk_quantity_ntk, SAMPLES, TESTS, 64,
+                         grid->rows, grid->cols);
+
+  EXPECT_OK(compute_kernel(&p, grid, 64, &kernel));
+  if (base > 0 && !SANITIZED) check_memory(grid->comm, ntk_memory_peak() - base, cost.bytes);
+  EXPECT(kernel.flops >= cost.assembly_flops && kernel.flops <= 1.25 * cost.assembly_flops);
+  EXPECT(cost.flops - cost.assembly_flops > 2.0 * (SAMPLES + TESTS) * SAMPLES * 64 * 64);
+  ntk_kernel_destroy(&kernel);
+  destroy_problem(&p);
+}
+
 /* Tensors with several positions: what is formed of every sample counts too. */
 static void test_positions(const ntk_grid *grid, const architecture *a, const char *contraction) {
-  enum { SAMPLES = 1024, TESTS = 128 };
+  enum { SAMPLES = 768, TESTS = 128 };
   char yaml[128];
   problem p;
   ntk_kernel kernel = {0};
@@ -132,7 +158,10 @@ int main(int argc, char **argv) {
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
   test_chunks();
   warm_up(&grid);
+  const double base = ntk_memory_peak();
+
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&grid, c);
+  test_batch(&grid, base);
   test_positions(&grid, &ode, "pairs");
   test_positions(&grid, &ode, "jacobian");
   test_positions(&grid, &transformer, "auto");

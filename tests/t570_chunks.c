@@ -1,6 +1,6 @@
 /* A kernel that is kept is the same to the last bit as one that is not: however many chunks it is
  * computed in, wherever it is stopped, and on whatever grid and block it goes on; and so are its
- * tensors' traces and norms up to rounding.
+ * tensors' traces and norms up to rounding, on one grid to the last bit.
  *
  * Method: every rank computes the whole kernel alone.  A kept one is stopped at every boundary in
  * turn (the same status on all ranks), goes on upon the next grid with the next block until it is
@@ -25,7 +25,9 @@ static const struct {
     {"{depth: 1, width: 65}", "{quantity: nngp, outputs: trace}", 80, 5, 5, 3},
     {"{depth: 2, width: 300, activation: tanh}", "{outputs: trace, precision: single}", 130, 7, 64,
      2},
-    {"{depth: 2, width: 5}", "{outputs: mean}", 25, 0, 2, 1},
+    {"{layers: [{dense: {features: 5}}, {batch_norm: {mode: train}}, {activation: relu}, {dropout:"
+     " {keep: 0.5, masks: expected_independent}}, {dense: {features: outputs}}]}",
+     "{outputs: mean, test_test: full}", 25, 3, 2, 1},
 };
 
 static char folder[4096];
@@ -155,6 +157,43 @@ static void test_case(const ntk_comm *comm, const ntk_grid *self, size_t c) {
   destroy_problem(&p);
 }
 
+/* Kept in pieces of all sizes, on the grid on which `plain` was computed in one go. */
+static void test_sums(const ntk_comm *comm, problem *p, const ntk_grid *grid, int64_t stop_after,
+                      const ntk_kernel *plain) {
+  ntk_status status = NTK_E_STOPPED;
+
+  for (int64_t chunks = 1; status == NTK_E_STOPPED; chunks += 2) {
+    kept_kernel kept = {.folder = folder, .chunks = chunks, .stop_after = stop_after};
+
+    status = compute_kept(p, grid, 8, &kept);
+    if (status == NTK_OK) {
+      compare_arrays(kept.kernel.tensor_trace, plain->tensor_trace, plain->tensor_count);
+      compare_arrays(kept.kernel.tensor_norm, plain->tensor_norm, plain->tensor_count);
+    }
+    ntk_kernel_destroy(&kept.kernel);
+  }
+  EXPECT_STATUS(status, NTK_OK);
+  clear(comm);
+}
+
+static void test_sums_of(const ntk_comm *comm, size_t c) {
+  ntk_kernel plain = {0};
+  ntk_grid grid = {0};
+  problem p;
+
+  create_problem(cases[c].network, cases[c].kernel, cases[c].n, cases[c].m, cases[c].features,
+                 cases[c].outputs, comm->rank == 0, &p);
+  EXPECT_OK(ntk_grid_create(comm, 0, 0, &grid));
+  EXPECT_OK(compute_kernel(&p, &grid, 8, &plain));
+  EXPECT(plain.tensor_trace && plain.tensor_norm[0] > 0);
+  for (int64_t stop_after = 2; stop_after < 5; ++stop_after) {
+    test_sums(comm, &p, &grid, stop_after, &plain);
+  }
+  ntk_kernel_destroy(&plain);
+  ntk_grid_destroy(&grid);
+  destroy_problem(&p);
+}
+
 int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD), one = ntk_comm_of(MPI_COMM_SELF);
@@ -164,6 +203,8 @@ int main(int argc, char **argv) {
   ntk_comm_broadcast(&comm, 0, folder, sizeof(folder));
   EXPECT_OK(ntk_grid_create(&one, 1, 1, &self));
   for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&comm, &self, c);
+  test_sums_of(&comm, 0);
+  test_sums_of(&comm, 1);
   ntk_grid_destroy(&self);
   EXPECT(ntk_memory_balance() == 0);
   MPI_Barrier(comm.mpi);

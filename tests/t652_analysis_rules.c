@@ -205,8 +205,11 @@ static ntk_status begin(void *context, int64_t times, const double *time, bool i
   return NTK_OK;
 }
 
-static ntk_status put(void *context, bool test, int64_t first, int64_t count, const double *f) {
+static ntk_status put(void *context, ntk_set set, int64_t first, int64_t count, const double *f) {
+  const bool test = set == NTK_TEST;
   basket *b = context;
+
+  EXPECT(test || set == NTK_TRAIN);
   const int64_t width = (test ? M : N) * O;
 
   EXPECT(b->begun && first >= 0 && count > 0 && first + count <= b->steps);

@@ -2,6 +2,7 @@
  * several positions the bias is a vector of its own (MATH B2). */
 #include <math.h>
 
+#include "coupling.h"
 #include "ntk/base/memory.h"
 #include "ntk/kernel/assembly.h"
 #include "positions.h"
@@ -21,7 +22,8 @@ static double time_of(const ntk_contraction *contraction, const ntk_factor *fact
 
 const ntk_contraction *ntk_contraction_of(const ntk_row *wanted, const ntk_factor *factor,
                                           int64_t n) {
-  const ntk_contraction *best = &ntk_contraction_pairs;
+  const ntk_contraction *best =
+      factor->coupling ? &ntk_contraction_jacobian : &ntk_contraction_pairs;
 
   for (int k = 0; ntk_contractions[k]; ++k) {
     const ntk_contraction *c = (const ntk_contraction *)ntk_contractions[k];
@@ -62,21 +64,41 @@ ntk_contraction_cost ntk_contraction_cost_of(const ntk_contraction *c, const ntk
   return cost;
 }
 
+double ntk_contraction_kept(const ntk_contraction *c, const ntk_factor *f) {
+  const double bias = f->shared ? 0 : (double)(f->cotangents * f->out);
+  ntk_contraction_cost cost = {0};
+
+  if (is_whole(c, f)) return (double)ntk_factor_inputs(f) + bias;
+  if (f->w_weight != 0 && !c->form) return INFINITY;
+  if (f->w_weight != 0) c->cost(f, &cost);
+  return 0.5 * cost.entry_flops * (double)f->cotangents + (f->b_weight != 0 ? bias : 0);
+}
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type in parentheses is no type */
+#define DEFINE_SUM(type)                                                               \
+  static void sum_##type(int64_t positions, int64_t q, const type *restrict delta,     \
+                         type *restrict sum) {                                         \
+    for (int64_t j = 0; j < q; ++j) sum[j] = delta[j];                                 \
+    for (int64_t s = 1; s < positions; ++s) {                                          \
+      for (int64_t j = 0; j < q; ++j) sum[j] += delta[s * q + j];                      \
+    }                                                                                  \
+  }
+
+DEFINE_SUM(double)
+DEFINE_SUM(float)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 /* The sum of delta over positions. */
 static void sum_positions(ntk_dtype dtype, const ntk_factor *f, int64_t rows, void *sums) {
-  const int64_t q = f->out, all = f->positions * q;
+  const int64_t q = f->out;
 
   for (int64_t k = 0; k < rows; ++k) {
-    const void *from = ntk_array_const_at(dtype, f->delta, k * all);
-    void *to = ntk_array_at(dtype, sums, k * q);
+    const void *delta = ntk_array_const_at(dtype, f->delta, k * f->positions * q);
 
-    ntk_array_convert(dtype, from, dtype, to, q);
-    for (int64_t j = q; j < all; ++j) {
-      if (dtype == NTK_DOUBLE) {
-        ((double *)to)[j % q] += ((const double *)from)[j];
-      } else {
-        ((float *)to)[j % q] += ((const float *)from)[j];
-      }
+    if (dtype == NTK_DOUBLE) {
+      sum_double(f->positions, q, delta, (double *)sums + k * q);
+    } else {
+      sum_float(f->positions, q, delta, (float *)sums + k * q);
     }
   }
 }
@@ -91,8 +113,9 @@ static void form_bias(ntk_dtype dtype, const ntk_factor *f, int64_t count, void 
                          .out = f->out,
                          .delta = f->delta,
                          .shared = f->shared};
-  if (f->positions == 1) return;
+  if (f->positions == 1 && !f->coupling) return;
   sum_positions(dtype, f, count * f->cotangents, room);
+  if (f->coupling) ntk_coupling_add_bias(dtype, f, count, room);
   formed->delta = room;
 }
 
@@ -110,7 +133,9 @@ ntk_status ntk_contraction_form(const ntk_contraction *c, ntk_dtype dtype, const
   if (!c->form) return NTK_OK;
   NTK_TRY(c->form(dtype, f, count, part, room, formed));
   if (f->kind == NTK_FACTOR_LINEAR) {
-    *flops += 2.0 * (double)(count * f->cotangents * f->positions) * (double)formed->out;
+    const int64_t positions = f->positions * (f->coupling ? f->coupling->samples + 1 : 1);
+
+    *flops += 2.0 * (double)(count * f->cotangents * positions) * (double)formed->out;
   }
   return NTK_OK;
 }
@@ -216,4 +241,44 @@ ntk_status ntk_assemble_diagonal(ntk_dtype dtype, const ntk_factor *f, int64_t c
   if (!ntk_factor_is_single(f)) return add_gradient(dtype, f, count, diagonal);
   add_one_position(dtype, f, count, diagonal);
   return NTK_OK;
+}
+
+/* ---- the block of a sample with itself ------------------------------------------------------- */
+
+static void add_block(ntk_dtype dtype, const ntk_factor *f, int64_t sample, double *block) {
+  const int64_t n = f->cotangents, first = f->shared ? 0 : sample * n;
+  const double a = f->a && f->w_weight != 0 ? dot(dtype, f->a, sample, sample, f->in) : 1;
+
+  for (int64_t k = 0; k < n * n; ++k) {
+    block[k] += (f->w_weight * a + f->b_weight) *
+                dot(dtype, f->delta, first + k / n, first + k % n, f->out);
+  }
+}
+
+static ntk_status add_parts(ntk_dtype dtype, const ntk_contraction *c, const ntk_factor *f,
+                            int64_t count, void *room, double *blocks) {
+  double flops = 0;
+  ntk_factor part;
+
+  for (int64_t k = 0; k < ntk_contraction_parts(c, f); ++k) {
+    NTK_TRY(ntk_contraction_form(c, dtype, f, count, k, room, &part, &flops));
+    for (int64_t i = 0; i < count; ++i) {
+      add_block(dtype, &part, i, blocks + i * f->cotangents * f->cotangents);
+    }
+  }
+  return NTK_OK;
+}
+
+ntk_status ntk_assemble_blocks(ntk_dtype dtype, const ntk_factor *f, int64_t count,
+                               double *blocks) {
+  const ntk_contraction *c =
+      ntk_factor_is_single(f) ? &ntk_contraction_pairs : &ntk_contraction_jacobian;
+  const ntk_contraction_cost cost = ntk_contraction_cost_of(c, f);
+  void *room = NULL;
+
+  NTK_TRY(ntk_array_new_unset(dtype, ntk_pad(count) * (int64_t)cost.formed, &room));
+  const ntk_status status = add_parts(dtype, c, f, count, room, blocks);
+
+  ntk_free(&room);
+  return status;
 }

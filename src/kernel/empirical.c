@@ -13,6 +13,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/model/layer.h"
 #include "pass.h"
+#include "self.h"
 
 typedef struct work {
   const ntk_kernel_input *input;
@@ -20,6 +21,7 @@ typedef struct work {
   const ntk_network *network;
   ntk_cotangents cotangents;
   ntk_pass train, test;
+  ntk_tape training;     /* of all training samples, if batch_norm needs it; else empty */
   ntk_scratch scratch;
   ntk_chunks chunks;
   bool with_test;        /* the chunk needs the factors of the test samples */
@@ -29,7 +31,7 @@ typedef struct work {
   double *own_diagonal;  /* [own test samples * rows per sample] */
   int64_t panels, notes; /* of the Gram; with kernel->tensor_trace: */
   ntk_pair_sums *sums;   /* [panels] of the factor at work */
-  int64_t *panel_of;     /* [local columns]; NULL if there is one panel */
+  int64_t *panel_of;     /* [local columns]; NULL: no sums are wanted */
   double *note;          /* [panels][notes] of this rank: a trace and a square for each tensor */
   int tensors;           /* of those, seen so far */
   double start;          /* of the first GEMM */
@@ -38,6 +40,7 @@ typedef struct work {
 static void destroy_work(work *w) {
   ntk_pass_destroy(&w->train);
   ntk_pass_destroy(&w->test);
+  ntk_tape_destroy(&w->training);
   ntk_scratch_destroy(&w->scratch);
   ntk_chunks_destroy(&w->chunks);
   ntk_free(&w->identity);
@@ -63,22 +66,15 @@ static ntk_checkpoint *gram_file(const work *w) {
   return w->input->keeping ? w->input->keeping->gram : NULL;
 }
 
-/* The panel of every local column of the Gram. */
+/* The panel of every local column of the Gram: those of its file, whether there is one or not, so that
+ * sums over them are added up in the same order. */
 static ntk_status find_panels(work *w) {
-  const ntk_checkpoint *file = gram_file(w);
   const ntk_matrix *m = &w->kernel->gram;
+  const int64_t width = ntk_checkpoint_width(m->rows, m->cols);
 
-  w->panels = file ? ntk_checkpoint_panels(file, 0) : 1;
-  if (w->panels == 1) return NTK_OK;
+  w->panels = (m->cols + width - 1) / width;
   NTK_TRY(NTK_NEW(m->local_cols, &w->panel_of));
-  for (int64_t p = 0; p < w->panels; ++p) {
-    int64_t first = 0, count = 0;
-
-    ntk_checkpoint_range(file, 0, p, &first, &count);
-    const int64_t last = ntk_matrix_cols_below(m, first + count);
-
-    for (int64_t lj = ntk_matrix_cols_below(m, first); lj < last; ++lj) w->panel_of[lj] = p;
-  }
+  for (int64_t lj = 0; lj < m->local_cols; ++lj) w->panel_of[lj] = ntk_matrix_col(m, lj) / width;
   return NTK_OK;
 }
 
@@ -110,6 +106,7 @@ static ntk_status allocate(work *w) {
   NTK_TRY(allocate_notes(w));
   if (cost.collected > 0) NTK_TRY(NTK_NEW(gram->ld * gram->local_cols, &w->collected));
   NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
+  w->train.batches.size = w->test.batches.size = cost.batch;
   NTK_TRY(ntk_pass_create_panels(&w->train, cost.panel_bytes, cost.formed_bytes));
   NTK_TRY(ntk_pass_create_panels(&w->test, cost.panel_bytes, cost.formed_bytes));
   return ntk_scratch_create(w->network->dtype, rows * per_sample, cols * per_sample, &w->scratch);
@@ -165,15 +162,37 @@ static ntk_status prepare(work *w) {
 
 /* ---- the forward pass, or what is left of an earlier one ------------------------------------- */
 
-static ntk_status forward(work *w) {
+/* Outputs at theta_0, where that is another network; its tapes are gone before those that stay. */
+static ntk_status centre(work *w) {
   const ntk_kernel_input *in = w->input;
-  ntk_kernel *k = w->kernel;
+  ntk_tape training = {0};
+
+  if (!in->initial) return NTK_OK;
+  ntk_status status = ntk_pass_training(in, in->initial, &training);
+
+  if (status == NTK_OK) status = ntk_pass_centre(in, &training, &w->train);
+  if (status == NTK_OK) status = ntk_pass_centre(in, &training, &w->test);
+  ntk_tape_destroy(&training);
+  return status;
+}
+
+static ntk_status run_passes(work *w) {
+  const ntk_kernel_input *in = w->input;
 
   NTK_TRY(ntk_pass_scatter(in, &w->train));
   NTK_TRY(ntk_pass_scatter(in, &w->test));
   w->start = ntk_now();
-  NTK_TRY(ntk_pass_forward(in, &w->train));
-  NTK_TRY(ntk_pass_forward(in, &w->test));
+  NTK_TRY(centre(w));
+  NTK_TRY(ntk_pass_training(in, in->network, &w->training));
+  NTK_TRY(ntk_pass_forward(in, &w->training, &w->train));
+  return ntk_pass_forward(in, &w->training, &w->test);
+}
+
+static ntk_status forward(work *w) {
+  const ntk_kernel_input *in = w->input;
+  ntk_kernel *k = w->kernel;
+
+  NTK_TRY(run_passes(w));
   NTK_TRY(ntk_pass_output(in, &w->train, k->n, &k->initial, &k->f0));
   return ntk_pass_output(in, &w->test, k->m, &k->test_initial, &k->test_f0);
 }
@@ -198,13 +217,6 @@ static bool recalls(const work *w) {
   return !is_ntk(w) && w->input->features && w->input->features->kept;
 }
 
-/* The layer whose input are the last hidden features; NULL if the network ends otherwise. */
-static const ntk_node_layer *readout_of(const ntk_network *network) {
-  const ntk_node_layer *last = &network->layer[network->layer_count - 1];
-
-  return strcmp(last->layer->row.name, "dense") == 0 && last->in.rank == 1 ? last : NULL;
-}
-
 /* The tape's input of the readout changes hands, when nobody needs the tape any more. */
 static ntk_status remember(work *w) {
   ntk_features *features = w->input->features;
@@ -224,8 +236,10 @@ static ntk_status remember(work *w) {
 
 static ntk_status keep_features(work *w) {
   const ntk_features *features = w->input->features;
+  ntk_readout readout;
 
-  if (!features || features->kept || !readout_of(w->network)) return NTK_OK;
+  if (!features || features->kept || w->train.batches.size > 0) return NTK_OK;
+  if (!ntk_network_readout(w->network, &readout)) return NTK_OK;
   return ntk_agree(w->input->grid->comm, remember(w));
 }
 
@@ -242,6 +256,7 @@ typedef struct step {
 
 /* The columns of one matrix that are in the chunk. */
 static ntk_status assemble(const work *w, const step *s, int matrix, ntk_assembly *a) {
+  const double start = ntk_now();
   int64_t at = w->chunks.begin, cuts = 0;
   ntk_cut run;
 
@@ -250,6 +265,7 @@ static ntk_status assemble(const work *w, const step *s, int matrix, ntk_assembl
     a->last = run.first + run.count;
     NTK_TRY(ntk_assemble(s->contraction, a));
   }
+  w->kernel->contraction_seconds += ntk_now() - start;
   return NTK_OK;
 }
 
@@ -259,6 +275,7 @@ static void add_collected(const work *w, ntk_pair_sums *sums) {
                     .matrix = &w->kernel->gram,
                     .sums = sums,
                     .sum_of = w->panel_of};
+  const double start = ntk_now();
   int64_t at = w->chunks.begin, cuts = 0;
   ntk_cut run;
 
@@ -267,6 +284,7 @@ static void add_collected(const work *w, ntk_pair_sums *sums) {
     a.last = run.first + run.count;
     ntk_assemble_collected(&a, w->collected);
   }
+  w->kernel->contraction_seconds += ntk_now() - start;
 }
 
 static ntk_status form_parts(const work *w, step *s, ntk_pass *train, ntk_pass *test) {
@@ -322,6 +340,49 @@ static ntk_status add_part(work *w, step *s) {
   return NTK_OK;
 }
 
+/* Of the entries of a sample with itself, what the factor has added becomes what it should be. */
+static void replace_train(work *w, const double *all, ntk_pair_sums *sums) {
+  int64_t at = w->chunks.begin, cuts = 0;
+  ntk_cut run;
+
+  while (ntk_chunk_run(&w->chunks, NTK_CUT_GRAM, INT64_MAX, &at, &run, &cuts)) {
+    ntk_self_replace(all, w->kernel->rows_per_sample, &w->kernel->gram, run.first,
+                     run.first + run.count, sums, w->panel_of);
+  }
+}
+
+static void replace_test(work *w, const double *own, const double *all) {
+  const int64_t rows = w->kernel->rows_per_sample;
+  int64_t at = w->chunks.begin, cuts = 0;
+  ntk_cut run;
+
+  if (!w->has_diagonal) {
+    ntk_self_replace_diagonal(own, rows, w->test.deal.own_count, w->own_diagonal);
+  }
+  while (ntk_chunk_run(&w->chunks, NTK_CUT_TEST_TEST, INT64_MAX, &at, &run, &cuts)) {
+    ntk_self_replace(all, rows, &w->kernel->test_test, run.first, run.first + run.count, NULL,
+                     NULL);
+  }
+}
+
+static ntk_status replace_self(work *w, ntk_pair_sums *sums) {
+  const ntk_dtype dtype = w->network->dtype;
+  double *own = NULL, *all = NULL;
+
+  if (!w->network->two_kernels) return NTK_OK;
+  ntk_status status = ntk_self_blocks(&w->train, dtype, &own, &all);
+
+  if (status == NTK_OK) replace_train(w, all, sums);
+  ntk_free(&own);
+  ntk_free(&all);
+  if (status != NTK_OK || !w->with_test) return status;
+  status = ntk_self_blocks(&w->test, dtype, &own, &all);
+  if (status == NTK_OK) replace_test(w, own, all);
+  ntk_free(&own);
+  ntk_free(&all);
+  return status;
+}
+
 /* By the contraction of its tensor: the choice depends on sizes and on n alone. */
 static ntk_status add_factor(work *w, ntk_pair_sums *sums, step *s) {
   const ntk_factor *f = &w->train.factor;
@@ -337,26 +398,23 @@ static ntk_status add_factor(work *w, ntk_pair_sums *sums, step *s) {
     if (s->collect && s->part == weights - 1) add_collected(w, sums);
   }
   w->kernel->flops += s->flops;
-  return NTK_OK;
+  return replace_self(w, sums);
 }
 
 /* ---- the NTK: all factors of the backward pass ----------------------------------------------- */
 
 static ntk_status begin(work *w) {
   w->tensors = 0;
-  ntk_stream_destroy(&w->train.stream);
-  ntk_stream_destroy(&w->test.stream);
-  NTK_TRY(ntk_stream_begin(&w->train.tape, &w->cotangents, &w->train.stream));
-  if (!w->with_test) return NTK_OK;
-  return ntk_stream_begin(&w->test.tape, &w->cotangents, &w->test.stream);
+  NTK_TRY(ntk_pass_begin(&w->train, &w->cotangents));
+  return w->with_test ? ntk_pass_begin(&w->test, &w->cotangents) : NTK_OK;
 }
 
 static ntk_status next(work *w, bool *more) {
   bool test_more = false;
 
-  NTK_TRY(ntk_stream_next(&w->train.stream, &w->train.factor, more));
+  NTK_TRY(ntk_pass_next(&w->train, more));
   if (!w->with_test) return NTK_OK;
-  NTK_TRY(ntk_stream_next(&w->test.stream, &w->test.factor, &test_more));
+  NTK_TRY(ntk_pass_next(&w->test, &test_more));
   NTK_ASSERT(*more == test_more);
   return NTK_OK;
 }
@@ -437,41 +495,53 @@ static ntk_status make_identity(work *w) {
 
 /* Both are K (x) I_O (C19), so the trace over outputs is O K and every other way to combine them
  * gives K. */
-static void weigh_readout(const work *w, const ntk_node_layer *layer, ntk_factor *f) {
-  const ntk_tensor *weight = &w->network->tensor[layer->first_tensor];
-  const ntk_tensor *bias = layer->tensors > 1 ? weight + 1 : NULL;
+static void weigh_readout(const work *w, const ntk_readout *r, ntk_factor *f) {
   const bool trace = w->cotangents.outputs == NTK_OUT_TRACE;
   const double alpha = w->network->scale; /* of the output */
   const double scale = alpha * alpha * (trace ? (double)w->network->outputs : 1);
 
-  f->w_weight = scale * weight->multiplier * weight->multiplier;
+  f->w_weight = scale * r->multiplier * r->multiplier;
   if (w->kernel->quantity != &ntk_quantity_nngp) return;
-  f->w_weight *= weight->law.variance;
-  if (bias) f->b_weight = scale * bias->multiplier * bias->multiplier * bias->law.variance;
+  f->w_weight *= r->weight->law.variance;
+  if (!r->bias) return;
+  f->b_weight = scale * r->bias->multiplier * r->bias->multiplier * r->bias->law.variance;
+}
+
+/* Expected masks right before the readout: of the features of two samples, and of one's own. */
+static void weigh_masks(work *w, const ntk_readout *r) {
+  const ntk_node_layer *below = w->network->layer_count > 1 ? r->layer - 1 : NULL;
+  ntk_pass *sets[] = {&w->train, &w->test};
+
+  for (int k = 0; k < 2; ++k) {
+    sets[k]->self = sets[k]->factor;
+    if (!below) continue;
+    sets[k]->factor.w_weight *= ntk_dropout_excess(below, false);
+    sets[k]->self.w_weight *= ntk_dropout_excess(below, true);
+  }
 }
 
 static ntk_status make_factors(work *w) {
-  const ntk_node_layer *layer = readout_of(w->network);
   const ntk_features *kept = recalls(w) ? w->input->features : NULL;
+  ntk_readout readout;
 
-  NTK_CHECK(layer, NTK_E_CONFIG,
-            "kernel.quantity: %s needs a dense layer at the end of the network; '%s' is none",
-            w->kernel->quantity->row.name, w->network->layer[w->network->layer_count - 1].name);
+  NTK_TRY(ntk_kernel_check_quantity(w->kernel->quantity, w->network));
   NTK_TRY(ntk_kernel_check_outputs(w->input->settings, w->network->outputs));
   NTK_TRY(make_identity(w));
+  (void)ntk_network_readout(w->network, &readout);
   const int last = w->network->layer_count - 1;
   const int64_t rows = w->kernel->rows_per_sample;
   ntk_factor f = {.positions = 1,
-                  .in = layer->fan_in,
+                  .in = readout.layer->fan_in,
                   .cotangents = rows,
                   .out = rows,
                   .delta = w->identity,
                   .shared = true};
 
-  weigh_readout(w, layer, &f);
+  weigh_readout(w, &readout, &f);
   w->train.factor = w->test.factor = f;
   w->train.factor.a = kept ? kept->own[0] : w->train.tape.value[last];
   w->test.factor.a = kept ? kept->own[1] : w->test.tape.value[last];
+  weigh_masks(w, &readout);
   return NTK_OK;
 }
 
@@ -490,6 +560,13 @@ static ntk_status ask(const work *w) {
   return keeping && keeping->boundary ? keeping->boundary(keeping->context) : NTK_OK;
 }
 
+/* One panel at a time: MPI may add in another order where there are more numbers. */
+static void sum_panels(const work *w, int64_t first, int64_t count) {
+  for (int64_t p = first; p < first + count; ++p) {
+    ntk_comm_sum(w->input->grid->comm, w->note + p * w->notes, w->notes);
+  }
+}
+
 static ntk_status write_run(work *w, const ntk_cut *run, int64_t cuts) {
   int64_t k = 0;
   ntk_checkpoint *file = ntk_cut_file(w->input->keeping, run->matrix, &k);
@@ -498,7 +575,7 @@ static ntk_status write_run(work *w, const ntk_cut *run, int64_t cuts) {
 
   if (run->matrix == NTK_CUT_GRAM && w->note) {
     note = w->note + run->panel * w->notes;
-    ntk_comm_sum(w->input->grid->comm, note, cuts * w->notes);
+    sum_panels(w, run->panel, cuts);
   }
   ntk_crash_point(run->matrix == NTK_CUT_GRAM ? "kernel.chunk" : "test.write");
   NTK_TRY(ntk_checkpoint_write(file, k, m, run->panel, cuts, note));
@@ -570,7 +647,7 @@ static void sum_notes(work *w) {
   ntk_kernel *k = w->kernel;
 
   if (!w->note) return;
-  if (!gram_file(w)) ntk_comm_sum(w->input->grid->comm, w->note, w->panels * w->notes);
+  if (!gram_file(w)) sum_panels(w, 0, w->panels);
   for (int64_t p = 0; p < w->panels; ++p) {
     const double *note = panel_note(w, p);
 
@@ -597,6 +674,7 @@ static void sum_over_ranks(work *w) {
   k->contraction = k->tensor_count > 0 ? k->tensor_contraction[0] : ntk_contraction_pairs.row.name;
   if (is_mixed(k)) k->contraction = "mixed";
   ntk_comm_sum(w->input->grid->comm, &k->flops, 1);
+  k->contraction_seconds = ntk_comm_max(w->input->grid->comm, k->contraction_seconds);
   sum_notes(w);
 }
 
@@ -662,10 +740,7 @@ struct ntk_parts {
 
 static ntk_status open_parts(ntk_parts *p) {
   NTK_TRY(prepare(&p->work));
-  NTK_TRY(ntk_pass_scatter(&p->input, &p->work.train));
-  NTK_TRY(ntk_pass_scatter(&p->input, &p->work.test));
-  NTK_TRY(ntk_pass_forward(&p->input, &p->work.train));
-  NTK_TRY(ntk_pass_forward(&p->input, &p->work.test));
+  NTK_TRY(run_passes(&p->work));
   (void)ntk_chunks_next(&p->work.chunks); /* the only one */
   return ntk_agree(p->input.grid->comm, begin(&p->work));
 }

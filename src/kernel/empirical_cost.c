@@ -37,7 +37,23 @@ static void add_factor(const ntk_factor *f, void *context) {
   s->cost.formed_bytes = fmax(s->cost.formed_bytes, size * cost.formed);
   s->cost.tile_bytes =
       fmax(s->cost.tile_bytes, ntk_assemble_bytes(c, s->dtype, f, s->rows, s->cols));
+  s->cost.kept_bytes += size * ntk_contraction_kept(c, f);
   if (ntk_contraction_weight_parts(c, f) > 1) s->cost.collected = 1;
+}
+
+/* A batch's tape is as large as this, or that of NTK_SAMPLE_PAD samples. */
+static const double batch_bytes_wanted = 128 << 20;
+
+/* Where parts of all samples take much less than tape, deltas and what is formed, only they are kept
+ * of all; further quantities would miss the tape. */
+static int64_t batch_of(const ntk_network *network, const ntk_kernel_settings *settings,
+                        const ntk_cotangents *cotangents, const ntk_empirical_cost *kernel) {
+  const ntk_network_cost cost = ntk_network_cost_of(network, cotangents);
+  const double sample = cost.tape_bytes + cost.delta_bytes + kernel->formed_bytes;
+  const double pads = floor(batch_bytes_wanted / (NTK_SAMPLE_PAD * sample));
+
+  if (network->coupled || network->two_kernels || settings->quantity.count > 1) return 0;
+  return kernel->kept_bytes <= 0.5 * sample ? NTK_SAMPLE_PAD * (int64_t)fmax(1, pads) : 0;
 }
 
 /* The one product of the features. */
@@ -58,8 +74,20 @@ ntk_empirical_cost ntk_empirical_cost_of(const ntk_network *network,
   sums s = {.settings = settings, .dtype = network->dtype, .n = n, .rows = rows, .cols = cols};
 
   if (quantity != &ntk_quantity_ntk) return cost_of_readout(network, &cotangents);
-  ntk_network_factors(network, &cotangents, add_factor, &s);
+  ntk_network_factors(network, &cotangents, n, add_factor, &s);
+  s.cost.batch = batch_of(network, settings, &cotangents, &s.cost);
   return s.cost;
+}
+
+/* With the streams of entries of a sample with itself, where they have their own. */
+static ntk_network_cost passes_of(const ntk_network *network, const ntk_cotangents *cotangents) {
+  ntk_network_cost cost = ntk_network_cost_of(network, cotangents);
+  const ntk_network_cost self = ntk_network_part_cost(network, cotangents, true);
+
+  if (!network->two_kernels) return cost;
+  cost.backward_flops += self.backward_flops;
+  cost.delta_bytes += self.delta_bytes;
+  return cost;
 }
 
 /* A grid, and the part of the largest rank. */
@@ -74,19 +102,26 @@ typedef struct bytes {
   double own, panel;
 } bytes;
 
+/* Samples with these rows, and those of them that one rank computes. */
+static int64_t samples_of(int64_t rows, const place *p) {
+  return (rows + p->per_sample - 1) / p->per_sample;
+}
+
+static int64_t own_of(int64_t rows, const place *p) {
+  return (samples_of(rows, p) + p->cols - 1) / p->cols;
+}
+
 /* Row panel and own activations of one set; on one process column the panel is the own factors. */
 static double share_bytes(const bytes *sample, int64_t rows, const place *p) {
-  const int64_t samples = (rows + p->per_sample - 1) / p->per_sample;
-  const double own = (double)ntk_pad((samples + p->cols - 1) / p->cols);
-  const double all = p->cols > 1 ? (double)ntk_pad(samples) : 0;
+  const double own = (double)ntk_pad(own_of(rows, p));
+  const double all = p->cols > 1 ? (double)ntk_pad(samples_of(rows, p)) : 0;
 
-  if (samples == 0) return 0;
   return own * sample->own + all * sample->panel;
 }
 
 static double column_bytes(const bytes *sample, int64_t cols, const place *p) {
   if (p->rows * p->cols == 1) return 0;
-  return sample->panel * (double)ntk_pad((cols + p->per_sample - 1) / p->per_sample);
+  return sample->panel * (double)ntk_pad(samples_of(cols, p));
 }
 
 static place place_of(const ntk_kernel_settings *settings, int64_t per_sample, int64_t n, int64_t m,
@@ -109,15 +144,29 @@ static double matrix_bytes(const place *p) {
 
 static double all_bytes(const ntk_network *network, const ntk_network_cost *cost,
                         const ntk_empirical_cost *kernel, const place *p) {
-  const bytes sample = {cost->tape_bytes + cost->delta_bytes + kernel->formed_bytes,
+  const double passes = cost->tape_bytes + cost->delta_bytes + kernel->formed_bytes;
+  const double inputs = 8.0 * (double)ntk_shape_count(&network->input);
+  const int64_t most = max(own_of(p->local_rows, p), own_of(p->test_rows, p));
+  const bytes sample = {kernel->batch > 0 ? kernel->kept_bytes + inputs : passes,
                         kernel->panel_bytes};
 
-  return matrix_bytes(p) + cost->weight_bytes + kernel->tile_bytes +
+  return passes * (double)ntk_pad(most < kernel->batch ? most : kernel->batch) + matrix_bytes(p) + cost->weight_bytes + kernel->tile_bytes +
          kernel->collected * 8.0 * (double)p->local_rows * (double)p->local_cols +
          ntk_scratch_bytes(network->dtype, max(p->local_rows, p->test_rows),
                            max(p->local_cols, p->test_cols)) +
          share_bytes(&sample, p->local_rows, p) + share_bytes(&sample, p->test_rows, p) +
          column_bytes(&sample, p->local_cols, p) + column_bytes(&sample, p->test_cols, p);
+}
+
+/* What batch_norm needs in mode train: the tape of all training samples on every rank, and their
+ * deltas for the own samples of both sets. */
+static double batch_bytes(const ntk_network *network, const ntk_cotangents *cotangents,
+                          bool backward, int64_t n, const place *p) {
+  const int64_t train = own_of(p->local_rows, p), test = own_of(p->test_rows, p);
+  const ntk_batch_cost a = ntk_batch_cost_of(network, cotangents, n, train);
+  const ntk_batch_cost b = ntk_batch_cost_of(network, cotangents, n, test);
+
+  return a.tape_bytes + (backward ? a.delta_bytes + b.delta_bytes : 0);
 }
 
 /* Of all entries: forming what is formed of every sample, and the products. */
@@ -129,7 +178,7 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
                                    const ntk_quantity *quantity, int64_t n, int64_t m,
                                    int64_t block, int grid_rows, int grid_cols) {
   const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
-  ntk_network_cost cost = ntk_network_cost_of(network, &cotangents);
+  ntk_network_cost cost = passes_of(network, &cotangents);
   const int64_t per_sample = ntk_cotangent_rows(&cotangents, network->outputs);
   const double rows = (double)(n * per_sample), test_rows = (double)(m * per_sample);
   const place p = place_of(settings, per_sample, n, m, block, grid_rows, grid_cols);
@@ -143,14 +192,20 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
   if (quantity != &ntk_quantity_ntk) cost.backward_flops = cost.delta_bytes = 0;
   if (p.test_cols > 0) entries += 0.5 * test_rows * (test_rows + 1);
   const double assembly = assembly_flops(&kernel, samples, entries);
-  const double exchange = grid_rows * grid_cols > 1 ? flops_per_byte * 4 * kernel.entry_flops : 0;
+  const double ranks = (double)grid_rows * (double)grid_cols;
+  const double exchange = ranks > 1 ? flops_per_byte * 4 * kernel.entry_flops : 0;
+  const bool ntk = quantity == &ntk_quantity_ntk;
+  const ntk_batch_cost batch = ntk_batch_cost_of(network, &cotangents, n, n + m);
+  const double backward = samples * cost.backward_flops + (ntk ? batch.backward_flops : 0);
 
   return (ntk_kernel_cost){
       .assembly_flops = assembly,
-      .flops = assembly + samples * (cost.forward_flops + cost.backward_flops),
-      .repeat_flops = samples * (cost.backward_flops + kernel.sample_flops + exchange),
+      .flops = assembly + samples * cost.forward_flops + ranks * batch.forward_flops + backward,
+      .repeat_flops = (kernel.batch > 0 ? 0 : backward + samples * kernel.sample_flops) +
+                      samples * exchange,
       .matrix_bytes = matrix_bytes(&p),
-      .bytes = all_bytes(network, &cost, &kernel, &p)};
+      .bytes = all_bytes(network, &cost, &kernel, &p) +
+               batch_bytes(network, &cotangents, ntk, n, &p)};
 }
 
 int64_t ntk_kernel_chunks(const ntk_kernel_cost *cost, double seconds, double interval) {

@@ -6,6 +6,7 @@
 
 #include "ntk/base/memory.h"
 #include "ntk/kernel/assembly.h"
+#include "ntk/model/layer.h"
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -175,6 +176,25 @@ ntk_status ntk_kernel_check_outputs(const ntk_kernel_settings *settings, int64_t
             "kernel.outputs: no output %lld; the network has outputs 0..%lld",
             (long long)cotangents.single, (long long)outputs - 1);
   return NTK_OK;
+}
+
+/* What is below a shared readout depends on it, so it cannot be drawn again with that given. */
+static ntk_status check_draws(const ntk_quantity *quantity, const ntk_readout *readout) {
+  NTK_CHECK(quantity != &ntk_quantity_nngp || !readout->shared, NTK_E_CONFIG,
+            "kernel.quantity: nngp is a covariance over draws of the readout given the layers below "
+            "it, but the weights of '%s' are used below too; take conjugate",
+            readout->layer->name);
+  return NTK_OK;
+}
+
+ntk_status ntk_kernel_check_quantity(const ntk_quantity *quantity, const ntk_network *network) {
+  ntk_readout readout = {0};
+
+  if (quantity == &ntk_quantity_ntk) return NTK_OK;
+  NTK_CHECK(ntk_network_readout(network, &readout), NTK_E_CONFIG,
+            "kernel.quantity: %s needs a dense layer at the end of the network; '%s' is none",
+            quantity->row.name, network->layer[network->layer_count - 1].name);
+  return check_draws(quantity, &readout);
 }
 
 /* ---- results -------------------------------------------------------------------------------- */

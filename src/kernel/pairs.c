@@ -138,10 +138,7 @@ static ntk_status add(ntk_assembly *job) {
   return status;
 }
 
-static bool applies(const ntk_factor *f) {
-  (void)f;
-  return true;
-}
+static bool applies(const ntk_factor *f) { return !f->coupling; }
 
 /* <a, a'> serves all pairs of outputs; a shared delta costs nothing. */
 static void cost(const ntk_factor *f, ntk_contraction_cost *cost) {

@@ -33,33 +33,88 @@ ntk_status ntk_pass_scatter(const ntk_kernel_input *input, ntk_pass *p) {
   return ntk_deal_scatter(&p->deal, features, p->samples->inputs, p->inputs);
 }
 
-static ntk_batch batch_of(const ntk_pass *p) {
-  return (ntk_batch){.count = p->deal.own_count,
-                     .index = p->number,
-                     .test = p->test};
+/* The inputs of all training samples, on every rank. */
+static ntk_status forward_training(const ntk_comm *comm, const ntk_data *data,
+                                   const ntk_network *network, double **inputs, ntk_tape *tape) {
+  const ntk_batch batch = {.count = data->train.count, .index = data->train.index};
+  const int64_t bytes = batch.count * data->features * (int64_t)sizeof(double);
+
+  if (comm->rank == 0) memcpy(*inputs, data->train.inputs, (size_t)bytes);
+  ntk_comm_broadcast(comm, 0, *inputs, bytes);
+  return ntk_agree(comm, ntk_forward_batch(network, &batch, NULL, inputs, tape));
 }
 
-/* The output at theta_0, before the pass whose tape is kept. */
-static ntk_status forward_initial(const ntk_network *initial, ntk_pass *p) {
+ntk_status ntk_pass_training(const ntk_kernel_input *input, const ntk_network *network,
+                             ntk_tape *training) {
+  const ntk_comm *comm = input->grid->comm;
+  const ntk_data *data = input->data;
+  double *inputs = NULL;
+
+  if (network->coupled == 0) return NTK_OK;
+  ntk_status status =
+      ntk_agree(comm, NTK_NEW(ntk_pad(data->train.count) * data->features, &inputs));
+
+  if (status == NTK_OK) status = forward_training(comm, data, network, &inputs, training);
+  ntk_free(&inputs);
+  return status;
+}
+
+static ntk_batch batch_of(const ntk_pass *p, const ntk_tape *training) {
+  return (ntk_batch){.count = p->deal.own_count,
+                     .index = p->number,
+                     .test = p->test,
+                     .training = training->network ? training : NULL};
+}
+
+/* Samples `first` and on, as many as go together. */
+static ntk_status forward_some(const ntk_network *initial, const ntk_tape *training, int64_t first,
+                               ntk_pass *p) {
+  const int64_t features = ntk_shape_count(&initial->input), left = p->deal.own_count - first;
+  ntk_batch batch = batch_of(p, training);
   ntk_tape tape = {0};
 
-  NTK_TRY(NTK_NEW(p->deal.own_count * initial->outputs, &p->centre));
-  const ntk_batch batch = batch_of(p);
-
-  NTK_TRY(ntk_forward_batch(initial, &batch, p->inputs, NULL, &tape));
-  ntk_tape_output(&tape, p->centre);
+  batch.index += first;
+  batch.count = p->batches.size > 0 && p->batches.size < left ? p->batches.size : left;
+  NTK_TRY(ntk_forward_batch(initial, &batch, p->inputs + first * features, NULL, &tape));
+  ntk_tape_output(&tape, p->centre + first * initial->outputs);
   ntk_tape_destroy(&tape);
   return NTK_OK;
 }
 
-ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass) {
-  const ntk_comm *comm = input->grid->comm;
+/* Before the pass whose tape is kept. */
+static ntk_status forward_initial(const ntk_network *initial, const ntk_tape *training,
+                                  ntk_pass *p) {
+  const int64_t own = p->deal.own_count, step = p->batches.size > 0 ? p->batches.size : own;
 
-  NTK_AGREE(comm, input->initial ? forward_initial(input->initial, pass) : NTK_OK);
-  const ntk_batch batch = batch_of(pass);
+  NTK_TRY(NTK_NEW(own * initial->outputs, &p->centre));
+  for (int64_t first = 0; first < own; first += step) {
+    NTK_TRY(forward_some(initial, training, first, p));
+  }
+  return NTK_OK;
+}
 
-  return ntk_agree(comm, ntk_forward_batch(input->network, &batch, NULL, &pass->inputs,
-                                           &pass->tape));
+ntk_status ntk_pass_centre(const ntk_kernel_input *input, const ntk_tape *training,
+                           ntk_pass *pass) {
+  return ntk_agree(input->grid->comm, forward_initial(input->initial, training, pass));
+}
+
+static ntk_status run_batches(const ntk_kernel_input *input, const ntk_batch *all, ntk_pass *p) {
+  const ntk_status status =
+      ntk_batches_run(input, all, p->inputs, p->formed_width, &p->batches);
+
+  ntk_free(&p->inputs);
+  return status;
+}
+
+ntk_status ntk_pass_forward(const ntk_kernel_input *input, const ntk_tape *training,
+                            ntk_pass *pass) {
+  const ntk_batch batch = batch_of(pass, training);
+
+  if (pass->batches.size > 0) {
+    return ntk_agree(input->grid->comm, run_batches(input, &batch, pass));
+  }
+  return ntk_agree(input->grid->comm, ntk_forward_batch(input->network, &batch, NULL,
+                                                        &pass->inputs, &pass->tape));
 }
 
 /* ---- output ---------------------------------------------------------------------------------- */
@@ -69,7 +124,11 @@ static ntk_status read_output(const ntk_pass *p, int64_t count, int64_t outputs,
   NTK_TRY(NTK_NEW(p->deal.own_count * outputs, own));
   NTK_TRY(NTK_NEW(count * outputs, all));
   NTK_TRY(NTK_NEW(count * outputs, f0));
-  ntk_tape_output(&p->tape, *own);
+  if (p->batches.size == 0) {
+    ntk_tape_output(&p->tape, *own);
+  } else if (p->deal.own_count > 0) {
+    memcpy(*own, p->batches.output, (size_t)(p->deal.own_count * outputs) * sizeof(double));
+  }
   return NTK_OK;
 }
 
@@ -93,7 +152,9 @@ ntk_status ntk_pass_output(const ntk_kernel_input *input, const ntk_pass *pass, 
 
 void ntk_pass_destroy(ntk_pass *pass) {
   ntk_stream_destroy(&pass->stream);
+  ntk_stream_destroy(&pass->self_stream);
   ntk_tape_destroy(&pass->tape);
+  ntk_batches_destroy(&pass->batches);
   ntk_free(&pass->inputs);
   ntk_free(&pass->centre);
   ntk_free(&pass->row_panel);
@@ -101,6 +162,32 @@ void ntk_pass_destroy(ntk_pass *pass) {
   ntk_free(&pass->formed);
   ntk_free(&pass->number);
   ntk_deal_destroy(&pass->deal);
+}
+
+/* ---- factors --------------------------------------------------------------------------------- */
+
+ntk_status ntk_pass_begin(ntk_pass *pass, const ntk_cotangents *cotangents) {
+  ntk_stream_destroy(&pass->stream);
+  ntk_stream_destroy(&pass->self_stream);
+  pass->batches.next = 0;
+  if (pass->batches.size > 0) return NTK_OK;
+  NTK_TRY(ntk_stream_begin_part(&pass->tape, cotangents, false, &pass->stream));
+  if (!pass->tape.network->two_kernels) return NTK_OK;
+  return ntk_stream_begin_part(&pass->tape, cotangents, true, &pass->self_stream);
+}
+
+ntk_status ntk_pass_next(ntk_pass *pass, bool *more) {
+  bool self = false;
+
+  if (pass->batches.size > 0) {
+    ntk_batches_next(&pass->batches, &pass->factor, more);
+    return NTK_OK;
+  }
+  NTK_TRY(ntk_stream_next(&pass->stream, &pass->factor, more));
+  if (!pass->tape.network->two_kernels) return NTK_OK;
+  NTK_TRY(ntk_stream_next(&pass->self_stream, &pass->self, &self));
+  NTK_ASSERT(self == *more);
+  return NTK_OK;
 }
 
 /* ---- panels ---------------------------------------------------------------------------------- */
@@ -111,7 +198,9 @@ ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes, double fo
   const ntk_grid *g = pass->deal.matrix->grid;
 
   pass->formed_width = (int64_t)formed_bytes;
-  NTK_TRY(NTK_NEW(ntk_pad(pass->deal.own_count) * pass->formed_width, &pass->formed));
+  if (pass->batches.size == 0) {
+    NTK_TRY(NTK_NEW(ntk_pad(pass->deal.own_count) * pass->formed_width, &pass->formed));
+  }
   pass->panel_width = (int64_t)sample_bytes;
   if (g->cols > 1) {
     NTK_TRY(NTK_NEW(ntk_pad(pass->deal.row_count) * pass->panel_width, &pass->row_panel));
@@ -126,6 +215,10 @@ ntk_status ntk_pass_form(ntk_pass *pass, ntk_dtype dtype, const ntk_contraction 
                          int64_t part, double *flops) {
   const ntk_contraction_cost cost = ntk_contraction_cost_of(contraction, &pass->factor);
 
+  if (pass->batches.size > 0) {
+    ntk_batches_part(&pass->batches, &pass->factor, part, &pass->part, flops);
+    return NTK_OK;
+  }
   NTK_ASSERT((int64_t)cost.formed * (int64_t)ntk_dtype_size(dtype) <= pass->formed_width);
   return ntk_contraction_form(contraction, dtype, &pass->factor, pass->deal.own_count, part,
                               pass->formed, &pass->part, flops);

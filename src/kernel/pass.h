@@ -3,8 +3,7 @@
 #ifndef NTK_KERNEL_PASS_H
 #define NTK_KERNEL_PASS_H
 
-#include "ntk/kernel/assembly.h"
-#include "ntk/kernel/kernel.h"
+#include "batches.h"
 
 /* Zero-initialise, deal; destroy. */
 typedef struct ntk_pass {
@@ -12,10 +11,13 @@ typedef struct ntk_pass {
   ntk_deal deal;
   double *inputs; /* [ntk_pad(own)][features] until the forward pass is done */
   double *centre; /* [own][O] output at theta_0, where that is another network; else NULL */
+  ntk_batches batches; /* with a size: instead of tape and stream */
   ntk_tape tape;
   ntk_stream stream;
   ntk_factor factor;
   ntk_factor part;             /* of it, that travels */
+  ntk_stream self_stream;      /* of entries of a sample with itself, if network->two_kernels */
+  ntk_factor self;             /* as `factor`, of that */
   bool test;                   /* of test samples */
   int64_t *number;             /* [own] in the source */
   int64_t formed_width;        /* bytes of a sample */
@@ -29,8 +31,20 @@ void ntk_pass_destroy(ntk_pass *pass);
 /* Collective.  Own samples from rank 0. */
 NTK_CHECKED ntk_status ntk_pass_scatter(const ntk_kernel_input *input, ntk_pass *pass);
 
-/* Collective.  Takes them through the network; leaves the tape. */
-NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass *pass);
+/* Collective.  All training samples through one of the networks, on every rank: what batch_norm
+ * takes its statistics from.  Without it (network->coupled 0) the tape stays empty. */
+NTK_CHECKED ntk_status ntk_pass_training(const ntk_kernel_input *input, const ntk_network *network,
+                                         ntk_tape *training);
+
+/* Collective.  The output of the scattered samples at theta_0, where that is another network.
+ *   training  of ntk_pass_training at theta_0 */
+NTK_CHECKED ntk_status ntk_pass_centre(const ntk_kernel_input *input, const ntk_tape *training,
+                                       ntk_pass *pass);
+
+/* Collective.  Takes them through the network; leaves the tape, which borrows `training`, or what
+ * was kept of batches. */
+NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, const ntk_tape *training,
+                                        ntk_pass *pass);
 
 /* Collective.  The network's output of `count` samples to every rank, and f0: the same, or where
  * the output is centered the same less that at theta_0, which is 0 unless theta_0 is another
@@ -38,7 +52,13 @@ NTK_CHECKED ntk_status ntk_pass_forward(const ntk_kernel_input *input, ntk_pass 
 NTK_CHECKED ntk_status ntk_pass_output(const ntk_kernel_input *input, const ntk_pass *pass,
                                        int64_t count, double **initial, double **f0);
 
-/* Local.  Room for a and delta of the largest part, and for what is formed of a sample. */
+/* Local.  Begins the stream of factors of the tape, from the start; the next of them, in `factor`
+ * and, if there are two kernels, `self`. */
+NTK_CHECKED ntk_status ntk_pass_begin(ntk_pass *pass, const ntk_cotangents *cotangents);
+NTK_CHECKED ntk_status ntk_pass_next(ntk_pass *pass, bool *more);
+
+/* Local.  Room for a and delta of the largest part, and for what is formed of a sample; in batches
+ * that is made for a batch alone. */
 NTK_CHECKED ntk_status ntk_pass_create_panels(ntk_pass *pass, double sample_bytes,
                                               double formed_bytes);
 

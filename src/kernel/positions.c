@@ -418,7 +418,7 @@ ntk_status ntk_positions_add(ntk_assembly *job, bool pixels) {
 static ntk_status add_pixels(ntk_assembly *job) { return ntk_positions_add(job, true); }
 
 static bool applies(const ntk_factor *f) {
-  return f->kind == NTK_FACTOR_LINEAR && f->patches && f->positions > 1 &&
+  return f->kind == NTK_FACTOR_LINEAR && f->patches && f->positions > 1 && !f->coupling &&
          ntk_factor_cells(f) <= MOST_CELLS;
 }
 

@@ -7,7 +7,7 @@
 /* Whether a factor meets another at one pair of positions only, and as vectors: then two Grams are
  * all there is to do. */
 static inline bool ntk_factor_is_single(const ntk_factor *factor) {
-  return factor->positions == 1 && factor->kind != NTK_FACTOR_ROWS;
+  return factor->positions == 1 && factor->kind != NTK_FACTOR_ROWS && !factor->coupling;
 }
 
 /* Local.  Adds the contribution of a weight.

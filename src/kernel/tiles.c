@@ -5,9 +5,10 @@
 #include "ntk/base/memory.h"
 
 /* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
- * tiles), multiples of NTK_SAMPLE_PAD.  On the diagonal the staircase goes down to LEAF columns,
- * one block of the usual size. */
-enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, LEAF = 64 };
+ * tiles), multiples of NTK_SAMPLE_PAD.  Along the diagonal there are staircases of STAIRCASE columns
+ * with steps of LEAF, one block of the usual size: what is computed in vain, and what GEMM packs
+ * again and again, cost least together (measured, n = 2048). */
+enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, STAIRCASE = 256, LEAF = 64 };
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */
@@ -36,7 +37,6 @@ static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
     if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));
-    NTK_TRY(NTK_NEW(s->tile_rows, &s->square[k]));
   }
   return NTK_OK;
 }
@@ -54,7 +54,6 @@ void ntk_scratch_destroy(ntk_scratch *scratch) {
     ntk_free(&scratch->sum[k]);
     ntk_free(&scratch->column[k]);
     ntk_free(&scratch->line[k]);
-    ntk_free(&scratch->square[k]);
   }
   *scratch = (ntk_scratch){0};
 }
@@ -134,14 +133,14 @@ ntk_status ntk_tiles_create(ntk_assembly *job, ntk_tiles *t) {
 
   t->job = job;
   t->one = job->scratch->line[0];
-  t->ad2 = job->scratch->square[0];
-  t->d2 = job->scratch->square[1];
   for (int64_t k = 0; k < job->scratch->tile_rows; ++k) t->one[k] = 1;
+  if (job->sums) NTK_TRY(NTK_NEW(job->matrix->local_cols, &t->sums));
   NTK_TRY(create_axis(&job->rows, job->matrix, true, cotangents, &t->rows));
   return create_axis(&job->cols, job->matrix, false, cotangents, &t->cols);
 }
 
 void ntk_tiles_destroy(ntk_tiles *t) {
+  ntk_free(&t->sums);
   ntk_free(&t->rows.cotangent);
   ntk_free(&t->cols.cotangent);
 }
@@ -169,43 +168,31 @@ static ntk_span next_span(const ntk_axis *x, int64_t first, int64_t last, int64_
 
 /* ---- sums ------------------------------------------------------------------------------------ */
 
-/* The diagonal counts once, all else twice. */
-static void add_diagonal(const ntk_assembly *job, ntk_pair_sums *sums, double ad, double d) {
-  const ntk_factor *f = job->factor;
-
-  sums->weight_trace += f->w_weight * ad;
-  sums->bias_trace += f->b_weight * d;
-  sums->weight_square -= f->w_weight * f->w_weight * ad * ad;
-  sums->bias_square -= f->b_weight * f->b_weight * d * d;
-}
-
-static void clear_squares(const ntk_tiles *t, int64_t n) {
-  memset(t->ad2, 0, (size_t)n * sizeof(double));
-  memset(t->d2, 0, (size_t)n * sizeof(double));
-}
-
-static void add_squares(const ntk_tiles *t, int64_t n) {
-  const ntk_factor *f = t->job->factor;
-  double weight = 0, bias = 0;
-
-  for (int64_t k = 0; k < n; ++k) {
-    weight += t->ad2[k];
-    bias += t->d2[k];
-  }
-  t->sums->weight_square += 2 * f->w_weight * f->w_weight * weight;
-  t->sums->bias_square += 2 * f->b_weight * f->b_weight * bias;
-}
-
 static ntk_pair_sums *sums_of(const ntk_assembly *job, int64_t lj) {
   return job->sums + (job->sum_of ? job->sum_of[lj] : 0);
 }
 
-/* Columns from lj on, of the n rows of a tile, belong to other sums than those before. */
-static void change_sums(ntk_tiles *t, int64_t n, int64_t lj) {
-  if (!t->job->sums || sums_of(t->job, lj) == t->sums) return;
-  add_squares(t, n);
-  clear_squares(t, n);
-  t->sums = sums_of(t->job, lj);
+static double over_lanes(const double *lane) {
+  double sum = 0;
+
+  for (int k = 0; k < NTK_LANES; ++k) sum += lane[k];
+  return sum;
+}
+
+/* The diagonal counts once, all else twice. */
+static void add_column_sums(const ntk_factor *f, const ntk_column_sums *c, ntk_pair_sums *sums) {
+  const double w2 = f->w_weight * f->w_weight, b2 = f->b_weight * f->b_weight;
+
+  sums->weight_trace += f->w_weight * c->ad;
+  sums->bias_trace += f->b_weight * c->d;
+  sums->weight_square += w2 * (2 * over_lanes(c->ad2) - c->ad * c->ad);
+  sums->bias_square += b2 * (2 * over_lanes(c->d2) - c->d * c->d);
+}
+
+static void add_sums(const ntk_tiles *t, int64_t col, int64_t last_col) {
+  for (int64_t lj = col; t->sums && lj < last_col; ++lj) {
+    add_column_sums(t->job->factor, &t->sums[lj], sums_of(t->job, lj));
+  }
 }
 
 /* ---- one tile -------------------------------------------------------------------------------- */
@@ -216,16 +203,38 @@ static void fuse(int64_t n, double w, double b, const double *restrict a, const 
   for (int64_t k = 0; k < n; ++k) theta[k] += (w * a[k] + b) * d[k];
 }
 
-/* The same, and sums of (a d)^2 and d^2 row by row: no chain of additions to wait for. */
-static void fuse_and_square(int64_t n, double w, double b, const double *restrict a,
-                            const double *restrict d, double *restrict theta,
-                            double *restrict ad2, double *restrict d2) {
-  for (int64_t k = 0; k < n; ++k) {
+/* The same, and squares of a d and d into the lanes: rows [k, end), the first of which is row `at + k`
+ * of this rank. */
+static void fuse_and_square(int64_t k, int64_t end, int64_t at, double w, double b,
+                            const double *restrict a, const double *restrict d,
+                            double *restrict theta, ntk_column_sums *restrict sums) {
+  for (; k < end; ++k) {
     const double ad = a[k] * d[k];
+    const int lane = (int)((at + k) % NTK_LANES);
+
     theta[k] += (w * a[k] + b) * d[k];
-    ad2[k] += ad * ad;
-    d2[k] += d[k] * d[k];
+    sums->ad2[lane] += ad * ad;
+    sums->d2[lane] += d[k] * d[k];
   }
+}
+
+/* Whole turns of the lanes, from row k on; the row behind them. */
+static int64_t fuse_and_square_turns(int64_t k, int64_t end, double w, double b,
+                                     const double *restrict a, const double *restrict d,
+                                     double *restrict theta, ntk_column_sums *restrict sums) {
+  ntk_column_sums s = *sums;
+
+  for (; k + NTK_LANES <= end; k += NTK_LANES) {
+    for (int lane = 0; lane < NTK_LANES; ++lane) {
+      const double ad = a[k + lane] * d[k + lane];
+
+      theta[k + lane] += (w * a[k + lane] + b) * d[k + lane];
+      s.ad2[lane] += ad * ad;
+      s.d2[lane] += d[k + lane] * d[k + lane];
+    }
+  }
+  *sums = s;
+  return k;
 }
 
 /* Local rows of the matrix that column lj needs start here. */
@@ -241,7 +250,7 @@ static void add_column(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols,
                        int64_t first) {
   const ntk_factor *f = t->job->factor;
   ntk_matrix *m = t->job->matrix;
-  const int64_t n = rows->last - first, at = first - rows->first;
+  const int64_t n = rows->last - first;
   const double *a = t->a(t, rows, cols, lj, first);
   const double *d = t->delta(t, rows, cols, lj, first);
   double *theta = m->data + first + lj * m->ld;
@@ -250,25 +259,26 @@ static void add_column(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols,
     fuse(n, f->w_weight, f->b_weight, a, d, theta);
     return;
   }
-  fuse_and_square(n, f->w_weight, f->b_weight, a, d, theta, t->ad2 + at, t->d2 + at);
-  if (ntk_matrix_row(m, first) == ntk_matrix_col(m, lj)) {
-    add_diagonal(t->job, t->sums, a[0] * d[0], d[0]);
-  }
+  ntk_column_sums *sums = &t->sums[lj];
+  const int64_t head = min(n, (NTK_LANES - first % NTK_LANES) % NTK_LANES);
+
+  fuse_and_square(0, head, first, f->w_weight, f->b_weight, a, d, theta, sums);
+  const int64_t rest =
+      fuse_and_square_turns(head, n, f->w_weight, f->b_weight, a, d, theta, sums);
+
+  fuse_and_square(rest, n, first, f->w_weight, f->b_weight, a, d, theta, sums);
+  if (ntk_matrix_row(m, first) != ntk_matrix_col(m, lj)) return;
+  sums->ad = a[0] * d[0];
+  sums->d = d[0];
 }
 
 static void add_tile(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols) {
-  const int64_t n = rows->last - rows->first;
-
   t->multiply(t, rows, cols);
-  clear_squares(t, n);
-  if (t->job->sums) t->sums = sums_of(t->job, cols->first);
   for (int64_t lj = cols->first; lj < cols->last; ++lj) {
     const int64_t first = max(rows->first, first_row(t->job, lj));
 
-    change_sums(t, n, lj);
     if (first < rows->last) add_column(t, rows, cols, lj, first);
   }
-  if (t->job->sums) add_squares(t, n);
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */
@@ -290,14 +300,27 @@ static void add_rectangle(ntk_tiles *t, int64_t row, int64_t last_row, int64_t c
   }
 }
 
-/* Columns [col, last_col) from the diagonal down to where the next columns' rows start: two smaller
- * triangles with a rectangle below the first.  They meet at a multiple of NTK_SAMPLE_PAD, so that
- * no column is in the products of both. */
+/* Columns [col, last_col) from the diagonal down to where the next columns' rows start, in blocks of
+ * rows: each with the columns that begin above its end, about LEAF more than the one before. */
+static void add_staircase(ntk_tiles *t, int64_t col, int64_t last_col) {
+  const ntk_matrix *m = t->job->matrix;
+  const int64_t row = first_row(t->job, col), end = first_row(t->job, last_col);
+  const int64_t step = ntk_pad(max(1, LEAF * (end - row) / max(1, last_col - col)));
+
+  for (int64_t r = row, stop; r < end; r = stop) {
+    stop = min(end, floor_pad(r) + step);
+    add_rectangle(t, r, stop, col,
+                  min(last_col, ntk_matrix_cols_below(m, ntk_matrix_row(m, stop - 1) + 1)));
+  }
+}
+
+/* The same of many columns: two smaller triangles with a rectangle below the first.  They meet at a
+ * multiple of NTK_SAMPLE_PAD, so that no column is in the products of both. */
 static void add_triangle(ntk_tiles *t, int64_t col, int64_t last_col) {
   const int64_t end = first_row(t->job, last_col);
 
-  if (last_col - col <= LEAF) {
-    add_rectangle(t, first_row(t->job, col), end, col, last_col);
+  if (last_col - col <= STAIRCASE) {
+    add_staircase(t, col, last_col);
     return;
   }
   const int64_t half = min(ntk_pad(col + (last_col - col) / 2), floor_pad(last_col - 1));
@@ -321,12 +344,13 @@ void ntk_tiles_add(ntk_tiles *t) {
   int64_t col, last;
 
   columns_of(job, &col, &last);
-  if (!job->lower) {
+  if (job->lower) {
+    add_triangle(t, col, last);
+    add_rectangle(t, first_row(job, last), rows, col, last);
+  } else {
     add_rectangle(t, 0, rows, col, last);
-    return;
   }
-  add_triangle(t, col, last);
-  add_rectangle(t, first_row(job, last), rows, col, last);
+  add_sums(t, col, last);
 }
 
 /* ---- parts that were collected --------------------------------------------------------------- */

@@ -51,6 +51,16 @@ void ntk_product_multiply(ntk_product *p, int64_t cols, const void *c, int64_t r
 /* Local.  Entries [first, first + count) of column c, in double; valid until the next call. */
 const double *ntk_product_column(ntk_product *p, int64_t c, int64_t first, int64_t count);
 
+/* Sums over the rows of one column, from the diagonal down: NTK_LANES of each, so that no addition
+ * waits for the one before.  A row adds to the lane of its local index, and rows come in ascending
+ * order however the columns are cut into tiles: so the sums have the same bits. */
+enum { NTK_LANES = 2 };
+
+typedef struct ntk_column_sums {
+  double ad2[NTK_LANES], d2[NTK_LANES]; /* squares of <a, a'> <delta, delta'> and <delta, delta'> */
+  double ad, d;                         /* the entries on the diagonal */
+} ntk_column_sums;
+
 /* A walk.  A contraction has it as its first member. */
 typedef struct ntk_tiles {
   ntk_assembly *job;
@@ -64,8 +74,7 @@ typedef struct ntk_tiles {
                      int64_t lj, int64_t first);
   const double *(*delta)(struct ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols,
                          int64_t lj, int64_t first);
-  double *ad2, *d2;    /* [tile rows] sums of squares over the tile's columns */
-  ntk_pair_sums *sums; /* that those columns belong to; NULL: none wanted */
+  ntk_column_sums *sums; /* [local columns]; NULL: none wanted */
 } ntk_tiles;
 
 /* Local.  Axes and lines of a job.  Fails with NTK_E_MEMORY; destroy in any case. */

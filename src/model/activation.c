@@ -1,18 +1,23 @@
 /* The table of activations. */
 #include "activations.h"
 
-const ntk_row *const ntk_activations[] = {
-    &ntk_activation_identity.row,
-    &ntk_activation_relu.row,
-    &ntk_activation_leaky.row,
-    &ntk_activation_abs.row,
-    &ntk_activation_tanh.row,
-    &ntk_activation_sigmoid.row,
-    &ntk_activation_erf.row,
-    &ntk_activation_gelu.row,
-    &ntk_activation_gelu_tanh.row,
-    &ntk_activation_silu.row,
-    &ntk_activation_softplus.row,
-    &ntk_activation_sin.row,
-    NULL,
-};
+#define ROWS     \
+  ROW(identity)  \
+  ROW(relu)      \
+  ROW(leaky)     \
+  ROW(abs)       \
+  ROW(tanh)      \
+  ROW(sigmoid)   \
+  ROW(erf)       \
+  ROW(gelu)      \
+  ROW(gelu_tanh) \
+  ROW(silu)      \
+  ROW(softplus)  \
+  ROW(sin)
+
+#define ROW(name) extern const ntk_activation ntk_activation_##name;
+ROWS
+#undef ROW
+#define ROW(name) &ntk_activation_##name.row,
+
+    const ntk_row *const ntk_activations[] = {ROWS NULL};

@@ -1,5 +1,5 @@
-/* activations.h -- the rows of the table of activations, and how their array functions are made
- * from formulas; private to this floor. */
+/* activations.h -- how the array functions of the rows are made from formulas; private to this
+ * floor. */
 #ifndef NTK_MODEL_ACTIVATIONS_H
 #define NTK_MODEL_ACTIVATIONS_H
 
@@ -7,11 +7,6 @@
 #include <string.h>
 
 #include "ntk/model/activation.h"
-
-extern const ntk_activation ntk_activation_identity, ntk_activation_relu, ntk_activation_leaky,
-    ntk_activation_abs, ntk_activation_tanh, ntk_activation_sigmoid, ntk_activation_erf,
-    ntk_activation_gelu, ntk_activation_gelu_tanh, ntk_activation_silu, ntk_activation_softplus,
-    ntk_activation_sin;
 
 /* Options of erf and sin, named as in neural-tangents: a phi(b x) + c, a phi(b x + c). */
 typedef struct ntk_affine_options {

@@ -1,30 +1,35 @@
 /* The table of layers. */
 #include "layers.h"
 
-const ntk_row *const ntk_layers[] = {
-    &ntk_layer_dense.row,
-    &ntk_layer_activation.row,
-    &ntk_layer_flatten.row,
-    &ntk_layer_identity.row,
-    &ntk_layer_residual.row,
-    &ntk_layer_repeat.row,
-    &ntk_layer_norm.row,
-    &ntk_layer_batch_norm.row,
-    &ntk_layer_dropout.row,
-    &ntk_layer_conv.row,
-    &ntk_layer_max_pool.row,
-    &ntk_layer_avg_pool.row,
-    &ntk_layer_sum_pool.row,
-    &ntk_layer_global_avg_pool.row,
-    &ntk_layer_global_sum_pool.row,
-    &ntk_layer_last_position.row,
-    &ntk_layer_token_embedding.row,
-    &ntk_layer_position_embedding.row,
-    &ntk_layer_attention.row,
-    &ntk_layer_transformer_block.row,
-    &ntk_layer_neural_ode.row,
-    NULL,
-};
+#define ROWS              \
+  ROW(dense)              \
+  ROW(activation)         \
+  ROW(flatten)            \
+  ROW(identity)           \
+  ROW(residual)           \
+  ROW(repeat)             \
+  ROW(norm)               \
+  ROW(batch_norm)         \
+  ROW(dropout)            \
+  ROW(conv)               \
+  ROW(max_pool)           \
+  ROW(avg_pool)           \
+  ROW(sum_pool)           \
+  ROW(global_avg_pool)    \
+  ROW(global_sum_pool)    \
+  ROW(last_position)      \
+  ROW(token_embedding)    \
+  ROW(position_embedding) \
+  ROW(attention)          \
+  ROW(transformer_block)  \
+  ROW(neural_ode)
+
+#define ROW(name) extern const ntk_layer ntk_layer_##name;
+ROWS
+#undef ROW
+#define ROW(name) &ntk_layer_##name.row,
+
+    const ntk_row *const ntk_layers[] = {ROWS NULL};
 
 bool ntk_layer_is_listed(const ntk_layer *layer) {
   int k = 0;

@@ -243,7 +243,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
   walk->cost.tape_bytes += (double)ntk_dtype_size(walk->network->dtype) * (double)width;
   if (!walk->needed) return;
-  if (is_one_mask(node, false)) {
+  if (is_one_mask(node, walk->diagonal)) {
     ntk_walk_spread(walk, width);
   } else {
     ntk_walk_mask(walk, width);

@@ -1,4 +1,4 @@
-/* layers.h -- the rows of the table of layers; private to this floor. */
+/* layers.h -- what files of layers share beside layer.h; private to this floor. */
 #ifndef NTK_MODEL_LAYERS_H
 #define NTK_MODEL_LAYERS_H
 
@@ -25,6 +25,9 @@ typedef struct ntk_repeat_options {
 
 /* Local.  network->two_kernels; fails with NTK_E_CONFIG if expected masks cannot be had. */
 NTK_CHECKED ntk_status ntk_dropout_check(ntk_network *network);
+
+/* Whether the layer is batch_norm in mode train. */
+bool ntk_batch_norm_couples(const ntk_node_layer *node);
 
 /* Whether a mask depends on which sample it is for. */
 bool ntk_dropout_by_sample(const ntk_network *network);
@@ -130,12 +133,9 @@ typedef struct ntk_transformer_block_options {
   ntk_choice activation; /* a row of ntk_activations */
 } ntk_transformer_block_options;
 
+/* Rows that others refer to by name; all are in the table of layer.c. */
 extern const ntk_layer ntk_layer_dense, ntk_layer_activation, ntk_layer_flatten,
-    ntk_layer_identity, ntk_layer_norm, ntk_layer_batch_norm, ntk_layer_dropout;
-extern const ntk_layer ntk_layer_conv, ntk_layer_max_pool, ntk_layer_avg_pool, ntk_layer_sum_pool,
-    ntk_layer_global_avg_pool, ntk_layer_global_sum_pool, ntk_layer_last_position;
-extern const ntk_layer ntk_layer_neural_ode, ntk_layer_token_embedding,
-    ntk_layer_position_embedding, ntk_layer_attention, ntk_layer_transformer_block;
+    ntk_layer_identity, ntk_layer_dropout, ntk_layer_token_embedding;
 
 /* Local.  Of layers that leave the array as it is: it changes hands, and delta stays. */
 NTK_CHECKED ntk_status ntk_relay_forward(const ntk_node_layer *node, ntk_tape *tape, int l);

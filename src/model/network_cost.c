@@ -57,10 +57,11 @@ typedef struct part {
 } part;
 
 /* <a, a'> serves all pairs of cotangents; by positions, or by the Jacobian (MATH B12). */
-static double flops_of(const part *f) {
+static double flops_of(const ntk_cost_walk *walk, const part *f) {
   const double pairs = f->in / (f->cotangents * f->cotangents) + (f->shared ? 0 : f->columns);
   const double jacobian = fmax(f->in, 1) * f->columns, s = f->positions;
 
+  if (walk->coupled) return 2 * jacobian;
   return 2 * (s > 1 ? fmin(s * s * pairs, jacobian) : pairs);
 }
 
@@ -97,6 +98,7 @@ static void show_factor(const ntk_cost_walk *walk, const ntk_tensor *tensor, con
                            : kind == NTK_FACTOR_LINEAR ? bias_of(walk, tensor)
                                                        : NULL;
 
+  const ntk_coupling coupling = {.samples = walk->training, .sums = 1, .out = (int64_t)f->columns};
   const ntk_factor factor = {.kind = kind,
                              .weight = kind == NTK_FACTOR_VECTOR ? NULL : tensor,
                              .bias = bias,
@@ -107,7 +109,8 @@ static void show_factor(const ntk_cost_walk *walk, const ntk_tensor *tensor, con
                              .patches = walk->patches,
                              .cotangents = (int64_t)f->cotangents,
                              .out = (int64_t)f->columns,
-                             .shared = f->shared};
+                             .shared = f->shared,
+                             .coupling = walk->coupled && f->in > 0 ? &coupling : NULL};
 
   walk->visit(&factor, walk->context);
 }
@@ -117,7 +120,7 @@ static void count_part(ntk_cost_walk *walk, const ntk_tensor *tensor, const part
   const double delta = f->shared ? 0 : f->cotangents * f->columns;
 
   if (walk->visit) show_factor(walk, tensor, f);
-  walk->cost.pair_flops += flops_of(f);
+  walk->cost.pair_flops += flops_of(walk, f);
   walk->cost.panel_bytes = fmax(walk->cost.panel_bytes, size * (f->stored + f->positions * delta));
 }
 
@@ -158,7 +161,7 @@ void ntk_walk_fold_array(ntk_cost_walk *walk, int tensor, int64_t positions, int
   const int64_t cotangents = walk->rows / summed;
   part f = {false, (double)positions, (double)in, (double)cotangents, (double)(summed * out), 0};
 
-  if (summed > 1 && positions > 1) {
+  if ((summed > 1 && positions > 1) || (walk->coupled && in == 0)) {
     reserve(&walk->folded_room, walk->rows * positions * out);
   }
   add_part(walk, tensor, positions, &f);
@@ -234,42 +237,118 @@ void ntk_walk_add_saved(ntk_cost_walk *walk, int64_t width) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static ntk_cost_walk walk_of(const ntk_network *network, const ntk_cotangents *cotangents,
-                             ntk_factor_visit *visit, void *context) {
-  const double size = (double)ntk_dtype_size(network->dtype);
-  const int lowest = ntk_network_lowest(network);
-  ntk_cost_walk walk = {.network = network,
-                        .cotangents = cotangents,
-                        .rows = ntk_cotangent_vectors(cotangents, network->outputs),
-                        .terms = 1,
-                        .form = NTK_DELTA_SHARED,
-                        .visit = visit,
-                        .context = context};
+static ntk_cost_walk begin(const ntk_network *network, const ntk_cotangents *cotangents) {
+  return (ntk_cost_walk){.network = network,
+                         .cotangents = cotangents,
+                         .rows = ntk_cotangent_vectors(cotangents, network->outputs),
+                         .terms = 1,
+                         .form = NTK_DELTA_SHARED};
+}
 
-  walk.cost.tape_bytes = size * (double)ntk_shape_count(&network->input);
-  for (int l = network->layer_count - 1; l >= 0; --l) {
+/* Through the layers [last, first], from above. */
+static void go(ntk_cost_walk *walk, int first, int last) {
+  const ntk_network *network = walk->network;
+  const int lowest = ntk_network_lowest(network);
+
+  for (int l = first; l >= last; --l) {
     const ntk_node_layer *node = &network->layer[l];
 
-    walk.layer = l;
-    walk.counted = ntk_layer_trainable(network, node);
-    walk.needed = l > lowest;
-    if (node->layer->cost) node->layer->cost(node, &walk);
+    walk->layer = l;
+    walk->counted = ntk_layer_trainable(network, node);
+    walk->needed = l > lowest;
+    if (node->layer->cost) node->layer->cost(node, walk);
   }
+}
+
+/* Bytes of a sample in a stream. */
+static double delta_bytes(const ntk_cost_walk *walk) {
+  return (double)ntk_dtype_size(walk->network->dtype) *
+         (double)(walk->full_room + walk->spare_room + walk->product_room + walk->folded_room +
+                  walk->scratch_room + walk->saved_most + walk->uses_room);
+}
+
+/* Whether the statistics move with parameters. */
+static bool is_coupled(const ntk_network *network) {
+  return network->coupled - 1 > ntk_network_lowest(network);
+}
+
+/* At the output of the highest of the coupled layers. */
+static void enter_coupled(ntk_cost_walk *walk) {
+  const ntk_network *network = walk->network;
+
+  ntk_walk_expand(walk, ntk_shape_count(&network->layer[network->coupled - 1].out));
+  walk->coupled = true;
+}
+
+static void go_through(ntk_cost_walk *walk) {
+  const ntk_network *network = walk->network;
+  const int coupled = is_coupled(network) ? network->coupled : 0;
+  const double size = (double)ntk_dtype_size(network->dtype);
+
+  walk->cost.tape_bytes = size * (double)ntk_shape_count(&network->input);
+  go(walk, network->layer_count - 1, coupled);
+  if (coupled > 0) enter_coupled(walk);
+  go(walk, coupled - 1, 0);
   for (int t = 0; t < network->tensor_count; ++t) {
-    walk.cost.weight_bytes += size * (double)network->tensor[t].count;
+    walk->cost.weight_bytes += size * (double)network->tensor[t].count;
   }
-  walk.cost.tape_bytes += size * (double)walk.waiting_most;
-  walk.cost.delta_bytes =
-      size * (double)(walk.full_room + walk.spare_room + walk.product_room + walk.folded_room +
-                      walk.scratch_room + walk.saved_most + walk.uses_room);
-  return walk;
+  walk->cost.tape_bytes += size * (double)walk->waiting_most;
+  walk->cost.delta_bytes = delta_bytes(walk);
+}
+
+ntk_network_cost ntk_network_part_cost(const ntk_network *network, const ntk_cotangents *cotangents,
+                                       bool diagonal) {
+  ntk_cost_walk walk = begin(network, cotangents);
+
+  walk.diagonal = diagonal;
+  go_through(&walk);
+  return walk.cost;
 }
 
 ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents) {
-  return walk_of(network, cotangents, NULL, NULL).cost;
+  return ntk_network_part_cost(network, cotangents, false);
 }
 
 void ntk_network_factors(const ntk_network *network, const ntk_cotangents *cotangents,
-                         ntk_factor_visit *visit, void *context) {
-  (void)walk_of(network, cotangents, visit, context);
+                         int64_t training, ntk_factor_visit *visit, void *context) {
+  ntk_cost_walk walk = begin(network, cotangents);
+
+  walk.training = training;
+  walk.visit = visit;
+  walk.context = context;
+  go_through(&walk);
+}
+
+/* ---- the batch ------------------------------------------------------------------------------- */
+
+/* As a stream of the training samples' tape, with the rows of all samples. */
+static ntk_cost_walk walk_batch(const ntk_network *network, const ntk_cotangents *cotangents,
+                                int64_t samples) {
+  static const ntk_cotangents full = {.outputs = NTK_OUT_FULL};
+  const int64_t width = ntk_shape_count(&network->layer[network->coupled - 1].out);
+  ntk_cost_walk above = begin(network, cotangents), walk = begin(network, &full);
+
+  go(&above, network->layer_count - 1, network->coupled);
+  walk.rows = samples * above.rows;
+  walk.form = NTK_DELTA_FULL;
+  walk.full_room = walk.rows * width;
+  go(&walk, network->coupled - 1, 0);
+  return walk;
+}
+
+ntk_batch_cost ntk_batch_cost_of(const ntk_network *network, const ntk_cotangents *cotangents,
+                                 int64_t training, int64_t samples) {
+  ntk_batch_cost cost = {0};
+
+  if (network->coupled == 0) return cost;
+  const ntk_network_cost one = ntk_network_cost_of(network, cotangents);
+
+  cost.tape_bytes = (double)ntk_pad(training) * one.tape_bytes;
+  cost.forward_flops = (double)training * one.forward_flops;
+  if (!is_coupled(network)) return cost;
+  const ntk_cost_walk walk = walk_batch(network, cotangents, samples);
+
+  cost.delta_bytes = (double)ntk_pad(training) * delta_bytes(&walk);
+  cost.backward_flops = (double)training * walk.cost.backward_flops;
+  return cost;
 }

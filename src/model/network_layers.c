@@ -328,5 +328,6 @@ ntk_status ntk_plan_layers(ntk_plan *p) {
   NTK_TRY(ntk_arena_new(&network->arena, (size_t)p->capacity * sizeof(*network->layer),
                         &network->layer));
   NTK_TRY(add_list(p, &top, &network->list));
+  network->coupled = ntk_network_coupled(network);
   return ntk_dropout_check(network);
 }

@@ -83,12 +83,14 @@ int64_t ntk_cotangent_vectors(const ntk_cotangents *cotangents, int64_t outputs)
   return one_row(cotangents) ? 1 : outputs;
 }
 
-static void enter(ntk_stream *stream, int l) {
+/* A batch is for what is below it: parameters of the lowest layer itself move no statistics. */
+static ntk_status enter(ntk_stream *stream, int l) {
   const ntk_network *network = stream->tape->network;
   const bool counts = l >= 0 && ntk_layer_trainable(network, &network->layer[l]);
 
   stream->layer = l;
   stream->factors = counts ? network->layer[l].factors : 0;
+  return l == network->coupled - 1 && l > stream->last ? ntk_batch_begin(stream) : NTK_OK;
 }
 
 ntk_status ntk_stream_begin_part(const ntk_tape *tape, const ntk_cotangents *cotangents,
@@ -111,8 +113,7 @@ ntk_status ntk_stream_begin_part(const ntk_tape *tape, const ntk_cotangents *cot
   NTK_TRY(new_common(stream, network->outputs, &stream->common));
   NTK_TRY(NTK_NEW(stream->tensors, &stream->uses));
   fill_cotangents(stream, network->outputs);
-  enter(stream, network->layer_count - 1);
-  return NTK_OK;
+  return enter(stream, network->layer_count - 1);
 }
 
 ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangents,
@@ -123,21 +124,42 @@ ntk_status ntk_stream_begin(const ntk_tape *tape, const ntk_cotangents *cotangen
   return ntk_stream_begin_part(tape, cotangents, false, stream);
 }
 
+static ntk_status factor_of(const ntk_node_layer *node, ntk_stream *stream, int l, int k,
+                            ntk_factor *factor, bool *ready) {
+  NTK_TRY(node->layer->factor(node, stream, l, k, factor));
+  if (l > 0) factor->w_weight *= ntk_dropout_excess(node - 1, stream->same_mask);
+  return ntk_uses_add(stream, factor, ready);
+}
+
+static ntk_status next_factor(const ntk_node_layer *node, ntk_stream *stream, ntk_factor *factor,
+                              bool *ready) {
+  const int l = stream->layer, k = --stream->factors;
+  ntk_factor batch;
+  bool both = false;
+
+  NTK_TRY(factor_of(node, stream, l, k, factor, ready));
+  if (!stream->batch) return NTK_OK;
+  NTK_TRY(factor_of(node, stream->batch, l, k, &batch, &both));
+  NTK_ASSERT(both == *ready);
+  return *ready ? ntk_batch_join(stream, &batch, factor) : NTK_OK;
+}
+
+/* The batch first: batch_norm looks at what comes from above in both. */
+static ntk_status go_back(const ntk_node_layer *node, ntk_stream *stream) {
+  if (stream->layer == stream->last) return NTK_OK;
+  if (stream->batch) NTK_TRY(node->layer->backward(node, stream->batch, stream->layer));
+  return node->layer->backward(node, stream, stream->layer);
+}
+
 ntk_status ntk_stream_next(ntk_stream *stream, ntk_factor *factor, bool *more) {
   while (stream->layer >= stream->last) {
     const ntk_node_layer *node = &stream->tape->network->layer[stream->layer];
 
     *more = false;
-    while (stream->factors > 0 && !*more) {
-      NTK_TRY(node->layer->factor(node, stream, stream->layer, --stream->factors, factor));
-      if (stream->layer > 0) factor->w_weight *= ntk_dropout_excess(node - 1, stream->same_mask);
-      NTK_TRY(ntk_uses_add(stream, factor, more));
-    }
+    while (stream->factors > 0 && !*more) NTK_TRY(next_factor(node, stream, factor, more));
     if (*more) return NTK_OK;
-    if (stream->layer > stream->last) {
-      NTK_TRY(node->layer->backward(node, stream, stream->layer));
-    }
-    enter(stream, stream->layer - 1);
+    NTK_TRY(go_back(node, stream));
+    NTK_TRY(enter(stream, stream->layer - 1));
   }
   *more = false;
   return NTK_OK;
@@ -152,6 +174,7 @@ void ntk_stream_destroy(ntk_stream *stream) {
   ntk_free(&stream->scratch);
   ntk_paths_destroy(stream);
   ntk_uses_destroy(stream);
+  ntk_batch_destroy(stream);
   *stream = (ntk_stream){0};
 }
 

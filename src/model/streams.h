@@ -25,6 +25,16 @@ typedef struct ntk_uses {
 NTK_CHECKED ntk_status ntk_uses_add(ntk_stream *stream, ntk_factor *factor, bool *ready);
 
 void ntk_uses_destroy(ntk_stream *stream);
+
+/* Local.  stream->batch, with a delta of zeros at the output of the layer that the stream is at;
+ * the stream's own delta is expanded.  Fails with NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_batch_begin(ntk_stream *stream);
+
+/* Local.  A factor of the stream together with that of its batch. */
+NTK_CHECKED ntk_status ntk_batch_join(ntk_stream *stream, const ntk_factor *batch,
+                                      ntk_factor *factor);
+
+void ntk_batch_destroy(ntk_stream *stream);
 void ntk_paths_destroy(ntk_stream *stream);
 
 #endif

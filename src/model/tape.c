@@ -53,7 +53,11 @@ static ntk_status pass(const double *inputs, double **own, ntk_tape *tape) {
 ntk_status ntk_forward_batch(const ntk_network *network, const ntk_batch *batch,
                              const double *inputs, double **own, ntk_tape *tape) {
   *tape = (ntk_tape){
-      .network = network, .count = batch->count, .index = batch->index, .test = batch->test};
+      .network = network,
+      .count = batch->count,
+      .index = batch->index,
+      .test = batch->test,
+      .training = batch->training};
   const ntk_status status = pass(own ? *own : inputs, own, tape);
 
   tape->index = NULL;
@@ -81,6 +85,10 @@ ntk_status ntk_forward_taking(const ntk_network *network, int64_t count, double 
   return NTK_RAISE(NTK_E_CONFIG,
                    "dropout: the masks are different for every sample, which is not told here; "
                    "masks: shared or mean are one for all");
+}
+
+const ntk_tape *ntk_tape_training(const ntk_tape *tape) {
+  return tape->training ? tape->training : tape;
 }
 
 void ntk_tape_output(const ntk_tape *tape, double *outputs) {

@@ -26,7 +26,7 @@ typedef struct ntk_pair_sums {
 typedef struct ntk_scratch {
   int64_t tile_rows, tile_cols; /* multiples of NTK_SAMPLE_PAD */
   void *block[2];               /* <a, a'> and <delta, delta'>, or their last cuts along k */
-  double *sum[2], *column[2], *line[2], *square[2];
+  double *sum[2], *column[2], *line[2];
 } ntk_scratch;
 
 /* Local.  For matrices of at most that many local rows and columns (delta rows of the lists, if a
@@ -50,7 +50,8 @@ typedef struct ntk_assembly {
   int64_t first, last;      /* global columns [first, last) of it do; last 0: all.  An entry has the
                                same bits however the columns are cut */
   ntk_pair_sums *sums;      /* += trace and squared norm of the whole symmetric matrix, given its
-                               lower half; NULL: not wanted */
+                               lower half, column by column, so that they have the same bits, too;
+                               NULL: not wanted */
   const int64_t *sum_of;    /* [local columns] the entry of `sums` that a column belongs to; NULL:
                                the first */
   double flops;             /* += 2 for every multiply-add of a GEMM */
@@ -99,6 +100,9 @@ const ntk_contraction *ntk_contraction_of(const ntk_row *wanted, const ntk_facto
 ntk_contraction_cost ntk_contraction_cost_of(const ntk_contraction *contraction,
                                              const ntk_factor *factor);
 
+/* Local.  Elements of a sample in all its parts; INFINITY if a part is not made, but the factor. */
+double ntk_contraction_kept(const ntk_contraction *contraction, const ntk_factor *factor);
+
 /* Local.  How many parts it makes, the bias included, and how many of them are the weight's. */
 int64_t ntk_contraction_parts(const ntk_contraction *contraction, const ntk_factor *factor);
 int64_t ntk_contraction_weight_parts(const ntk_contraction *contraction, const ntk_factor *factor);
@@ -129,5 +133,9 @@ void ntk_assemble_collected(ntk_assembly *assembly, double *collected);
  * Fails with NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_assemble_diagonal(ntk_dtype dtype, const ntk_factor *factor,
                                              int64_t count, double *diagonal);
+
+/* Local.  The same of a factor, all pairs of cotangents: blocks [count][cotangents][cotangents]. */
+NTK_CHECKED ntk_status ntk_assemble_blocks(ntk_dtype dtype, const ntk_factor *factor, int64_t count,
+                                           double *blocks);
 
 #endif

@@ -60,6 +60,8 @@ typedef struct ntk_kernel {
   double rate_scale;            /* factor of the learning rate that is in it (MATH A3) */
   double flops;                 /* counted in the assembly, all ranks, in the run that ended it */
   double seconds;               /* from the first forward GEMM to the complete Gram; likewise */
+  double contraction_seconds;   /* of them on the slowest rank, from factors or Jacobians to
+                                   matrices; likewise */
 } ntk_kernel;
 
 void ntk_kernel_destroy(ntk_kernel *kernel);
@@ -128,6 +130,10 @@ ntk_cotangents ntk_kernel_cotangents(const ntk_kernel_settings *settings);
 /* Local.  Fails with NTK_E_CONFIG if they ask for an output that a network with `outputs` has not. */
 NTK_CHECKED ntk_status ntk_kernel_check_outputs(const ntk_kernel_settings *settings,
                                                 int64_t outputs);
+
+/* Local.  Fails with NTK_E_CONFIG if the network has no such kernel. */
+NTK_CHECKED ntk_status ntk_kernel_check_quantity(const ntk_quantity *quantity,
+                                                 const ntk_network *network);
 
 /* Local.  One of the quantities. */
 const ntk_quantity *ntk_kernel_quantity(const ntk_kernel_settings *settings, int64_t which);

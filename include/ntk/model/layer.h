@@ -48,6 +48,9 @@ typedef struct ntk_cost_walk {
   ntk_walk_saved saved[NTK_MOST_NESTED];
   int64_t saved_room, saved_most, uses_room;
   const ntk_patches *patches; /* of the factor that is being counted; NULL: none */
+  bool diagonal;              /* as of ntk_stream_begin_part */
+  bool coupled;               /* the stream has a batch */
+  int64_t training;           /* samples of that */
   int64_t waiting, waiting_most; /* of a tape */
   ntk_factor_visit *visit; /* of the factors that are counted; NULL: none */
   void *context;
@@ -115,11 +118,30 @@ NTK_CHECKED ntk_status ntk_network_find(const ntk_network *network, const ntk_no
 /* Local.  Whether any tensor of the layer is trainable. */
 bool ntk_layer_trainable(const ntk_network *network, const ntk_node_layer *node);
 
+/* Local.  The layers [0, ...) whose parameters reach the outputs through batch_norm's statistics: a
+ * prefix at whose end no residual is open, and whose tensors no layer behind it uses; 0: none. */
+int ntk_network_coupled(const ntk_network *network);
+
+/* Local.  The tape of the training samples. */
+const ntk_tape *ntk_tape_training(const ntk_tape *tape);
+
 /* Local.  The lowest layer with trainable tensors; no delta is needed below it. */
 int ntk_network_lowest(const ntk_network *network);
 
 /* Local.  Rows of delta per sample before any are summed: 1 for pseudo and single, else O. */
 int64_t ntk_cotangent_vectors(const ntk_cotangents *cotangents, int64_t outputs);
+
+/* The map from the last hidden features to the outputs, h = multiplier a W + s_b b. */
+typedef struct ntk_readout {
+  const ntk_node_layer *layer;    /* the last one, whatever it is */
+  const ntk_tensor *weight, *bias; /* W transposed if it is an embedding's; bias NULL if there is
+                                      none */
+  double multiplier;
+  bool shared;                    /* layers below use W too */
+} ntk_readout;
+
+/* Local.  False if the network does not end with a dense layer on vectors. */
+bool ntk_network_readout(const ntk_network *network, ntk_readout *readout);
 
 /* Local.  Raises NTK_E_CONFIG about a layer: place in the file, name, and the message. */
 ntk_status ntk_layer_refuse(const ntk_node_layer *node, const char *format, ...)

@@ -111,6 +111,8 @@ typedef struct ntk_network {
   double scale;       /* of the output: f is this times what the layers give; 1 unless scaled */
   bool two_kernels;   /* dropout with masks: expected_independent: entries of a sample with itself
                          have a stream of their own, ntk_stream_begin_part */
+  int coupled;        /* batch_norm in mode train: outputs depend on all training samples, by the
+                         parameters of the layers below this one (MATH B20); 0: there is none */
   double rate_scale;  /* of the learning rate, so of the kernel (MATH A3); 1 but for mean_field */
 } ntk_network;
 
@@ -157,6 +159,8 @@ void ntk_network_destroy(ntk_network *network);
 typedef struct ntk_tape {
   const ntk_network *network; /* borrowed */
   int64_t count;
+  const struct ntk_tape *training; /* borrowed: of all training samples, whose mean and variance
+                                      batch_norm takes; NULL: this one is that */
   const int64_t *index; /* of a ntk_batch, while the pass lasts */
   bool test;
   int64_t waiting, waiting_most; /* entries of a sample that wait for the other path of a residual
@@ -172,13 +176,15 @@ typedef struct ntk_batch {
   const int64_t *index; /* [count] their numbers among all training (test) samples, borrowed during
                            the call; NULL: 0, 1, ... */
   bool test;            /* test samples */
+  const ntk_tape *training; /* as of a tape */
 } ntk_batch;
 
 /* Local.  ntk_forward (own NULL) or ntk_forward_taking of these samples. */
 NTK_CHECKED ntk_status ntk_forward_batch(const ntk_network *network, const ntk_batch *batch,
                                          const double *inputs, double **own, ntk_tape *tape);
 
-/* Local.  Forward pass of `count` samples, the first of the training samples.
+/* Local.  Forward pass of `count` samples, the first of the training samples; batch_norm in mode
+ * train takes them for all of these.
  *   inputs  [count][features] double, borrowed during the call
  *   tape    overwritten; ntk_tape_destroy; its size is tape_bytes of ntk_network_cost; empty on
  *           failure
@@ -219,6 +225,19 @@ typedef enum ntk_factor_kind {
   NTK_FACTOR_VECTOR  /* `bias` is any tensor and delta its gradient over s_b, one position: gamma */
 } ntk_factor_kind;
 
+/* What the outputs owe to the statistics of batch_norm: the same sums over positions, of all
+ * training samples, for every sample that has a factor (MATH B20).  The gradient of W gets
+ * s_w sum_{k,s} a_k,s^T delta_k,i,c,s besides, and that of b likewise. */
+typedef struct ntk_coupling {
+  int64_t samples;            /* training samples k; their positions are those of the factor */
+  int64_t sums;               /* the factor's `out` is sums * out of this */
+  int64_t out;
+  const ntk_patches *patches; /* as of a factor */
+  const void *a;              /* [training sample][positions][in], or what patches see */
+  const void *delta; /* [training sample][sample][cotangents][sums][positions][out]; padded training
+                        samples, no padded samples */
+} ntk_coupling;
+
 /* The contribution of one tensor (a weight with its bias) to every kernel entry:
  *
  *   linear  sum_{s,s'} ( w_weight <a_i,s, a_j,s'> + b_weight ) <delta_i,c,s, delta_j,c',s'> (B1)
@@ -247,6 +266,7 @@ typedef struct ntk_factor {
   const void *a;         /* borrowed; valid until the next ntk_stream_next; of a vector NULL */
   const void *delta;     /* likewise; if `shared`, [cotangents][positions][out] for all samples */
   bool shared;           /* delta does not depend on the sample (the readout); then S = 1 */
+  const ntk_coupling *coupling; /* NULL: none, as of all vectors; borrowed likewise */
 } ntk_factor;
 
 /* How the derivative of the outputs with respect to a layer's output is held. */
@@ -289,6 +309,11 @@ typedef struct ntk_stream {
   int depth;              /* of saved */
   ntk_saved_delta saved[NTK_MOST_NESTED];
   int64_t saved_room, saved_most; /* of full and product in `saved`: now, at the most so far */
+  struct ntk_stream *batch; /* in coupled layers, owned: of the training samples' tape, with a row
+                               for each row of each sample of this one: how the outputs depend on
+                               the training samples through batch_norm's statistics */
+  const struct ntk_stream *of; /* in that one: this one */
+  ntk_coupling coupling;  /* that the factor borrows */
   struct ntk_uses *uses;  /* [tensors] factors that wait for the other uses of their tensor */
   int tensors;
   int64_t uses_room;      /* elements */
@@ -326,11 +351,28 @@ typedef struct ntk_network_cost {
 /* Local.  Cost by the rows' own functions; needs no tensor data. */
 ntk_network_cost ntk_network_cost_of(const ntk_network *network, const ntk_cotangents *cotangents);
 
+/* The same of ntk_stream_begin_part. */
+ntk_network_cost ntk_network_part_cost(const ntk_network *network, const ntk_cotangents *cotangents,
+                                       bool diagonal);
+
+/* What batch_norm in mode train costs besides: 0 without it. */
+typedef struct ntk_batch_cost {
+  double tape_bytes;     /* of all training samples */
+  double forward_flops;  /* likewise */
+  double delta_bytes;    /* of stream->batch */
+  double backward_flops; /* likewise */
+} ntk_batch_cost;
+
+/* Local.  For `training` samples, and a stream of `samples`. */
+ntk_batch_cost ntk_batch_cost_of(const ntk_network *network, const ntk_cotangents *cotangents,
+                                 int64_t training, int64_t samples);
+
 typedef void ntk_factor_visit(const ntk_factor *factor, void *context);
 
-/* Local.  Shows the factors that a stream gives, without their arrays: kind, tensors, sizes (patches
- * of one use), and weights that are 1 where they are not 0.  Needs no tensor data. */
+/* Local.  Shows the factors that a stream gives, without their arrays: kind, tensors, sizes
+ * (patches of one use), couplings to that many training samples, and weights that are 1 where they
+ * are not 0.  Needs no tensor data. */
 void ntk_network_factors(const ntk_network *network, const ntk_cotangents *cotangents,
-                         ntk_factor_visit *visit, void *context);
+                         int64_t training, ntk_factor_visit *visit, void *context);
 
 #endif
