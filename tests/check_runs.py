@@ -99,7 +99,7 @@ class Runs(unittest.TestCase):
         self.assertIn("0 computed, 2 were done before, 0 failed", text)
         self.assertIn("--retry-failed", text)
         self.assertEqual(sorted(self.events("failed").values()), [0, 0, 1])
-        self.run_job("--retry-failed", expect=1)
+        self.assertRegex(self.run_job("--retry-failed", expect=1), "FAILED: .*; 2 of 3 done, 1 failed\n")
         self.assertEqual(sorted(self.events("failed").values()), [0, 0, 2])
         rng = np.random.default_rng(2)
         np.save(self.path / "x.npy", rng.normal(size=(100, 3)))

@@ -140,6 +140,19 @@ static void check_lone_layer(void) {
   destroy_config(&c);
 }
 
+/* A folder takes more values of the same axes: one that is set keeps its place among them. */
+static void check_place_of_axis(void) {
+  static const char *const paths[] = {"network.seed", "network.width", "network.bias"};
+  config c = {0};
+  bool removed = false;
+
+  EXPECT_OK(run("sweep.network.seed=0..4", &c, &removed));
+  EXPECT(!removed && c.problems.count == 0 && c.sweep.point_count == 20);
+  EXPECT(c.sweep.axis_count == 3);
+  for (int k = 0; k < 3; ++k) EXPECT_TEXT(c.sweep.axis[k].path, paths[k]);
+  destroy_config(&c);
+}
+
 /* Later overrides win; one may go below another. */
 static void check_sequence(void) {
   static const char *const sets[] = {"network.output=as_is", "network.bias={scale: 2, std: 3}",
@@ -246,6 +259,7 @@ int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); ++k) check_case(&cases[k]);
   check_look();
+  check_place_of_axis();
   check_sequence();
   check_lone_layer();
   EXPECT(sweep_faults(override, assignment) > 0);

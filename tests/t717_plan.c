@@ -151,6 +151,7 @@ static void test_after(const ntk_job *job) {
     seconds += facts.seconds;
   }
   EXPECT(plan.measured && plan.states[NTK_POINT_DONE] == 6 && plan.seconds_left == 0);
+  EXPECT(plan.bytes_left == 0);
   EXPECT_NEAR(plan.seconds, seconds, 1e-9 + 1e-9 * seconds);
   EXPECT(bytes < 2 * plan.results_bytes && plan.results_bytes < 2 * bytes);
   expect_text(&plan, false, parts);
@@ -184,6 +185,29 @@ static void test_many(void) {
 
   EXPECT(plan.refusal && json_look(json, "problem"));
   free(json);
+  ntk_plan_destroy(&plan);
+  ntk_job_destroy(&job);
+}
+
+/* A disk without room for what is to be kept: run would end with 73, as the plan says before the
+ * folder is there. */
+static void test_room(void) {
+  static const char *const set[] = {"data.train.count=3000000", "output.keep=[results, gram]",
+                                    "sweep={network.seed: [0]}"};
+  static const char *const parts[] = {"\n  run will refuse: ", "the disk has ", " GiB are missing; ",
+                                      NULL};
+  ntk_job job = {0};
+  ntk_plan plan = {0};
+
+  load(config, 3, set, &job);
+  EXPECT_OK(ntk_arena_copy(&job.arena, folder_path(folder, "none/here"), &job.directory));
+  EXPECT_OK(ntk_plan_make(&job, 1, &plan));
+  EXPECT(plan.refused == NTK_E_CREATE && plan.bytes_left > 8 * 3e6 * 3e6);
+  expect_text(&plan, false, parts);
+  ntk_plan_destroy(&plan);
+  for (int64_t k = 0; k < job.point_count; ++k) job.point[k].settings.output.keep.count = 0;
+  EXPECT_OK(ntk_plan_make(&job, 1, &plan));
+  EXPECT(!plan.refusal);
   ntk_plan_destroy(&plan);
   ntk_job_destroy(&job);
 }
@@ -423,6 +447,7 @@ int main(int argc, char **argv) {
   test_before(&job);
   test_after(&job);
   test_many();
+  test_room();
   test_problem();
   test_missing_files();
   test_shared_problems();

@@ -1,6 +1,7 @@
 /* A sweep gives the same numbers whatever groups its ranks form: kernels to the last bit, spectra to
  * rounding; units are made of the points that share their kernels; a shard is a part of the whole;
- * without output nothing is written; files of data are read once, by whatever groups.
+ * without output nothing is written; files of data are read once, by whatever groups; a long silence
+ * ends with what is at work.
  *
  * Method: six points of three sizes and two solver cutoffs, in one folder by groups as the runner
  * chooses them, in another by all ranks together; inotify tells how often a file was opened. */
@@ -9,9 +10,12 @@
 #include <math.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "../src/run/crew.h"
 #include "faults.h"
 #include "folder.h"
+#include "ntk/base/log.h"
 #include "ntk/run/folder.h"
 #include "ntk/run/job.h"
 #include "ntk/run/runner.h"
@@ -271,6 +275,34 @@ static void check_room(void) {
   ntk_job_destroy(&job);
 }
 
+/* After half a minute of silence: the point at work, its stage, what is done and what failed. */
+static void check_sign_of_life(void) {
+  const char *path = folder_path(folder, "stderr");
+  char text[400] = "";
+  ntk_job job = {.point_count = 9};
+  ntk_crew crew = {.job = &job, .world = &comm, .at = 7, .failing = 1, .finished = 2};
+
+  crew.place.stage = "spectrum";
+  crew.board = (ntk_news_board){.points = 9, .points_done = 4, .points_failed = 1, .left = 50};
+  crew.board.spoken = crew.board.asked = ntk_now();
+  const int file = open(path, O_RDWR | O_CREAT, 0666), screen = dup(2);
+
+  EXPECT(file >= 0 && screen >= 0 && dup2(file, 2) == 2);
+  ntk_log_enable(true);
+  ntk_news_tick(&crew);
+  crew.board.spoken -= 31;
+  ntk_news_tick(&crew);
+  ntk_news_tick(&crew);
+  ntk_log_enable(false);
+  EXPECT(dup2(screen, 2) == 2 && close(screen) == 0);
+  EXPECT(pread(file, text, sizeof(text) - 1, 0) > 0 && close(file) == 0);
+  if (!strstr(text, " s] at work on point 7 of 9, spectrum; 4 of 9 done, 2 failed, about 50 s "
+                    "left\n") ||
+      strchr(text, '\n')[1]) {
+    FAIL("%s", text);
+  }
+}
+
 /* A grid of one rank each; and one that the job has not enough ranks for. */
 static void check_settings(void) {
   ntk_run_counts counts = {0};
@@ -297,6 +329,7 @@ int main(int argc, char **argv) {
     check_dry();
     check_settings();
     check_room();
+    if (comm.size == 1) check_sign_of_life();
   }
   MPI_Barrier(MPI_COMM_WORLD);
   if (comm.rank == 0) folder_remove(folder);

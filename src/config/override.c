@@ -186,8 +186,10 @@ static ntk_status put_key(ntk_tree *tree, const assignment *a, const char *key,
                           ntk_node *mapping) {
   const int64_t k = ntk_node_index(mapping, key);
 
-  if (k >= 0) ntk_node_remove(mapping, k);
-  return ntk_node_add(&tree->arena, mapping, key, a->mark, a->value);
+  if (k < 0) return ntk_node_add(&tree->arena, mapping, key, a->mark, a->value);
+  mapping->child[k] = a->value; /* an axis with more values is the same axis, at its place */
+  mapping->key_mark[k] = a->mark;
+  return NTK_OK;
 }
 
 /* "NAME" is an axis of its own below `zip`, "NAME.a.b" one of its keys. */

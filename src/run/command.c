@@ -117,8 +117,9 @@ const ntk_command ntk_commands[] = {
      "ranks, without mpirun on one. Groups of results that are up to date are kept, so a run that "
      "was stopped goes on where it was, and a new analysis is added to what is there. Several jobs "
      "may work on one sweep; none does what another is at. SIGUSR1, SIGTERM, SIGINT and the end of "
-     "the wall time stop it in order: exit code 75, and the same command goes on. A point that "
-     "failed is not tried again without --retry-failed.",
+     "the wall time stop it in order: exit code 75, and the same command goes on. To mpirun send "
+     "SIGUSR1: it passes that on, and kills at the others. A point that failed is not tried again "
+     "without --retry-failed.",
      true, ntk_command_run},
     {"status", "DIR", FLAGS(&flag_all, &flag_json, NULL),
      "how far a sweep is: done, running, failed, time left",

@@ -20,7 +20,8 @@ typedef struct ntk_news {
   bool ended; /* else: begun */
   int ranks;
   double seconds;
-  int64_t points; /* of the unit that are done with */
+  int64_t points; /* of the unit that are done with, */
+  int64_t failed; /* and of these failed */
 } ntk_news;
 
 /* Rank 0's view of all groups; elsewhere only the news on their way to it. */
@@ -28,7 +29,8 @@ typedef struct ntk_news_board {
   ntk_unit_state *state; /* [units] rank 0 */
   double *since;         /* [units] rank 0; when it got into that state, clock of ntk_now */
   int64_t points;        /* of this job, 0 on other ranks */
-  int64_t points_done;
+  int64_t points_done;   /* done with, */
+  int64_t points_failed; /* and of these failed */
   int64_t *waiting;      /* [units] points that are not done with; rank 0 */
   double left, asked;    /* the latest estimate of the time left (NaN: none), and when it was made */
   double spoken, heard;  /* when the latest line was printed, and news were looked for */
@@ -53,7 +55,9 @@ typedef struct ntk_crew {
   double memory_per_rank; /* bytes that there are, */
   double planned;         /* and that units of this rank's groups shall need at most */
   ntk_news_board board;
-  int64_t finished; /* points of the unit at work that are done with */
+  int64_t finished; /* points of the unit at work that are done with, */
+  int64_t failing;  /* and of these failed */
+  int64_t at;       /* number of the point at work, from 1; 0: none */
   ntk_lock_set *last; /* of the unit before */
   int64_t kept_count;
   ntk_lock_set **kept; /* [units] of units with a failure: nobody tries them again while this job runs */
@@ -118,7 +122,7 @@ void ntk_news_tell(ntk_crew *crew, const ntk_news *news);
 /* Local.  Rank 0 listens, and says something if it has been silent for long. */
 void ntk_news_tick(void *crew);
 
-/* Local.  "; 17 of 200 done, about 3 min left" on rank 0, else "". */
+/* Local.  "; 17 of 200 done, 1 failed, about 3 min left" on rank 0, else "". */
 void ntk_news_text(ntk_crew *crew, char *text, size_t size);
 
 #endif

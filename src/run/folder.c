@@ -83,11 +83,26 @@ ntk_status ntk_folder_prepare(const ntk_job *job) {
   return ntk_file_write_text(path, job->yaml);
 }
 
+/* Of the folder, or of the one above in which it would be made. */
+static bool find_disk(const char *directory, struct statvfs *facts) {
+  char path[NTK_PATH_SIZE];
+
+  (void)snprintf(path, sizeof(path), "%s", directory);
+  while (statvfs(path, facts) != 0) {
+    char *end = strrchr(path, '/');
+
+    if (!end) return statvfs(".", facts) == 0;
+    if (end == path) return statvfs("/", facts) == 0;
+    *end = '\0';
+  }
+  return true;
+}
+
 ntk_status ntk_folder_check_room(const ntk_job *job, double bytes) {
   const double gibibyte = 1073741824.0;
   struct statvfs facts;
 
-  if (statvfs(job->directory, &facts) != 0 || facts.f_blocks == 0) return NTK_OK;
+  if (!find_disk(job->directory, &facts) || facts.f_blocks == 0) return NTK_OK;
   const double room = (double)facts.f_bavail * (double)facts.f_frsize;
 
   NTK_CHECK(bytes <= room, NTK_E_CREATE,

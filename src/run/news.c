@@ -22,6 +22,7 @@ static void take_in(ntk_crew *crew, const ntk_news *news) {
   const int64_t done = news->points < waiting ? news->points : waiting; /* two may tell of one */
 
   p->points_done += done;
+  p->points_failed += news->failed < done ? news->failed : done;
   p->waiting[news->unit] -= done;
   if (state->state == NTK_UNIT_ENDED) return;
   p->since[news->unit] = ntk_now();
@@ -164,26 +165,33 @@ static void left_text(const ntk_news_board *p, char *text, size_t size) {
 
 void ntk_news_text(ntk_crew *crew, char *text, size_t size) {
   ntk_news_board *p = &crew->board;
-  char left[48];
+  char bad[40] = "", left[48] = "";
 
   text[0] = '\0';
   if (!is_rank_0(crew)) return;
   listen(crew);
   estimate(crew);
-  left_text(p, left, sizeof(left));
-  const int64_t done = p->points_done + crew->finished;
+  const int64_t over = p->points_done + crew->finished, failed = p->points_failed + crew->failing;
 
-  (void)snprintf(text, size, "; %lld of %lld done%s", (long long)done, (long long)p->points, left);
+  if (failed) (void)snprintf(bad, sizeof(bad), ", %lld failed", (long long)failed);
+  if (over < p->points) left_text(p, left, sizeof(left));
+  (void)snprintf(text, size, "; %lld of %lld done%s%s", (long long)(over - failed),
+                 (long long)p->points, bad, left);
   p->spoken = ntk_now();
 }
 
 void ntk_news_tick(void *context) {
   ntk_crew *crew = context;
-  char text[96];
+  char text[128];
 
   if (!is_rank_0(crew)) return;
   listen(crew);
   if (ntk_now() - crew->board.spoken < SILENCE) return;
   ntk_news_text(crew, text, sizeof(text));
-  ntk_log("at work%s", text);
+  if (crew->at) {
+    ntk_log("at work on point %lld of %lld, %s%s", (long long)crew->at,
+            (long long)crew->job->point_count, crew->place.stage, text);
+  } else {
+    ntk_log("at work%s", text); /* that of other groups */
+  }
 }

@@ -141,10 +141,20 @@ static ntk_status charge_all(ntk_plan *plan, experience *sum) {
 typedef struct kept {
   const char *key;
   double bytes;
+  bool left; /* the point is still to be computed */
 } kept;
 
+/* What is left comes first. */
 static int by_key(const void *a, const void *b) {
-  return strcmp(((const kept *)a)->key, ((const kept *)b)->key);
+  const kept *x = a, *y = b;
+  const int order = strcmp(x->key, y->key);
+
+  return order ? order : y->left - x->left;
+}
+
+/* Points that failed are not tried again. */
+static bool is_left(const ntk_plan_point *p) {
+  return p->state != NTK_POINT_DONE && p->state != NTK_POINT_FAILED;
 }
 
 static ntk_status add_kept(ntk_plan *plan) {
@@ -153,11 +163,15 @@ static ntk_status add_kept(ntk_plan *plan) {
 
   NTK_TRY(NTK_NEW(count, &all));
   for (int64_t k = 0; k < count; ++k) {
-    all[k] = (kept){ntk_point_key(&plan->job->point[k], "kernel"), plan->point[k].cost.disk_bytes};
+    const ntk_plan_point *p = &plan->point[k];
+
+    all[k] = (kept){ntk_point_key(&plan->job->point[k], "kernel"), p->cost.disk_bytes, is_left(p)};
   }
   qsort(all, (size_t)count, sizeof(*all), by_key);
   for (int64_t k = 0; k < count; ++k) {
-    if (k == 0 || strcmp(all[k - 1].key, all[k].key) != 0) plan->kept_bytes += all[k].bytes;
+    if (k > 0 && strcmp(all[k - 1].key, all[k].key) == 0) continue;
+    plan->kept_bytes += all[k].bytes;
+    if (all[k].left) plan->bytes_left += all[k].bytes;
   }
   ntk_free(&all);
   return NTK_OK;
@@ -176,6 +190,7 @@ static void add_up(ntk_plan *plan) {
     plan->bytes_per_rank = fmax(plan->bytes_per_rank, p->cost.bytes_per_rank);
     if (p->cost.ranks_needed > plan->ranks_needed) plan->ranks_needed = p->cost.ranks_needed;
     if (plan->longest < 0 || p->seconds > plan->point[plan->longest].seconds) plan->longest = k;
+    if (is_left(p)) plan->bytes_left += p->cost.results_bytes;
     if (p->state == NTK_POINT_DONE) continue;
     plan->flops_left += p->flops;
     plan->seconds_left += p->seconds;
@@ -221,6 +236,16 @@ static ntk_status look_at_whole(ntk_plan *plan) {
   return keep_error(&plan->refusal);
 }
 
+/* `run` adds what only stands on disk for a while. */
+static ntk_status look_at_room(ntk_plan *plan) {
+  const ntk_job *job = plan->job;
+
+  if (plan->refusal || job->point_count == 0) return NTK_OK;
+  if (job->point[0].settings.output.keep.count == 0) return NTK_OK; /* it writes nothing */
+  plan->refused = ntk_folder_check_room(job, plan->bytes_left);
+  return plan->refused == NTK_OK ? NTK_OK : keep_error(&plan->refusal);
+}
+
 static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   const ntk_job *job = plan->job;
   experience sum = {0};
@@ -240,7 +265,8 @@ static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   }
   plan->skipped = job->sweep.point_count - job->point_count;
   add_up(plan);
-  return add_kept(plan);
+  NTK_TRY(add_kept(plan));
+  return look_at_room(plan);
 }
 
 ntk_status ntk_plan_make(const ntk_job *job, int ranks, ntk_plan *plan) {

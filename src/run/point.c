@@ -567,6 +567,7 @@ static ntk_status run_quantity(work *w) {
   NTK_TRY(get_kernel(w));
   NTK_AGREE(w->comm, check_all_needs(w));
   NTK_TRY(get_spectrum(w));
+  w->place->stage = "analyses";
   NTK_TRY(ntk_place_boundary(w->place));
   NTK_TRY(fill_stage_groups(w));
   NTK_TRY(fill_analyses(w));

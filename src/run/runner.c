@@ -69,6 +69,7 @@ static ntk_status survey_point(ntk_crew *crew, int64_t point, bool in_shard) {
   crew->pending[point] = is_mine(crew, facts.state, in_shard);
   if (!in_shard || crew->pending[point]) return NTK_OK;
   crew->counts.failed_before += facts.state == NTK_POINT_FAILED;
+  crew->board.points_failed += facts.state == NTK_POINT_FAILED;
   return NTK_OK;
 }
 

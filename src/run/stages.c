@@ -330,6 +330,7 @@ static ntk_status complete(stage *s, ntk_kernel *k) {
 }
 
 static ntk_status get_kernel(stage *s, ntk_stage_cache *c) {
+  s->place->stage = "kernel";
   NTK_TRY(ntk_place_boundary(s->place));
   NTK_TRY(s->in->network ? of_network(s, &c->kernel, &c->kernel_origin)
                          : of_file(s, &c->kernel, &c->kernel_origin));
@@ -436,6 +437,7 @@ static ntk_status compute_spectrum(const stage *s, ntk_stage_cache *c) {
 
   ntk_comm_broadcast(s->comm, 0, &stored, sizeof(stored));
   ntk_comm_broadcast(s->comm, 0, &known, sizeof(known));
+  place->stage = "spectrum";
   NTK_TRY(ntk_place_boundary_before(place, known, "the eigensolver"));
   NTK_TRY(ntk_spectrum_compute(&s->settings->spectrum, &c->kernel.gram, c->kernel.single,
                                &c->spectrum));

@@ -70,7 +70,7 @@ static void name_point(const ntk_job *job, const ntk_point *point, char *name, s
 }
 
 static void report(ntk_crew *crew, int64_t point, const char *what, const char *text) {
-  char name[256], progress[96];
+  char name[256], progress[128];
 
   if (!is_root(crew)) return;
   name_point(crew->job, &crew->job->point[point], name, sizeof(name));
@@ -99,6 +99,7 @@ static void fail_point(ntk_crew *crew, int64_t point, double seconds) {
   const bool fast = crew->options.fail_fast ||
                     crew->job->point[0].settings.run.on_error == &ntk_on_error_stop;
 
+  ++crew->failing;
   if (is_root(crew)) {
     ++crew->counts.failed;
     crew->counts.last_failure = error.status;
@@ -148,7 +149,14 @@ static ntk_status visit_point(ntk_crew *crew, int64_t unit, int64_t point) {
 
   NTK_AGREE(group_of(crew), is_root(crew) ? ntk_claim_is_done(crew, point, &done) : NTK_OK);
   ntk_comm_broadcast(group_of(crew), 0, &done, sizeof(done));
-  if (!done) return compute_point(crew, unit, point);
+  if (!done) {
+    crew->at = point + 1;
+    crew->place.stage = "data";
+    const ntk_status status = compute_point(crew, unit, point);
+
+    crew->at = 0;
+    return status;
+  }
   crew->pending[point] = false;
   ++crew->finished;
   return NTK_OK;
@@ -201,7 +209,8 @@ static void tell(ntk_crew *crew, int64_t unit, bool ended, double seconds) {
                          .ended = ended,
                          .ranks = group_of(crew)->size,
                          .seconds = seconds,
-                         .points = ended ? crew->finished : 0};
+                         .points = ended ? crew->finished : 0,
+                         .failed = ended ? crew->failing : 0};
 
   if (is_root(crew)) ntk_news_tell(crew, &news);
 }
@@ -228,5 +237,6 @@ ntk_status ntk_visit_unit(ntk_crew *crew, int64_t unit) {
   if (status == NTK_OK) crew->open[unit] = false;
   tell(crew, unit, true, crew->counts.computed > computed ? ntk_now() - start : NAN);
   crew->finished = 0;
+  crew->failing = 0;
   return status;
 }

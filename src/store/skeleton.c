@@ -278,7 +278,7 @@ static ntk_status find_in(int file, const char *path, const ntk_checkpoint_conte
   NTK_TRY(ntk_journal_create(panels, c->notes, identity, j));
   NTK_TRY(ntk_journal_read(file, path, t, j, &damaged));
   if (damaged) {
-    ntk_log("%s: %lld records of its journal are damaged; those panels are computed again", path,
+    ntk_log("%s: damaged records of its journal: %lld; their panels are computed again", path,
             (long long)damaged);
   }
   *found = true;

@@ -30,13 +30,15 @@ typedef struct ntk_plan {
   double flops_left, seconds_left; /* of those that are not done */
   double bytes_per_rank;           /* most that any point needs */
   double results_bytes, kept_bytes; /* on disk when all is done; shared files count once */
+  double bytes_left;               /* of these, of what `run` would compute */
   int64_t ranks_needed, longest;   /* index of the longest point; -1: none */
   char *refusal;            /* why run would refuse the whole; owned, else NULL */
   ntk_status refused;       /* with what */
 } ntk_plan;
 
 /* Local.  Looks at every point: its cost on `ranks` ranks and what is done.  What is wrong with one
- * point is kept with it, what is wrong with the folder, or missing, in `refusal`.  Writes nothing.
+ * point is kept with it; what is wrong with the folder, too little room on its disk, or a file that
+ * is missing, in `refusal`.  Writes nothing.
  *   ranks  0: as many as are at work now, else as points had before
  *   plan   overwritten; owned by the caller, ntk_plan_destroy
  * Fails with NTK_E_MEMORY, NTK_E_IO. */
