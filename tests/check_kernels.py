@@ -164,6 +164,21 @@ class Kernels(unittest.TestCase):
                     self.assertEqual(group.W.dims, ("row2", "row") if outputs == "full" else
                                      ("sample2", "sample"))
 
+    def test_contraction(self):
+        """Log and results tell the way in which tensors of several positions were contracted; where there are none,
+        the log has nothing to tell."""
+        for word in ("pairs", "jacobian"):
+            config = self.config(word, contraction=word)
+            config["network"]["kind"] = "neural_ode"
+            log = self.run_config(config, ranks=1).stderr
+            self.assertIn(f"contraction {word}: 6 tensors", log)
+            with h5py.File(self.point(word)) as file:
+                self.assertEqual(file["kernel"].attrs["contraction"], word)
+                self.assertEqual({name.decode() for name in file["kernel/tensor_contraction"]}, {word})
+                gflop = file["kernel/tensor_flops"][()].sum() * 1e-9
+            self.assertIn(f"6 tensors, {gflop:.3g} Gflop", log)
+        self.assertNotIn("contraction", self.run_config(self.config("mlp"), ranks=1).stderr)
+
     def test_no_parts(self):
         self.run_config(self.config(per_layer=False))
         with h5py.File(self.point()) as file:

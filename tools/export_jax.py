@@ -437,5 +437,5 @@ def export_command(source, arguments):
 
 
 if __name__ == "__main__":
-    foreign.command.main(__doc__, "(network, parameters), or a function that makes them",
+    foreign.command.main(__doc__, "(network, parameters), or a function that makes them", "32,32,3",
                          "variables, as flax.serialization.to_bytes has written them", export_command)

@@ -412,5 +412,5 @@ def export_command(source, arguments):
 
 
 if __name__ == "__main__":
-    foreign.command.main(__doc__, "a module, or what makes one without arguments",
+    foreign.command.main(__doc__, "a module, or what makes one without arguments", "3,32,32",
                          "state_dict, as torch.save has written it, to load first", export_command)

@@ -1,8 +1,9 @@
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
 
 #include "ntk/base/memory.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,12 +55,63 @@ static header *take(int place) {
   return block;
 }
 
+/* Of the blocks that wait, the smallest of at least so many bytes; if all are smaller, the largest. */
+static int best_victim(size_t bytes) {
+  int best = POOL;
+
+  for (int k = 0; k < POOL; ++k) {
+    if (!pool[k]) continue;
+    const bool fits = pool[k]->bytes >= bytes;
+
+    if (best == POOL || (fits && pool[best]->bytes < bytes) ||
+        (fits ? pool[k]->bytes < pool[best]->bytes
+              : pool[best]->bytes < bytes && pool[k]->bytes > pool[best]->bytes)) {
+      best = k;
+    }
+  }
+  return best;
+}
+
+/* Pages of their own: of freed blocks of many sizes malloc keeps holes that the next does not fit.
+ * Aligned for huge pages, where there are any: fewer page faults and TLB misses. */
+static void *map_pages(size_t bytes) {
+#ifdef NTK_SANITIZED /* which watches the bounds of what malloc gives */
+  void *pages = NULL;
+
+  return posix_memalign(&pages, HUGE_PAGE, bytes) == 0 ? pages : NULL;
+#else
+  char *pages = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0);
+
+  if (pages == MAP_FAILED) return NULL;
+  const size_t before = (HUGE_PAGE - (uintptr_t)pages % HUGE_PAGE) % HUGE_PAGE;
+
+  if (before > 0) (void)munmap(pages, before);
+  pages += before;
+  (void)munmap(pages + bytes, HUGE_PAGE - before);
+#ifdef MADV_HUGEPAGE
+  (void)madvise(pages, bytes, MADV_HUGEPAGE);
+#endif
+  return pages;
+#endif
+}
+
+static void release(header *block) {
+#ifndef NTK_SANITIZED
+  if (is_large(block->bytes)) {
+    (void)munmap(block, block->bytes);
+    return;
+  }
+#endif
+  free(block);
+}
+
 /* Makes room for a new block: the process shall not become larger than it ever had to be. */
 static void shrink_pool(size_t bytes) {
   const size_t most = live + bytes > most_live ? live + bytes : most_live;
 
-  for (int k = 0; k < POOL && live + pooled + bytes > most; ++k) {
-    if (pool[k]) free(take(k));
+  while (pooled && live + pooled + bytes > most) {
+    release(take(best_victim(live + pooled + bytes - most)));
   }
 }
 
@@ -76,20 +128,15 @@ static bool keep(header *block) {
 
 /* ---- allocation --------------------------------------------------------------------------------- */
 
-/* Large blocks on huge pages, where there are any: fewer page faults and TLB misses. */
 static header *allocate(size_t bytes) {
   if (!is_large(bytes)) return aligned_alloc(ALIGNMENT, bytes);
   const int place = best_fit(bytes);
 
   if (place < POOL) return take(place);
   shrink_pool(bytes);
-  void *block = NULL;
+  header *block = map_pages(bytes);
 
-  if (posix_memalign(&block, HUGE_PAGE, bytes) != 0) return NULL;
-#ifdef MADV_HUGEPAGE
-  (void)madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-  ((header *)block)->bytes = bytes;
+  if (block) block->bytes = bytes;
   return block;
 }
 
@@ -134,7 +181,7 @@ void ntk_free(void *address) {
 
   --balance;
   live -= block->bytes;
-  if (!keep(block)) free(block);
+  if (!keep(block)) release(block);
 }
 
 long ntk_memory_balance(void) { return balance; }

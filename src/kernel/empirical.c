@@ -271,8 +271,16 @@ static void sum_over_ranks(ntk_work *w) {
   ntk_work_sum_notes(w);
 }
 
-/* Which contractions were chosen, where there was a choice. */
-static void log_contractions(const ntk_kernel *k) {
+static bool has_choice(const ntk_network *network) {
+  for (int t = 0; t < network->tensor_count; ++t) {
+    if (network->tensor[t].trainable && network->tensor[t].positions > 1) return true;
+  }
+  return false;
+}
+
+/* Which contractions were chosen or asked for, where there was a choice. */
+static void log_contractions(const ntk_network *network, const ntk_kernel *k) {
+  if (!has_choice(network)) return;
   for (int c = 0; ntk_contractions[c]; ++c) {
     double flops = 0;
     int tensors = 0;
@@ -282,7 +290,7 @@ static void log_contractions(const ntk_kernel *k) {
       flops += k->tensor_flops[t];
       ++tensors;
     }
-    if (tensors == 0 || strcmp(k->contraction, "pairs") == 0) continue;
+    if (tensors == 0) continue;
     ntk_log("contraction %s: %d tensor%s, %.3g Gflop", ntk_contractions[c]->name, tensors,
             tensors == 1 ? "" : "s", flops * 1e-9);
   }
@@ -296,7 +304,7 @@ static ntk_status fill(ntk_work *w) {
   NTK_TRY(keep_features(w));
   NTK_TRY(add_diagonal(w));
   sum_over_ranks(w);
-  if (w->input->grid->comm->rank == 0) log_contractions(w->kernel);
+  if (w->input->grid->comm->rank == 0) log_contractions(w->input->network, w->kernel);
   return NTK_OK;
 }
 

@@ -10,9 +10,9 @@ from foreign.weights import Refusal
 BAD_INPUT = 65
 
 
-def main(description, origin, state_help, write):
-    """write(origin's object, arguments) returns the `network:` section."""
-    arguments = parse(description, origin, state_help)
+def main(description, origin, shape, state_help, write):
+    """write(origin's object, arguments) returns the `network:` section; `shape` is an example of one."""
+    arguments = parse(description, origin, shape, state_help)
     try:
         print(write(find_object(arguments.source), arguments), end="")
     except Refusal as refusal:
@@ -20,11 +20,11 @@ def main(description, origin, state_help, write):
         sys.exit(BAD_INPUT)
 
 
-def parse(description, origin, state_help):
+def parse(description, origin, shape, state_help):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="FILE.py:NAME", help=f"{origin}; PACKAGE.MODULE:NAME likewise")
     parser.add_argument("path", metavar="OUT.h5", help="weights file to write")
-    parser.add_argument("--input-shape", metavar="3,32,32", type=sizes, required=True,
+    parser.add_argument("--input-shape", metavar=shape, type=sizes, required=True,
                         help="shape of one sample as the network takes it")
     parser.add_argument("--state", metavar="FILE", help=state_help)
     return parser.parse_args()
@@ -45,8 +45,8 @@ def find_object(source):
         for part in name.split("."):
             found = getattr(found, part)
     except ImportError as error:
-        raise Refusal(source, "source", str(error), "run this with a Python that has it, from the right "
+        raise Refusal(where, "source", str(error), "run this with a Python that has it, from the right "
                       "folder") from error
     except AttributeError as error:
-        raise Refusal(source, "source", str(error), "name what the file defines at its top level") from error
+        raise Refusal(where, "source", str(error), "name what the file defines at its top level") from error
     return found
