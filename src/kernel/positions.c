@@ -98,13 +98,19 @@ void ntk_positions_cost(const ntk_factor *f, ntk_contraction_cost *cost) {
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-/* Rows [first, first + count) of `width` elements: of patches those that they are formed into. */
+static int64_t width_of(const positions *p, int which) {
+  const ntk_factor *f = p->tiles.job->factor;
+
+  return which == DELTA ? f->out : which == A ? f->in : f->patches->channels;
+}
+
+/* Rows [first, first + count): of patches those that they are formed into. */
 static void copy_rows(const positions *p, int which, const ntk_side *side, int64_t first,
                       int64_t count, void *to) {
   const ntk_factor *f = p->tiles.job->factor;
   const ntk_dtype dtype = p->tiles.job->dtype;
   const void *from = which == DELTA ? side->delta : side->a;
-  const int64_t width = which == DELTA ? f->out : which == A ? f->in : f->patches->channels;
+  const int64_t width = width_of(p, which);
 
   if (which == A && f->patches) {
     ntk_patches_form(f->patches, dtype, from, first, count, to);
@@ -112,12 +118,6 @@ static void copy_rows(const positions *p, int which, const ntk_side *side, int64
     memcpy(to, ntk_array_const_at(dtype, from, first * width),
            (size_t)(count * width) * ntk_dtype_size(dtype));
   }
-}
-
-static int64_t width_of(const positions *p, int which) {
-  const ntk_factor *f = p->tiles.job->factor;
-
-  return which == DELTA ? f->out : which == A ? f->in : f->patches->channels;
 }
 
 /* [first, last) of an axis: its samples, or its rows of delta. */
