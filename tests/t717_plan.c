@@ -195,7 +195,7 @@ static void test_room(void) {
   static const char *const set[] = {"data.train.count=3000000", "output.keep=[results, gram]",
                                     "sweep={network.seed: [0]}"};
   static const char *const parts[] = {"\n  run will refuse: ", "the disk has ", " GiB are missing; ",
-                                      NULL};
+                                      "\n           too much for this machine: it has ", NULL};
   ntk_job job = {0};
   ntk_plan plan = {0};
 

@@ -31,6 +31,15 @@ const void *ntk_array_const_at(ntk_dtype dtype, const void *array, int64_t k) {
   return (const char *)array + k * (int64_t)ntk_dtype_size(dtype);
 }
 
+double ntk_array_dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, int64_t length) {
+  double sum = 0;
+
+  for (int64_t k = 0; k < length; ++k) {
+    sum += ntk_array_get(dtype, array, i * length + k) * ntk_array_get(dtype, array, j * length + k);
+  }
+  return sum;
+}
+
 static void widen(const float *restrict source, double *restrict target, int64_t count) {
   for (int64_t k = 0; k < count; ++k) target[k] = (double)source[k];
 }

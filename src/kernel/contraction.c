@@ -169,28 +169,16 @@ double ntk_assemble_bytes(const ntk_contraction *c, ntk_dtype dtype, const ntk_f
 
 /* ---- K(x, x) --------------------------------------------------------------------------------- */
 
-static double element(ntk_dtype dtype, const void *array, int64_t k) {
-  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
-}
-
-static double dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, int64_t length) {
-  double sum = 0;
-
-  for (int64_t k = 0; k < length; ++k) {
-    sum += element(dtype, array, i * length + k) * element(dtype, array, j * length + k);
-  }
-  return sum;
-}
-
 static void add_one_position(ntk_dtype dtype, const ntk_factor *f, int64_t count,
                              double *diagonal) {
   for (int64_t s = 0; s < count; ++s) {
-    const double a = f->a && f->w_weight != 0 ? dot(dtype, f->a, s, s, f->in) : 1;
+    const double a = f->a && f->w_weight != 0 ? ntk_array_dot(dtype, f->a, s, s, f->in) : 1;
 
     for (int64_t c = 0; c < f->cotangents; ++c) {
       const int64_t row = s * f->cotangents + c, delta = f->shared ? c : row;
 
-      diagonal[row] += (f->w_weight * a + f->b_weight) * dot(dtype, f->delta, delta, delta, f->out);
+      diagonal[row] += (f->w_weight * a + f->b_weight) *
+                       ntk_array_dot(dtype, f->delta, delta, delta, f->out);
     }
   }
 }
@@ -206,8 +194,8 @@ static void add_rows(ntk_dtype dtype, const ntk_factor *f, int64_t count, double
     for (int64_t k = 0; k < all * all; ++k) {
       const int64_t s = k / all, t = k % all;
 
-      if (element(dtype, f->a, a + s) != element(dtype, f->a, a + t)) continue;
-      sum += dot(dtype, f->delta, row * all + s, row * all + t, f->out);
+      if (ntk_array_get(dtype, f->a, a + s) != ntk_array_get(dtype, f->a, a + t)) continue;
+      sum += ntk_array_dot(dtype, f->delta, row * all + s, row * all + t, f->out);
     }
     diagonal[row] += f->w_weight * sum;
   }
@@ -247,11 +235,11 @@ ntk_status ntk_assemble_diagonal(ntk_dtype dtype, const ntk_factor *f, int64_t c
 
 static void add_block(ntk_dtype dtype, const ntk_factor *f, int64_t sample, double *block) {
   const int64_t n = f->cotangents, first = f->shared ? 0 : sample * n;
-  const double a = f->a && f->w_weight != 0 ? dot(dtype, f->a, sample, sample, f->in) : 1;
+  const double a = f->a && f->w_weight != 0 ? ntk_array_dot(dtype, f->a, sample, sample, f->in) : 1;
 
   for (int64_t k = 0; k < n * n; ++k) {
     block[k] += (f->w_weight * a + f->b_weight) *
-                dot(dtype, f->delta, first + k / n, first + k % n, f->out);
+                ntk_array_dot(dtype, f->delta, first + k / n, first + k % n, f->out);
   }
 }
 

@@ -90,26 +90,14 @@ static void multiply(ntk_tiles *tiles, const ntk_span *rows, const ntk_span *col
   }
 }
 
-static double element(ntk_dtype dtype, const void *array, int64_t k) {
-  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
-}
-
-static double dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, int64_t length) {
-  double sum = 0;
-
-  for (int64_t k = 0; k < length; ++k) {
-    sum += element(dtype, array, i * length + k) * element(dtype, array, j * length + k);
-  }
-  return sum;
-}
-
 static ntk_status create_shared(pairs *p) {
   const ntk_assembly *job = p->tiles.job;
   const int64_t count = job->factor->cotangents;
 
   NTK_TRY(NTK_NEW(count * count, &p->shared));
   for (int64_t c = 0; c < count * count; ++c) {
-    p->shared[c] = dot(job->dtype, job->factor->delta, c / count, c % count, job->factor->out);
+    p->shared[c] = ntk_array_dot(job->dtype, job->factor->delta, c / count, c % count,
+                                 job->factor->out);
   }
   return NTK_OK;
 }

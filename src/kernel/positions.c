@@ -206,10 +206,6 @@ static double *start_block(positions *p, const block *b, int64_t *rows) {
   return a->block;
 }
 
-static double element(ntk_dtype dtype, const void *array, int64_t k) {
-  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
-}
-
 /* 1 where the numbers of rows agree. */
 static void compare(positions *p, const block *b) {
   const ntk_assembly *job = p->tiles.job;
@@ -221,11 +217,11 @@ static void compare(positions *p, const block *b) {
   range_of(&p->tiles.rows, b->rows, A, &row, &row_count);
   for (int64_t c = 0; c < col_count * b->t_count; ++c, to += p->product[A].ld) {
     const int64_t t = b->t + c % b->t_count;
-    const double own = element(job->dtype, job->cols.a, (col + c / b->t_count) * all + t);
+    const double own = ntk_array_get(job->dtype, job->cols.a, (col + c / b->t_count) * all + t);
 
     for (int64_t k = 0; k < row_count; ++k) {
       for (int64_t s = 0; s < b->s_count; ++s) {
-        const double other = element(job->dtype, job->rows.a, (row + k) * all + b->s + s);
+        const double other = ntk_array_get(job->dtype, job->rows.a, (row + k) * all + b->s + s);
 
         to[s * rows + k] = own == other ? 1 : 0;
       }

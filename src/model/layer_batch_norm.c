@@ -95,10 +95,8 @@ static const ntk_tensor *tensor_of(const ntk_network *network, const ntk_node_la
 
 static double entry(const ntk_network *network, const ntk_node_layer *node, int tensor, int64_t c) {
   const ntk_tensor *t = tensor_of(network, node, tensor);
-  const double value = network->dtype == NTK_DOUBLE ? ((const double *)t->data)[c]
-                                                    : (double)((const float *)t->data)[c];
 
-  return t->multiplier * value;
+  return t->multiplier * ntk_array_get(network->dtype, t->data, c);
 }
 
 /* In train mode: mean and variance of the channels, behind the normalised values. */

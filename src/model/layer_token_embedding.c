@@ -72,10 +72,7 @@ static ntk_status tensors(const ntk_network_settings *settings, ntk_network *net
 }
 
 static double token_at(const ntk_tape *tape, int64_t k) {
-  const void *tokens = tape->value[0];
-
-  return tape->network->dtype == NTK_DOUBLE ? ((const double *)tokens)[k]
-                                            : (double)((const float *)tokens)[k];
+  return ntk_array_get(tape->network->dtype, tape->value[0], k);
 }
 
 static ntk_status check_tokens(const ntk_tape *tape, int64_t length, int64_t vocabulary) {

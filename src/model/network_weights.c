@@ -80,15 +80,12 @@ static ntk_status check_shape(const ntk_tensor *tensor, const ntk_variable *v) {
   return NTK_OK;
 }
 
-static double entry(ntk_dtype dtype, const void *data, int64_t k) {
-  return dtype == NTK_DOUBLE ? ((const double *)data)[k] : (double)((const float *)data)[k];
-}
-
 static ntk_status check_finite(ntk_dtype dtype, const ntk_tensor *tensor, const ntk_variable *v) {
   for (int64_t k = 0; k < tensor->count; ++k) {
-    NTK_CHECK(isfinite(entry(dtype, tensor->data, k)), NTK_E_INPUT,
+    NTK_CHECK(isfinite(ntk_array_get(dtype, tensor->data, k)), NTK_E_INPUT,
               "weights: entry %" PRId64 " of '%s' is %g%s", k, v->name,
-              entry(dtype, tensor->data, k), dtype == NTK_SINGLE ? " in single precision" : "");
+              ntk_array_get(dtype, tensor->data, k),
+              dtype == NTK_SINGLE ? " in single precision" : "");
   }
   return NTK_OK;
 }

@@ -74,8 +74,7 @@ static double entry(const product_case *p, int64_t i, int64_t j) {
 }
 
 static double library_entry(const product_case *p, int64_t at) {
-  return p->dtype == NTK_DOUBLE ? ((const double *)p->lib_c)[at]
-                                : (double)((const float *)p->lib_c)[at];
+  return ntk_array_get(p->dtype, p->lib_c, at);
 }
 
 /* In units of what rounding explains; NaN counts as infinitely wrong, and so does a write beside C.

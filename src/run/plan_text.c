@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/run/machine.h"
 #include "ntk/run/plan.h"
 #include "ntk/run/show.h"
 
@@ -235,6 +236,17 @@ static ntk_status add_longest_one(const ntk_plan *plan, ntk_text *text) {
   return ntk_text_add(text, " %s, about %s\n", flops, seconds);
 }
 
+/* The job may run elsewhere; so this is said, and refuses nothing. */
+static ntk_status add_lack(const ntk_plan *plan, ntk_text *text) {
+  const double least = ntk_machine_memory() / plan->ranks;
+  char bytes[NTK_SHOW_TEXT];
+
+  if (plan->bytes_per_rank <= least) return NTK_OK;
+  ntk_show_bytes(bytes, least);
+  return ntk_text_add(text, "           too much for this machine: it has %s for each of %d rank%s\n",
+                      bytes, plan->ranks, plan->ranks == 1 ? "" : "s");
+}
+
 static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
   char bytes[NTK_SHOW_TEXT], results[NTK_SHOW_TEXT], kept[NTK_SHOW_TEXT];
 
@@ -243,6 +255,7 @@ static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
   ntk_show_bytes(kept, plan->kept_bytes);
   NTK_TRY(ntk_text_add(text, "  memory   up to %s per rank; at least %" PRId64 " rank%s needed\n",
                        bytes, plan->ranks_needed, plan->ranks_needed == 1 ? "" : "s"));
+  NTK_TRY(add_lack(plan, text));
   NTK_TRY(ntk_text_add(text, "  disk     results about %s", results));
   if (plan->kept_bytes > 0) NTK_TRY(ntk_text_add(text, ", kept files %s", kept));
   return ntk_text_add(text, "; as much as the results again for sweep.h5\n");

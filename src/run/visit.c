@@ -84,7 +84,7 @@ static void report(ntk_crew *crew, int64_t point, const char *what, const char *
 static ntk_status check_memory(const ntk_crew *crew, int64_t unit) {
   const double need = crew->forecast.memory[unit], gibibyte = 1073741824.0;
   const bool hopeless = crew->forecast.unit[unit].least_ranks > crew->groups.ranks &&
-                        need > 1.25 * crew->memory_per_rank;
+                        need > crew->memory_per_rank;
 
   NTK_CHECK(!hopeless, NTK_E_MEMORY,
             "needs about %.3g GiB on each rank, and there are %.3g GiB for each; take more nodes, "

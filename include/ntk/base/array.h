@@ -35,6 +35,14 @@ NTK_CHECKED ntk_status ntk_array_new_unset(ntk_dtype dtype, int64_t count, void 
 void *ntk_array_at(ntk_dtype dtype, void *array, int64_t k);
 const void *ntk_array_const_at(ntk_dtype dtype, const void *array, int64_t k);
 
+/* Local.  Element k itself. */
+static inline double ntk_array_get(ntk_dtype dtype, const void *array, int64_t k) {
+  return dtype == NTK_DOUBLE ? ((const double *)array)[k] : (double)((const float *)array)[k];
+}
+
+/* Local.  Rows i and j of `length` elements, summed in double in order. */
+double ntk_array_dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, int64_t length);
+
 /* Local.  Element-wise conversion of `count` elements; same type: a copy. */
 void ntk_array_convert(ntk_dtype from, const void *source, ntk_dtype to, void *target,
                        int64_t count);
