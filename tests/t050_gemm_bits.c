@@ -1,7 +1,8 @@
 /* An entry of a product of samples with samples, A A^T, keeps its bits whatever other samples share
  * the call, as long as the number of samples of every call, as M and as N, is a multiple of
  * NTK_SAMPLE_PAD.  The bits of Gram entries on different process grids rest on this (and on
- * t330_rows, the products of samples with weights).
+ * t330_rows, the products of samples with weights).  Products of samples with themselves by SYRK
+ * have the same bits as those by GEMM.
  *
  * Method: one call with all samples, then calls with selections of them in other places beside
  * other padding, compared bit by bit where ntk_blas_reproducible says so, else to rounding.  An
@@ -109,6 +110,19 @@ static void check_gram(const problem *p, void *rows, void *columns, void *part) 
   }
 }
 
+/* Entries from the diagonal on; in double only. */
+static void check_own(const problem *p, double *own) {
+  ntk_inner_products(NTK_DOUBLE, SAMPLES, p->a, SAMPLES, p->a, p->k, p->whole, SAMPLES);
+  for (int64_t n = NTK_SAMPLE_PAD; n <= SAMPLES; n += 3 * NTK_SAMPLE_PAD) {
+    for (int64_t k = 0; k < n * n; ++k) own[k] = k % n < k / n ? 77 : -1;
+    ntk_own_products(n, p->a, p->k, own);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < i; ++j) EXPECT(own[i * n + j] == 77);
+      for (int64_t j = i; j < n; ++j) compare(p, own, i * n + j, i * SAMPLES + j);
+    }
+  }
+}
+
 static ntk_status check_k(ntk_dtype dtype, int64_t k) {
   problem p = {.dtype = dtype, .k = k};
   void *rows = NULL, *columns = NULL, *part = NULL;
@@ -122,6 +136,7 @@ static ntk_status check_k(ntk_dtype dtype, int64_t k) {
   fill(dtype, 1, SAMPLES * k, p.a);
   fill(dtype, 2, SAMPLES * k, p.b);
   check_gram(&p, rows, columns, part);
+  if (dtype == NTK_DOUBLE) check_own(&p, part);
   ntk_free(&p.a);
   ntk_free(&p.b);
   ntk_free(&p.whole);
@@ -146,7 +161,7 @@ static bool use_core(char **argv) {
 }
 
 int main(int argc, char **argv) {
-  static const int64_t ks[] = {1, 3, 17, 64, 200, 784, MOST_K};
+  static const int64_t ks[] = {1, 3, 17, 64, 200, 401, 784, MOST_K};
 
   if (argc > 1) {
     if (!use_core(argv)) return 0;

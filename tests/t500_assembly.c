@@ -147,12 +147,10 @@ static void test_cuts(const truth *t, ntk_assembly job) {
   ntk_matrix m = {0};
 
   create(whole->grid, n, n, whole->block, &m);
-  EXPECT_OK(NTK_NEW(m.local_cols, &sum_of));
-  for (int64_t lj = 0; lj < m.local_cols; ++lj) {
-    const int64_t j = ntk_matrix_col(&m, lj);
-
-    while (j >= ends[sum_of[lj] + 1]) ++sum_of[lj];
-    if (sum_of[lj] == 1 && j >= middle) sum_of[lj] = CUTS;
+  EXPECT_OK(NTK_NEW(n, &sum_of));
+  for (int64_t j = 0; j < n; ++j) {
+    while (j >= ends[sum_of[j] + 1]) ++sum_of[j];
+    if (sum_of[j] == 1 && j >= middle) sum_of[j] = CUTS;
   }
   job.matrix = &m;
   job.sums = sums;

@@ -81,6 +81,39 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
   }
 }
 
+/* Where k is cut: products of OpenBLAS cut it themselves, SYRK at other places than GEMM unless it
+ * is a multiple of NTK_SAMPLE_PAD or fits into one of their blocks, of 128 elements at least. */
+static int64_t first_cut(int64_t k) {
+  if (k % NTK_SAMPLE_PAD == 0 || k < 2 * NTK_SAMPLE_PAD) return k;
+  return k / NTK_SAMPLE_PAD * NTK_SAMPLE_PAD - NTK_SAMPLE_PAD;
+}
+
+void ntk_inner_products(ntk_dtype dtype, int64_t m, const void *a, int64_t n, const void *b,
+                        int64_t k, void *c, int64_t ldc) {
+  const int64_t cut = dtype == NTK_DOUBLE ? first_cut(k) : k;
+
+  ntk_gemm(dtype, false, true, m, n, cut, 1, a, k, b, k, 0, c, ldc);
+  if (cut == k) return;
+  ntk_gemm(dtype, false, true, m, n, k - cut, 1, ntk_array_const_at(dtype, a, cut), k,
+           ntk_array_const_at(dtype, b, cut), k, 1, c, ldc);
+}
+
+static void add_own_products(int64_t n, const double *a, int64_t lda, int64_t k, double beta,
+                             double *c) {
+  const int size = blas_int(n);
+
+  cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, size, blas_int(k), 1, a, blas_int(lda), beta,
+              c, size);
+}
+
+void ntk_own_products(int64_t n, const double *a, int64_t k, double *c) {
+  const int64_t cut = first_cut(k);
+
+  if (n == 0) return;
+  add_own_products(n, a, k, cut, 0, c);
+  if (cut < k) add_own_products(n, a + cut, k, k - cut, 1, c);
+}
+
 #ifdef NTK_HAVE_OPENBLAS
 
 char *openblas_get_config(void);

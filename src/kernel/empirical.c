@@ -19,6 +19,7 @@ void ntk_work_destroy(ntk_work *w) {
   ntk_tape_destroy(&w->training);
   ntk_scratch_destroy(&w->scratch);
   ntk_chunks_destroy(&w->chunks);
+  for (int k = 0; k < NTK_CUT_MATRICES; ++k) ntk_squares_destroy(&w->squares[k]);
   ntk_free(&w->identity);
   ntk_free(&w->collected);
   ntk_free(&w->own_diagonal);
@@ -31,10 +32,30 @@ static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- matrices, deals, room ------------------------------------------------------------------- */
 
+/* Not for the rows of several outputs, which are not samples; nor where entries of a sample with
+ * itself are replaced in the matrix. */
+static ntk_status create_squares(ntk_work *w, bool collected) {
+  const ntk_kernel_keeping *keeping = w->input->keeping;
+  const ntk_grid *g = w->input->grid;
+  const int64_t chunks = keeping ? keeping->chunks : 1;
+  static const int symmetric[] = {NTK_CUT_GRAM, NTK_CUT_TEST_TEST};
+
+  if (w->kernel->rows_per_sample > 1 || w->network->two_kernels) return NTK_OK;
+  for (size_t k = 0; k < sizeof(symmetric) / sizeof(*symmetric); ++k) {
+    ntk_matrix *m = ntk_cut_matrix(w->kernel, symmetric[k]);
+    const int64_t edge = ntk_squares_edge(m->rows, g->rows, g->cols, chunks);
+
+    if (m->rows == 0) continue;
+    NTK_TRY(ntk_squares_create(m, edge, collected && symmetric[k] == NTK_CUT_GRAM,
+                               &w->squares[symmetric[k]]));
+  }
+  return NTK_OK;
+}
+
 static ntk_status allocate(ntk_work *w) {
   const int64_t per_sample = w->kernel->rows_per_sample;
   const int64_t rows = max(w->train.deal.row_count, w->test.deal.row_count);
-  const int64_t cols = max(w->train.deal.col_count, w->test.deal.col_count);
+  int64_t cols = max(w->train.deal.col_count, w->test.deal.col_count);
   const ntk_matrix *gram = &w->kernel->gram;
   const ntk_empirical_cost cost = ntk_empirical_cost_of(
       w->network, w->input->settings, w->kernel->quantity, w->kernel->n, gram->local_rows,
@@ -42,6 +63,8 @@ static ntk_status allocate(ntk_work *w) {
 
   NTK_TRY(ntk_work_allocate_notes(w));
   if (cost.collected > 0) NTK_TRY(NTK_NEW(gram->ld * gram->local_cols, &w->collected));
+  NTK_TRY(create_squares(w, cost.collected > 0));
+  for (int k = 0; k < NTK_CUT_MATRICES; ++k) cols = max(cols, w->squares[k].edge);
   NTK_TRY(NTK_NEW(w->test.deal.own_count * per_sample, &w->own_diagonal));
   w->train.batches.size = w->test.batches.size = cost.batch;
   NTK_TRY(ntk_pass_create_panels(&w->train, cost.panel_bytes, cost.formed_bytes));
@@ -227,6 +250,7 @@ static ntk_status add_chunk(ntk_work *w) {
   NTK_TRY(ask(w));
   w->with_test = needs_test(w);
   NTK_TRY(ntk_work_is_ntk(w) ? ntk_work_add_tensors(w) : ntk_work_add_readout(w));
+  NTK_TRY(ntk_work_deliver(w));
   w->has_diagonal = w->has_diagonal || w->with_test;
   return write_chunk(w);
 }

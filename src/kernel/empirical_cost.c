@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "empirical.h"
-#include "ntk/kernel/assembly.h"
+#include "squares.h"
 
 /* In the time in which a rank sends or receives a byte of a panel. */
 static const double flops_per_byte = 16;
@@ -137,6 +137,19 @@ static place place_of(const ntk_kernel_settings *settings, int64_t per_sample, i
   return p;
 }
 
+/* Edge of squares along the diagonal of a matrix with all these rows. */
+static int64_t edge_of(int64_t rows, const place *p) {
+  return p->per_sample > 1 ? 0 : ntk_squares_edge(rows, p->rows, p->cols, 1);
+}
+
+/* Of both symmetric matrices; a Gram that collects parts has its squares twice. */
+static double square_bytes(const ntk_empirical_cost *kernel, const place *p) {
+  const int64_t train = p->local_rows, test = p->test_cols > 0 ? p->test_rows : 0;
+
+  return (1 + kernel->collected) * ntk_squares_bytes(train, p->cols, edge_of(train, p)) +
+         ntk_squares_bytes(test, p->cols, edge_of(test, p));
+}
+
 static double matrix_bytes(const place *p) {
   return 8.0 * ((double)p->local_rows * (double)p->local_cols +
                 (double)p->test_rows * (double)(p->local_cols + p->test_cols));
@@ -150,10 +163,13 @@ static double all_bytes(const ntk_network *network, const ntk_network_cost *cost
   const bytes sample = {kernel->batch > 0 ? kernel->kept_bytes + inputs : passes,
                         kernel->panel_bytes};
 
-  return passes * (double)ntk_pad(most < kernel->batch ? most : kernel->batch) + matrix_bytes(p) + cost->weight_bytes + kernel->tile_bytes +
+  return passes * (double)ntk_pad(most < kernel->batch ? most : kernel->batch) +
+         matrix_bytes(p) + cost->weight_bytes + kernel->tile_bytes +
          kernel->collected * 8.0 * (double)p->local_rows * (double)p->local_cols +
+         square_bytes(kernel, p) +
          ntk_scratch_bytes(network->dtype, max(p->local_rows, p->test_rows),
-                           max(p->local_cols, p->test_cols)) +
+                           max(max(p->local_cols, p->test_cols),
+                               max(edge_of(p->local_rows, p), edge_of(p->test_rows, p)))) +
          share_bytes(&sample, p->local_rows, p) + share_bytes(&sample, p->test_rows, p) +
          column_bytes(&sample, p->local_cols, p) + column_bytes(&sample, p->test_cols, p);
 }

@@ -8,13 +8,17 @@
 /* The columns of one matrix that are in the chunk. */
 static ntk_status assemble(const ntk_work *w, const ntk_step *s, int matrix, ntk_assembly *a) {
   const double start = ntk_now();
+  const ntk_squares *squares = &w->squares[matrix];
+  const bool collect = s->collect && matrix == NTK_CUT_GRAM;
   int64_t at = w->chunks.begin, cuts = 0;
   ntk_cut run;
 
+  a->square = squares->edge;
   while (ntk_chunk_run(&w->chunks, matrix, INT64_MAX, &at, &run, &cuts)) {
     a->first = run.first;
     a->last = run.first + run.count;
     NTK_TRY(ntk_assemble(s->contraction, a));
+    NTK_TRY(ntk_squares_add(squares, s->contraction, collect, a));
   }
   w->kernel->contraction_seconds += ntk_now() - start;
   return NTK_OK;
@@ -22,7 +26,9 @@ static ntk_status assemble(const ntk_work *w, const ntk_step *s, int matrix, ntk
 
 /* What was collected of a weight to the Gram. */
 static void add_collected(const ntk_work *w, ntk_pair_sums *sums) {
+  const ntk_squares *squares = &w->squares[NTK_CUT_GRAM];
   ntk_assembly a = {.lower = true,
+                    .square = squares->edge,
                     .matrix = &w->kernel->gram,
                     .sums = sums,
                     .sum_of = w->panel_of};
@@ -34,6 +40,7 @@ static void add_collected(const ntk_work *w, ntk_pair_sums *sums) {
     a.first = run.first;
     a.last = run.first + run.count;
     ntk_assemble_collected(&a, w->collected);
+    ntk_squares_add_collected(squares, &a);
   }
   w->kernel->contraction_seconds += ntk_now() - start;
 }
@@ -89,6 +96,21 @@ static ntk_status add_part(ntk_work *w, ntk_step *s) {
   if (w->with_test) NTK_TRY(add_test(w, s, &gram.cols, &block, &square));
   s->flops += gram.flops + block.flops + square.flops;
   return NTK_OK;
+}
+
+static ntk_status deliver(ntk_work *w, int matrix) {
+  int64_t at = w->chunks.begin, cuts = 0;
+  ntk_cut run;
+
+  while (ntk_chunk_run(&w->chunks, matrix, INT64_MAX, &at, &run, &cuts)) {
+    NTK_TRY(ntk_squares_deliver(&w->squares[matrix], run.first, run.first + run.count));
+  }
+  return NTK_OK;
+}
+
+ntk_status ntk_work_deliver(ntk_work *w) {
+  NTK_TRY(deliver(w, NTK_CUT_GRAM));
+  return deliver(w, NTK_CUT_TEST_TEST);
 }
 
 /* Of the entries of a sample with itself, what the factor has added becomes what it should be. */

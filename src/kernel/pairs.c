@@ -90,6 +90,32 @@ static void multiply(ntk_tiles *tiles, const ntk_span *rows, const ntk_span *col
   }
 }
 
+static void multiply_own(ntk_tiles *tiles, const ntk_span *x) {
+  pairs *p = (pairs *)tiles;
+  ntk_assembly *job = tiles->job;
+  const double *a = job->rows.a, *delta = job->rows.delta;
+  const int64_t in = job->factor->in, out = job->factor->out;
+  const double pairs_of = (double)x->a_count * (double)(x->a_count + 1);
+
+  if (a) {
+    ntk_product_multiply_own(&p->a, x->a_count, a + x->a_first * in, in);
+    job->flops += pairs_of * (double)in;
+  }
+  if (!p->shared) {
+    ntk_product_multiply_own(&p->delta, x->delta_count, delta + x->delta_first * out, out);
+    job->flops += pairs_of * (double)out;
+  }
+}
+
+/* Whether the local rows and the local columns are the same samples. */
+static bool is_symmetric(const ntk_assembly *job) {
+  const ntk_side *rows = &job->rows, *cols = &job->cols;
+  const ntk_grid *grid = job->matrix->grid;
+
+  return job->lower && grid->rows * grid->cols == 1 && job->factor->cotangents == 1 &&
+         rows->a == cols->a && rows->delta == cols->delta;
+}
+
 static ntk_status create_shared(pairs *p) {
   const ntk_assembly *job = p->tiles.job;
   const int64_t count = job->factor->cotangents;
@@ -105,6 +131,7 @@ static ntk_status create_shared(pairs *p) {
 static ntk_status create_pairs(ntk_assembly *job, pairs *p) {
   NTK_TRY(ntk_tiles_create(job, &p->tiles));
   p->tiles.multiply = multiply;
+  if (job->dtype == NTK_DOUBLE && is_symmetric(job)) p->tiles.multiply_own = multiply_own;
   p->tiles.a = a_values;
   p->tiles.delta = delta_values;
   p->a = product_in(job, 0);

@@ -66,7 +66,9 @@ ntk_status ntk_parts_next(ntk_parts *parts) {
   const ntk_status status = ntk_work_add_factor(&parts->work, NULL, &chosen);
 
   *factor = whole;
-  return status == NTK_OK ? ntk_matrix_mirror_lower(m) : status;
+  NTK_TRY(status);
+  NTK_TRY(ntk_work_deliver(&parts->work));
+  return ntk_matrix_mirror_lower(m);
 }
 
 void ntk_parts_close(ntk_parts **parts) {

@@ -73,7 +73,7 @@ void ntk_self_replace(const double *all, int64_t rows, ntk_matrix *m, int64_t fi
       const int64_t i = ntk_matrix_row(m, li);
 
       replace(blocks + i % rows * rows + j % rows, square, i == j, &m->data[li + lj * m->ld],
-              sums ? &sums[sum_of ? sum_of[lj] : 0] : NULL);
+              sums ? &sums[sum_of ? sum_of[j] : 0] : NULL);
     }
   }
 }

@@ -19,15 +19,15 @@ static ntk_checkpoint *gram_file(const ntk_work *w) {
   return w->input->keeping ? w->input->keeping->gram : NULL;
 }
 
-/* The panel of every local column of the Gram: those of its file, whether there is one or not, so
+/* The panel of every column of the Gram: those of its file, whether there is one or not, so
  * that sums over them are added up in the same order. */
 static ntk_status find_panels(ntk_work *w) {
   const ntk_matrix *m = &w->kernel->gram;
   const int64_t width = ntk_checkpoint_width(m->rows, m->cols);
 
   w->panels = (m->cols + width - 1) / width;
-  NTK_TRY(NTK_NEW(m->local_cols, &w->panel_of));
-  for (int64_t lj = 0; lj < m->local_cols; ++lj) w->panel_of[lj] = ntk_matrix_col(m, lj) / width;
+  NTK_TRY(NTK_NEW(m->cols, &w->panel_of));
+  for (int64_t j = 0; j < m->cols; ++j) w->panel_of[j] = j / width;
   return NTK_OK;
 }
 

@@ -5,10 +5,18 @@
 #include "ntk/base/memory.h"
 
 /* A tile of products: at most TILE_COLS x TILE_ROWS (of double; single has more arrays and smaller
- * tiles), multiples of NTK_SAMPLE_PAD.  Along the diagonal there are staircases of STAIRCASE columns
- * with steps of LEAF, one block of the usual size: what is computed in vain, and what GEMM packs
- * again and again, cost least together (measured, n = 2048). */
-enum { TILE_COLS = 512, TILE_ROWS = 4096, SINGLE_TILE_ROWS = 1024, STAIRCASE = 256, LEAF = 64 };
+ * tiles), multiples of NTK_SAMPLE_PAD.  Along the diagonal, tiles of at most OWN_TILE samples with
+ * themselves; where there is no such product, staircases of STAIRCASE columns with steps of LEAF,
+ * one block of the usual size: what is computed in vain, and what GEMM packs again and again, cost
+ * least together (measured, n = 2048). */
+enum {
+  TILE_COLS = 512,
+  TILE_ROWS = 4096,
+  SINGLE_TILE_ROWS = 1024,
+  OWN_TILE = 1024,
+  STAIRCASE = 256,
+  LEAF = 64
+};
 
 /* Products in single precision are cut at multiples of K_STEP and added in double; K_BLOCKS cuts
  * are computed before they are added to the sums. */
@@ -33,7 +41,7 @@ static ntk_status create_scratch(ntk_dtype dtype, ntk_scratch *s) {
   const int64_t tile = s->tile_rows * s->tile_cols;
 
   for (int k = 0; k < 2; ++k) {
-    NTK_TRY(ntk_array_new_unset(dtype, ntk_product_elements(dtype, tile), &s->block[k]));
+    NTK_TRY(ntk_array_new(dtype, ntk_product_elements(dtype, tile), &s->block[k]));
     if (dtype == NTK_SINGLE) NTK_TRY(NTK_NEW(tile, &s->sum[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->column[k]));
     NTK_TRY(NTK_NEW(s->tile_rows, &s->line[k]));
@@ -91,18 +99,25 @@ static void flush_cuts(ntk_product *p, int64_t count) {
 
 void ntk_product_multiply(ntk_product *p, int64_t cols, const void *c, int64_t rows, const void *r,
                           int64_t k) {
-  const int64_t step = p->dtype == NTK_SINGLE ? K_STEP : k;
-
   p->ld = rows;
   p->blocks = 0;
   p->summed = false;
-  for (int64_t k0 = 0; k0 < k; k0 += step) {
+  if (p->dtype == NTK_DOUBLE) {
+    ntk_inner_products(p->dtype, cols, c, rows, r, k, p->block, rows);
+    return;
+  }
+  for (int64_t k0 = 0; k0 < k; k0 += K_STEP) {
     if (p->blocks == K_BLOCKS) flush_cuts(p, cols);
-    ntk_gemm(p->dtype, false, true, cols, rows, min(step, k - k0), 1,
+    ntk_gemm(p->dtype, false, true, cols, rows, min(K_STEP, k - k0), 1,
              ntk_array_const_at(p->dtype, c, k0), k, ntk_array_const_at(p->dtype, r, k0), k, 0,
              ntk_array_at(p->dtype, p->block, p->blocks * p->tile), rows);
     ++p->blocks;
   }
+}
+
+void ntk_product_multiply_own(ntk_product *p, int64_t n, const double *x, int64_t k) {
+  p->ld = n;
+  ntk_own_products(n, x, k, p->block);
 }
 
 const double *ntk_product_column(ntk_product *p, int64_t c, int64_t first, int64_t count) {
@@ -169,7 +184,7 @@ static ntk_span next_span(const ntk_axis *x, int64_t first, int64_t last, int64_
 /* ---- sums ------------------------------------------------------------------------------------ */
 
 static ntk_pair_sums *sums_of(const ntk_assembly *job, int64_t lj) {
-  return job->sums + (job->sum_of ? job->sum_of[lj] : 0);
+  return job->sums + (job->sum_of ? job->sum_of[ntk_matrix_col(job->matrix, lj)] : 0);
 }
 
 static double over_lanes(const double *lane) {
@@ -242,7 +257,11 @@ static int64_t first_row(const ntk_assembly *job, int64_t lj) {
   const ntk_matrix *m = job->matrix;
 
   if (!job->lower) return 0;
-  return lj < m->local_cols ? ntk_matrix_rows_below(m, ntk_matrix_col(m, lj)) : m->local_rows;
+  if (lj == m->local_cols) return m->local_rows;
+  const int64_t j = ntk_matrix_col(m, lj);
+
+  if (job->square == 0) return ntk_matrix_rows_below(m, j);
+  return ntk_matrix_rows_below(m, min(m->rows, (j / job->square + 1) * job->square));
 }
 
 /* Column lj of a tile, from local row `first` on. */
@@ -272,13 +291,32 @@ static void add_column(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols,
   sums->d = d[0];
 }
 
-static void add_tile(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols) {
-  t->multiply(t, rows, cols);
+static void add_columns(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols) {
   for (int64_t lj = cols->first; lj < cols->last; ++lj) {
     const int64_t first = max(rows->first, first_row(t->job, lj));
 
     if (first < rows->last) add_column(t, rows, cols, lj, first);
   }
+}
+
+static void add_tile(ntk_tiles *t, const ntk_span *rows, const ntk_span *cols) {
+  t->multiply(t, rows, cols);
+  add_columns(t, rows, cols);
+}
+
+/* Columns [col, last) against the same samples, if there is a product for that and room in a
+ * tile. */
+static bool add_own_tile(ntk_tiles *t, int64_t col, int64_t last) {
+  const ntk_scratch *s = t->job->scratch;
+  const int64_t most = min(OWN_TILE, s->tile_rows);
+
+  if (!t->multiply_own || ntk_pad(last) - floor_pad(col) > most) return false;
+  const ntk_span own = rounded_span(&t->cols, col, last, last);
+
+  if (own.a_count * own.a_count > s->tile_rows * s->tile_cols) return false;
+  t->multiply_own(t, &own);
+  add_columns(t, &own, &own);
+  return true;
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */
@@ -314,20 +352,38 @@ static void add_staircase(ntk_tiles *t, int64_t col, int64_t last_col) {
   }
 }
 
-/* The same of many columns: two smaller triangles with a rectangle below the first.  They meet at a
- * multiple of NTK_SAMPLE_PAD, so that no column is in the products of both. */
-static void add_triangle(ntk_tiles *t, int64_t col, int64_t last_col) {
-  const int64_t end = first_row(t->job, last_col);
+/* Where a triangle is cut: about in the middle, at the edge of a square or at a multiple of
+ * NTK_SAMPLE_PAD, so that no column is in the products of both. */
+static int64_t middle(const ntk_assembly *job, int64_t col, int64_t last) {
+  const ntk_matrix *m = job->matrix;
 
-  if (last_col - col <= STAIRCASE) {
-    add_staircase(t, col, last_col);
+  if (job->square == 0) return min(ntk_pad(col + (last - col) / 2), floor_pad(last - 1));
+  const int64_t from = ntk_matrix_col(m, col) / job->square;
+  const int64_t to = ntk_matrix_col(m, last - 1) / job->square;
+
+  return ntk_matrix_cols_below(m, (from + to + 1) / 2 * job->square);
+}
+
+/* Columns [col, last) from their first rows down to where the next column's rows start: if they are
+ * many, two smaller triangles with a rectangle below the first. */
+static void add_triangle(ntk_tiles *t, int64_t col, int64_t last) {
+  const ntk_assembly *job = t->job;
+  const int64_t row = first_row(job, col), end = first_row(job, last);
+
+  if (col >= last || add_own_tile(t, col, last)) return;
+  if (job->square > 0 && row == first_row(job, last - 1)) {
+    add_rectangle(t, row, end, col, last);
     return;
   }
-  const int64_t half = min(ntk_pad(col + (last_col - col) / 2), floor_pad(last_col - 1));
+  if (job->square == 0 && last - col <= STAIRCASE) {
+    add_staircase(t, col, last);
+    return;
+  }
+  const int64_t half = middle(job, col, last);
 
   add_triangle(t, col, half);
-  add_rectangle(t, first_row(t->job, half), end, col, half);
-  add_triangle(t, half, last_col);
+  add_rectangle(t, first_row(job, half), end, col, half);
+  add_triangle(t, half, last);
 }
 
 /* Local columns [*col, *last) of the job. */

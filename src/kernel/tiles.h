@@ -48,6 +48,10 @@ int64_t ntk_product_elements(ntk_dtype dtype, int64_t tile);
 void ntk_product_multiply(ntk_product *p, int64_t cols, const void *c, int64_t rows, const void *r,
                           int64_t k);
 
+/* Local.  Of n rows of x with themselves, as tile of n columns and n rows; in double only.  What
+ * stands above the diagonal is not set. */
+void ntk_product_multiply_own(ntk_product *p, int64_t n, const double *x, int64_t k);
+
 /* Local.  Entries [first, first + count) of column c, in double; valid until the next call. */
 const double *ntk_product_column(ntk_product *p, int64_t c, int64_t first, int64_t count);
 
@@ -69,6 +73,9 @@ typedef struct ntk_tiles {
   double *one;                  /* [tile rows] all 1 */
   /* Local.  What a tile needs before its columns are asked for. */
   void (*multiply)(struct ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols);
+  /* Local.  The same of a tile on the diagonal, from the diagonal down, where rows and columns are
+   * the same samples; NULL if they are not, or have no faster way. */
+  void (*multiply_own)(struct ntk_tiles *tiles, const ntk_span *samples);
   /* Local.  <a, a'> and <delta, delta'> of column lj, local rows [first, rows->last). */
   const double *(*a)(struct ntk_tiles *tiles, const ntk_span *rows, const ntk_span *cols,
                      int64_t lj, int64_t first);

@@ -11,6 +11,7 @@
 #include "chunks.h"
 #include "ntk/kernel/kernel.h"
 #include "pass.h"
+#include "squares.h"
 
 typedef struct ntk_work {
   const ntk_kernel_input *input;
@@ -21,6 +22,7 @@ typedef struct ntk_work {
   ntk_tape training;     /* of all training samples, if batch_norm needs it; else empty */
   ntk_scratch scratch;
   ntk_chunks chunks;
+  ntk_squares squares[NTK_CUT_MATRICES]; /* of the symmetric ones */
   bool with_test;        /* the chunk needs the factors of the test samples */
   bool has_diagonal;     /* an earlier one had them */
   void *identity;        /* [rows per sample]^2, of the readout's delta */
@@ -28,7 +30,7 @@ typedef struct ntk_work {
   double *own_diagonal;  /* [own test samples * rows per sample] */
   int64_t panels, notes; /* of the Gram; with kernel->tensor_trace: */
   ntk_pair_sums *sums;   /* [panels] of the factor at work */
-  int64_t *panel_of;     /* [local columns]; NULL: no sums are wanted */
+  int64_t *panel_of;     /* [columns]; NULL: no sums are wanted */
   double *note;          /* [panels][notes] of this rank: a trace and a square for each tensor */
   int tensors;           /* of those, seen so far */
   double start;          /* of the first GEMM */
@@ -60,6 +62,10 @@ void ntk_work_destroy(ntk_work *w);
  *   sums  [panels] of its part of the Gram; NULL: not wanted
  *   s     out: the contraction, and the flops of this rank */
 NTK_CHECKED ntk_status ntk_work_add_factor(ntk_work *w, ntk_pair_sums *sums, ntk_step *s);
+
+/* Collective.  All factors were added: what squares hold of the chunk's columns goes into the
+ * matrices. */
+NTK_CHECKED ntk_status ntk_work_deliver(ntk_work *w);
 
 /* ---- tensors.c ---- */
 

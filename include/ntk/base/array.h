@@ -54,6 +54,18 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
               double alpha, const void *a, int64_t lda, const void *b, int64_t ldb, double beta,
               void *c, int64_t ldc);
 
+/* Local.  Inner products of samples, rows of `k` elements each: c [m][ldc] with m rows of a and n
+ * of b, both padded.  In double, k is cut at a fixed place, behind a multiple of NTK_SAMPLE_PAD. */
+void ntk_inner_products(ntk_dtype dtype, int64_t m, const void *a, int64_t n, const void *b,
+                        int64_t k, void *c, int64_t ldc);
+
+/* Local.  Those of n samples, padded, with themselves, in double: entries [i][j] with j >= i of
+ * c [n][n]; the others stay, and all have to be finite before.  By SYRK, which is about as fast as
+ * a large GEMM for half of the flops; the bits are those of ntk_inner_products where
+ * ntk_blas_reproducible: for k a multiple of NTK_SAMPLE_PAD and for small k both sum in the same
+ * order (t050_gemm_bits). */
+void ntk_own_products(int64_t n, const double *a, int64_t k, double *c);
+
 /* The BLAS in use, for provenance. */
 const char *ntk_blas_config(void); /* library and version, as it names itself */
 const char *ntk_blas_core(void);   /* kernel set, e.g. "SkylakeX"; "unknown" if not OpenBLAS */

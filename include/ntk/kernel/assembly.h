@@ -46,14 +46,16 @@ typedef struct ntk_assembly {
                                With one position and without a, <a, a'> is 1 */
   ntk_side rows, cols;
   bool lower;               /* only entries with global row >= global column */
+  int64_t square;           /* of those, none whose row and column are in the same square of this
+                               edge along the diagonal; 0: all of them */
   ntk_matrix *matrix;       /* its local part grows */
   int64_t first, last;      /* global columns [first, last) of it do; last 0: all.  An entry has the
                                same bits however the columns are cut */
   ntk_pair_sums *sums;      /* += trace and squared norm of the whole symmetric matrix, given its
                                lower half, column by column, so that they have the same bits, too;
                                NULL: not wanted */
-  const int64_t *sum_of;    /* [local columns] the entry of `sums` that a column belongs to; NULL:
-                               the first */
+  const int64_t *sum_of;    /* [columns] the entry of `sums` that a column belongs to; NULL: the
+                               first */
   double flops;             /* += 2 for every multiply-add of a GEMM */
 } ntk_assembly;
 
