@@ -57,6 +57,11 @@ static const architecture ode = {
     "{layers: [{dense: {features: 9}}, {neural_ode: {steps: 3}}, {dense: {features: outputs}}]}",
     {.rank = 1, .size = {4}}, 0, 3};
 
+/* Inputs that travel in pieces. */
+static const architecture long_inputs = {
+    "{layers: [{dense: {features: 3}}, {activation: tanh}, {dense: {features: outputs}}]}",
+    {.rank = 1, .size = {8200}}, 0, 2};
+
 /* Rows of the table of layers that no other has. */
 static const architecture pooled = {
     "{layers: [identity, {conv: {features: 5, kernel: 2}}, {batch_norm: {mode: eval}}, {dropout:"

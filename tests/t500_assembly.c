@@ -259,6 +259,10 @@ static void test_choice(void) {
   EXPECT(ntk_contraction_of(NULL, &f, 100) == pairs && entry_flops(pairs, &f) == 2 * (7 + 5));
   f.cotangents = 2;
   EXPECT_NEAR(entry_flops(pairs, &f), 2 * (7.0 / 4 + 5), 1e-14);
+  EXPECT(ntk_contraction_parts(pairs, &f) == 1);
+  f.in = 8193; /* travels in pieces of 4096 */
+  EXPECT(ntk_contraction_parts(pairs, &f) == 3);
+  EXPECT(ntk_contraction_cost_of(pairs, &f).panel == 4096 + 2 * 5);
   f.w_weight = 0;
   f.b_weight = 1;
   EXPECT(entry_flops(pairs, &f) == 2 * 5);

@@ -230,7 +230,8 @@ static void check_batches(const ntk_grid *grid) {
 }
 
 int main(int argc, char **argv) {
-  static const architecture *const all[] = {&cnn, &resnet, &transformer, &tied, &ode, &wide};
+  static const architecture *const all[] = {&cnn, &resnet,      &transformer, &tied,
+                                            &ode, &long_inputs, &wide};
 
   begin_test(&argc, &argv);
   const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD);

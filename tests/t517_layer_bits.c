@@ -80,6 +80,7 @@ int main(int argc, char **argv) {
   check(&grid, &self, &ode, "trace", "double", "pairs");
   check(&grid, &self, &ode, "full", "double", "jacobian");
   check(&grid, &self, &wide, "mean", "double", "jacobian");
+  check(&grid, &self, &long_inputs, "mean", "double", "auto");
   for (int k = 0; ntk_layers[k]; ++k) {
     if (turns[k] == 0) FAIL("no network has the layer %s", ntk_layers[k]->name);
   }

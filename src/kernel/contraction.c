@@ -37,9 +37,16 @@ const ntk_contraction *ntk_contraction_of(const ntk_row *wanted, const ntk_facto
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
+static bool forms_parts(const ntk_contraction *c, const ntk_factor *f) {
+  ntk_contraction_cost cost;
+
+  c->cost(f, &cost);
+  return cost.formed > 0;
+}
+
 /* Whether the bias comes with the weight. */
 static bool is_whole(const ntk_contraction *c, const ntk_factor *f) {
-  return ntk_factor_is_single(f) && !c->form;
+  return ntk_factor_is_single(f) && !forms_parts(c, f);
 }
 
 int64_t ntk_contraction_weight_parts(const ntk_contraction *c, const ntk_factor *f) {
@@ -69,9 +76,8 @@ double ntk_contraction_kept(const ntk_contraction *c, const ntk_factor *f) {
   ntk_contraction_cost cost = {0};
 
   if (is_whole(c, f)) return (double)ntk_factor_inputs(f) + bias;
-  if (f->w_weight != 0 && !c->form) return INFINITY;
   if (f->w_weight != 0) c->cost(f, &cost);
-  return 0.5 * cost.entry_flops * (double)f->cotangents + (f->b_weight != 0 ? bias : 0);
+  return cost.kept + (f->b_weight != 0 ? bias : 0);
 }
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): a type in parentheses is no type */
@@ -131,13 +137,8 @@ ntk_status ntk_contraction_form(const ntk_contraction *c, ntk_dtype dtype, const
   formed->bias = NULL;
   formed->b_weight = 0;
   if (!c->form) return NTK_OK;
-  NTK_TRY(c->form(dtype, f, count, part, room, formed));
-  if (f->kind == NTK_FACTOR_LINEAR) {
-    const int64_t positions = f->positions * (f->coupling ? f->coupling->samples + 1 : 1);
-
-    *flops += 2.0 * (double)(count * f->cotangents * positions) * (double)formed->out;
-  }
-  return NTK_OK;
+  if (part == 0) *flops += (double)count * ntk_contraction_cost_of(c, f).sample_flops;
+  return c->form(dtype, f, count, part, room, formed);
 }
 
 /* Several uses have several images, also where `patches` are still those of one. */
@@ -163,7 +164,7 @@ ntk_status ntk_assemble(const ntk_contraction *contraction, ntk_assembly *assemb
 
 double ntk_assemble_bytes(const ntk_contraction *c, ntk_dtype dtype, const ntk_factor *f,
                           int64_t rows, int64_t cols) {
-  if (ntk_factor_is_single(f) || c->form || f->w_weight == 0) return 0;
+  if (ntk_factor_is_single(f) || forms_parts(c, f) || f->w_weight == 0) return 0;
   return ntk_positions_bytes(dtype, f, c == &ntk_contraction_pixel_gram, rows, cols);
 }
 

@@ -12,12 +12,12 @@ static const double most_repeated = 0.02;
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Inputs of the last layer. */
-static double readout_inputs(const ntk_network *network) {
-  return (double)ntk_shape_count(&network->layer[network->layer_count - 1].in);
+static int64_t readout_inputs(const ntk_network *network) {
+  return ntk_shape_count(&network->layer[network->layer_count - 1].in);
 }
 
 typedef struct sums {
-  const ntk_kernel_settings *settings;
+  const ntk_row *wanted; /* contraction */
   ntk_dtype dtype;
   int64_t n, rows, cols;
   ntk_empirical_cost cost;
@@ -28,7 +28,7 @@ static void add_factor(const ntk_factor *f, void *context) {
   const double size = (double)ntk_dtype_size(s->dtype);
 
   if (f->w_weight == 0 && f->b_weight == 0) return;
-  const ntk_contraction *c = ntk_contraction_of(s->settings->contraction, f, s->n);
+  const ntk_contraction *c = ntk_contraction_of(s->wanted, f, s->n);
   const ntk_contraction_cost cost = ntk_contraction_cost_of(c, f);
 
   s->cost.sample_flops += cost.sample_flops;
@@ -58,12 +58,17 @@ static int64_t batch_of(const ntk_network *network, const ntk_kernel_settings *s
 
 /* The one product of the features. */
 static ntk_empirical_cost cost_of_readout(const ntk_network *network,
-                                          const ntk_cotangents *cotangents) {
-  const double vectors = (double)ntk_cotangent_rows(cotangents, network->outputs);
-  const double inputs = readout_inputs(network);
+                                          const ntk_cotangents *cotangents, sums *s) {
+  const int64_t vectors = ntk_cotangent_rows(cotangents, network->outputs);
+  const ntk_factor f = {.positions = 1,
+                        .in = readout_inputs(network),
+                        .out = vectors,
+                        .cotangents = vectors,
+                        .w_weight = 1,
+                        .shared = true};
 
-  return (ntk_empirical_cost){.entry_flops = 2 * inputs / (vectors * vectors),
-                              .panel_bytes = (double)ntk_dtype_size(network->dtype) * inputs};
+  add_factor(&f, s);
+  return s->cost;
 }
 
 ntk_empirical_cost ntk_empirical_cost_of(const ntk_network *network,
@@ -71,9 +76,10 @@ ntk_empirical_cost ntk_empirical_cost_of(const ntk_network *network,
                                          const ntk_quantity *quantity, int64_t n, int64_t rows,
                                          int64_t cols) {
   const ntk_cotangents cotangents = ntk_kernel_cotangents(settings);
-  sums s = {.settings = settings, .dtype = network->dtype, .n = n, .rows = rows, .cols = cols};
+  sums s = {.dtype = network->dtype, .n = n, .rows = rows, .cols = cols};
 
-  if (quantity != &ntk_quantity_ntk) return cost_of_readout(network, &cotangents);
+  if (quantity != &ntk_quantity_ntk) return cost_of_readout(network, &cotangents, &s);
+  s.wanted = settings->contraction;
   ntk_network_factors(network, &cotangents, n, add_factor, &s);
   s.cost.batch = batch_of(network, settings, &cotangents, &s.cost);
   return s.cost;

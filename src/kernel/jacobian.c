@@ -274,6 +274,7 @@ static void cost(const ntk_factor *f, ntk_contraction_cost *cost) {
   *cost = (ntk_contraction_cost){.sample_flops = 2 * samples * maps * entries,
                                  .entry_flops = 2 * entries,
                                  .formed = (double)batch_of(f) * features,
+                                 .kept = (double)f->cotangents * entries,
                                  .panel = features};
 }
 

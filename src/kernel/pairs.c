@@ -1,5 +1,10 @@
 /* The contraction `pairs`: for one position the Hadamard product of two Grams (MATH B5), of all
- * samples at once; for several (positions.c) of all pairs of positions. */
+ * samples at once; for several (positions.c) of all pairs of positions.
+ *
+ * Where `a` is long, as behind a flattened image, it is cut: <a, a'> <delta, delta'> is the sum over
+ * pieces of a, each with the whole of delta, and only a piece travels at a time. */
+#include <math.h>
+
 #include "ntk/base/memory.h"
 #include "positions.h"
 #include "tiles.h"
@@ -155,17 +160,43 @@ static ntk_status add(ntk_assembly *job) {
 
 static bool applies(const ntk_factor *f) { return !f->coupling; }
 
+/* ---- pieces of a ----------------------------------------------------------------------------- */
+
+enum { LONG = 8192, PIECE = 4096 };
+
+static int64_t parts(const ntk_factor *f) {
+  const bool cut = ntk_factor_is_single(f) && !f->patches && f->w_weight != 0 && f->in > LONG;
+
+  return cut ? (f->in + PIECE - 1) / PIECE : 1;
+}
+
+static ntk_status form(ntk_dtype dtype, const ntk_factor *f, int64_t count, int64_t part,
+                       void *room, ntk_factor *formed) {
+  const int64_t first = part * PIECE, rest = f->in - first;
+
+  if (parts(f) == 1) return NTK_OK;
+  formed->in = rest < PIECE ? rest : PIECE;
+  formed->a = room;
+  for (int64_t s = 0; s < count; ++s) {
+    ntk_array_convert(dtype, ntk_array_const_at(dtype, f->a, s * f->in + first), dtype,
+                      ntk_array_at(dtype, room, s * formed->in), formed->in);
+  }
+  return NTK_OK;
+}
+
 /* <a, a'> serves all pairs of outputs; a shared delta costs nothing. */
 static void cost(const ntk_factor *f, ntk_contraction_cost *cost) {
   const double in = f->w_weight != 0 ? (double)f->in : 0, out = f->shared ? 0 : (double)f->out;
+  const double pieces = (double)parts(f), c = (double)f->cotangents;
 
   if (!ntk_factor_is_single(f)) {
     ntk_positions_cost(f, cost);
     return;
   }
-  *cost = (ntk_contraction_cost){
-      .entry_flops = 2 * (in / (double)(f->cotangents * f->cotangents) + out),
-      .panel = in + (double)f->cotangents * out};
+  *cost = (ntk_contraction_cost){.entry_flops = 2 * (in / (c * c) + pieces * out),
+                                 .formed = pieces > 1 ? PIECE : 0,
+                                 .kept = pieces > 1 ? in + pieces * c * out : INFINITY,
+                                 .panel = (pieces > 1 ? PIECE : in) + c * out};
 }
 
 const ntk_contraction ntk_contraction_pairs = {
@@ -173,4 +204,6 @@ const ntk_contraction ntk_contraction_pairs = {
             .doc = "<a, a'> <delta, delta'> of all pairs of positions; one position: two Grams"},
     .applies = applies,
     .cost = cost,
+    .parts = parts,
+    .form = form,
     .add = add};

@@ -6,6 +6,7 @@
  * in these over blocks of s, in these over t, then s: an order that follows from S alone. */
 #include "positions.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ntk/base/memory.h"
@@ -93,6 +94,7 @@ void ntk_positions_cost(const ntk_factor *f, ntk_contraction_cost *cost) {
   *cost = (ntk_contraction_cost){
       .entry_flops = 2 * s * s * (in + (double)f->out),
       .other = s * s * product_flops,
+      .kept = INFINITY,
       .panel = (double)ntk_factor_inputs(f) + c * s * (double)f->out};
 }
 

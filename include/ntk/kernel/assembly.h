@@ -65,6 +65,7 @@ typedef struct ntk_contraction_cost {
   double entry_flops;  /* of the GEMMs of one entry of the kernel */
   double other;        /* of an entry besides, as flops of GEMMs that take as long */
   double formed;       /* elements of a sample that are formed at a time; 0: none */
+  double kept;         /* of all parts together; INFINITY if none is formed */
   double panel;        /* elements of a sample that travel at a time */
 } ntk_contraction_cost;
 
@@ -79,8 +80,9 @@ typedef struct ntk_contraction {
   int64_t (*parts)(const ntk_factor *factor);
   /* Local.  One of them, from the arrays of a factor of `count` own samples; they are asked for in
    * order, and later ones may stand in the room already.
-   *   room  [ntk_pad(count)][formed] of their cost
-   * Fails with NTK_E_MEMORY.  NULL: the only part is the factor itself. */
+   *   room    [ntk_pad(count)][formed] of their cost
+   *   formed  in: the weight's part of the factor, which may be the only one
+   * Fails with NTK_E_MEMORY.  NULL: it always is. */
   ntk_status (*form)(ntk_dtype dtype, const ntk_factor *factor, int64_t count, int64_t part,
                      void *room, ntk_factor *formed);
   /* Local.  Adds a part.  Fails with NTK_E_MEMORY. */
