@@ -1,5 +1,5 @@
-# cmake --install: the program with its manual page and shell completion, the scripts for results in
-# share/ntkrun/tools (ntkrun-plot, ntkrun-report, ntkrun-submit, ntkrun-summarize in bin), job scripts,
+# cmake --install: the program with its manual page and shell completion, the scripts in
+# share/ntkrun/tools (ntkrun-mpirun, ntkrun-plot, ntkrun-report, ntkrun-submit, ntkrun-summarize in bin), job scripts,
 # configs, documentation.
 include(GNUInstallDirs)
 
@@ -21,9 +21,9 @@ ntk_page(_ntkrun ${CMAKE_INSTALL_DATADIR}/zsh/site-functions --completion zsh)
 add_custom_target(ntk_pages ALL DEPENDS ${pages}/ntkrun.1 ${pages}/ntkrun ${pages}/_ntkrun)
 
 set(tools ${CMAKE_INSTALL_DATADIR}/ntkrun/tools)
-install(PROGRAMS tools/plot.py tools/report tools/submit tools/summarize.py tools/python DESTINATION ${tools})
-install(FILES tools/results.py tools/scalars.py tools/figures.py tools/ntkload.py DESTINATION ${tools})
-foreach(script plot.py report submit summarize.py)
+install(PROGRAMS tools/mpirun tools/plot.py tools/report tools/submit tools/summarize.py tools/python DESTINATION ${tools})
+install(FILES tools/results.py tools/scalars.py tools/figures.py tools/ntkload.py tools/usage.py DESTINATION ${tools})
+foreach(script mpirun plot.py report submit summarize.py)
   get_filename_component(name ${script} NAME_WE)
   file(RELATIVE_PATH path /${CMAKE_INSTALL_BINDIR} /${tools}/${script}) # the prefix may move
   file(WRITE ${pages}/ntkrun-${name}

@@ -8,6 +8,7 @@ endif()
 # Tests.  Every tests/tNNN_<name>.c is an executable; each of its lines
 #   //TEST ranks=1,2,4 args="64 8" timeout=120
 # becomes one test per rank count, labelled with its floor.  A file without such a line is an error.
+# Tests that may take longest begin first (COST).
 set(with_mpi ${PROJECT_SOURCE_DIR}/tools/mpi) # environment for Open MPI as root and on few cores
 set(python ${PROJECT_SOURCE_DIR}/tools/python)
 
@@ -15,7 +16,20 @@ set(environment NTK_SOURCE_DIR=${PROJECT_SOURCE_DIR} NTK_PROGRAM=$<TARGET_FILE:n
     NTK_MPIRUN=${MPIEXEC_EXECUTABLE}
     XDG_CACHE_HOME=${PROJECT_BINARY_DIR}/no_cache # speeds that doctor has stored here do not count
     OMPI_MCA_odls_base_sigkill_timeout=0 # else mpirun waits for seconds where a rank has failed
+    OMPI_MCA_btl=self,vader # a thousand starts on one machine: only what they need
+    OMPI_MCA_coll=self,basic,libnbc,tuned,inter
+    PMIX_MCA_gds=hash
     OMPI_MCA_ess_singleton_isolated=1)   # else a program without mpirun starts a daemon
+# Temporary files lie in memory where there is room: on a disk, tests mostly wait for it.
+if(NOT "$ENV{TMPDIR}" STREQUAL "")
+  list(APPEND environment TMPDIR=$ENV{TMPDIR})
+elseif(IS_DIRECTORY /dev/shm)
+  execute_process(COMMAND df -Pk /dev/shm OUTPUT_VARIABLE room)
+  string(REGEX REPLACE ".*[ \t][0-9]+[ \t]+([0-9]+)[ \t]+[0-9]+%.*" "\\1" room "${room}")
+  if(room GREATER 2000000) # KiB
+    list(APPEND environment TMPDIR=/dev/shm)
+  endif()
+endif()
 set(slower 1)
 if(NTK_SANITIZE)
   list(APPEND environment
@@ -46,8 +60,8 @@ function(ntk_add_case case ranks timeout label)
             ${ARGN} ${MPIEXEC_POSTFLAGS}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   math(EXPR seconds "${timeout} * ${slower}")
-  set_tests_properties(${case} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${seconds} LABELS ${label}
-    ENVIRONMENT "${environment}")
+  set_tests_properties(${case} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${seconds} COST ${timeout}
+    LABELS ${label} ENVIRONMENT "${environment}")
 endfunction()
 
 function(ntk_add_line name number line)
@@ -86,14 +100,14 @@ foreach(file ${files})
   endforeach()
 endforeach()
 
-# The README's examples of a layer and an activation, with their rows in the tables: these come before
-# those of the library when a test and the program are linked.
+# The README's examples of a layer, an activation, a data set and an analysis, with their rows in the tables:
+# these come before those of the library when a test and the program are linked.
 set(example ${PROJECT_BINARY_DIR}/readme)
 set(write_examples ${python} ${PROJECT_SOURCE_DIR}/tests/readme_sources.py ${PROJECT_SOURCE_DIR} ${example})
 execute_process(COMMAND ${write_examples} --list OUTPUT_VARIABLE sources COMMAND_ERROR_IS_FATAL ANY)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
 add_custom_command(OUTPUT ${sources} COMMAND ${write_examples} DEPENDS README.md src/model/layer.c
-  src/model/activation.c tests/readme_sources.py)
+  src/model/activation.c src/data/source.c src/analysis/analysis.c tests/readme_sources.py)
 add_library(readme_examples OBJECT ${sources})
 target_include_directories(readme_examples PRIVATE src/model)
 target_link_libraries(readme_examples PRIVATE ntk_core)
@@ -114,8 +128,8 @@ set_tests_properties(layers PROPERTIES LABELS tree)
 function(ntk_add_script case label timeout)
   add_test(NAME ${case} COMMAND ${with_mpi} ${python} ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   math(EXPR seconds "${timeout} * ${slower}")
-  set_tests_properties(${case} PROPERTIES PROCESSORS 2 TIMEOUT ${seconds} LABELS ${label}
-    ENVIRONMENT "${environment}")
+  set_tests_properties(${case} PROPERTIES PROCESSORS 2 TIMEOUT ${seconds} COST ${timeout}
+    LABELS ${label} ENVIRONMENT "${environment}")
 endfunction()
 
 # A script with unit tests is a test; others are called by tests in C.
@@ -127,6 +141,7 @@ foreach(file ${scripts})
     ntk_add_script(${name} program 240 ${file})
   endif()
 endforeach()
+set_tests_properties(check_runs check_slurm PROPERTIES PROCESSORS 1) # they mostly wait
 ntk_add_script(campaign_kill program 300 ${PROJECT_SOURCE_DIR}/tests/campaign_kill --rounds 20 --quick --jobs 3)
 
 # All cases of tests/cases go through the program together; a test of each name reads its line.
@@ -165,7 +180,7 @@ if(NTK_CLANG AND NTK_CLANG_FUZZES AND NOT NTK_SANITIZE)
   function(ntk_add_fuzz case timeout)
     add_test(NAME fuzz.${case} COMMAND ${PROJECT_SOURCE_DIR}/tools/fuzz ${ARGN})
     set_tests_properties(fuzz.${case} PROPERTIES TIMEOUT ${timeout} LABELS fuzz
-      ENVIRONMENT "NTK_BUILD=${PROJECT_BINARY_DIR};NTK_CLANG=${NTK_CLANG}")
+      ENVIRONMENT "${environment};NTK_BUILD=${PROJECT_BINARY_DIR};NTK_CLANG=${NTK_CLANG}")
   endfunction()
   ntk_add_fuzz(build 600 build)
   set_tests_properties(fuzz.build PROPERTIES PROCESSORS 2 FIXTURES_SETUP fuzz)

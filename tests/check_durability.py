@@ -13,6 +13,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -121,10 +122,13 @@ class Durability(unittest.TestCase):
     def test_interrupted(self):
         """The other tests prove something only if this goes on where it was."""
         sweep, partial = self.interrupted()
+        dead = subprocess.Popen(["true"])
+        dead.wait()
         for file in (partial.with_name("kernel.h5.tmp.7"),
+                     sweep.path / "out" / f"config.yaml.tmp.{socket.gethostname()}.{dead.pid}",
                      sweep.one("points/*/log.jsonl").with_name("results.h5.tmp.7")):
             file.write_text("as one that was killed leaves it")
-        self.assertRegex(self.finish(sweep), r"kernel: [1-9][0-9]* of [0-9]+ panels are there")
+        self.assertRegex(self.finish(sweep), r"point 1 of 1: kernel: [1-9][0-9]* of [0-9]+ panels are there")
 
     def test_a_wrong_bit_anywhere(self):
         """In data of a panel, journal, metadata or trailer; on one of many places each time."""
@@ -160,17 +164,28 @@ class Durability(unittest.TestCase):
                 partial.write_bytes(before[:size])
                 self.finish(sweep, "gram.h5.partial")
 
+    def inspect(self, sweep, file, numbers):
+        """Names one wrong bit, in a file alone and among others; --verify finds it in numbers, too."""
+        message = "columns [0-9]+ to [0-9]+ do" if numbers else "its (metadata do|content does)"
+        for path in (str(file), "out"):
+            done = sweep.call("inspect", path, "--verify")
+            self.assertEqual(done.returncode, 65, done.stderr)
+            self.assertRegex(done.stderr, rf"{file.name}: damaged: {message} not match")
+        self.assertRegex(done.stdout, r"(?m)^  (damaged|cannot be read)$")
+        self.assertEqual(sweep.call("inspect", str(file)).returncode, 0 if numbers else 65)
+
     def test_finished_files_that_are_damaged(self):
         """Kept files of a point whose results are gone: found out, and computed again."""
-        for name in ("kernels/*/gram.h5", "kernels/*/test_train.h5", "kernels/*/spectrum.h5",
-                     "kernels/*/kernel.h5"):
-            with self.subTest(name=name):
-                sweep = Sweep(self.top / self.id() / name.replace("/", "-").replace("*", ""))
+        for name, place in (("gram.h5", -40000), ("gram.h5", 1000), ("test_train.h5", -40000),
+                            ("spectrum.h5", -40000), ("kernel.h5", 1000)):  # numbers, or what is around
+            with self.subTest(name=name, place=place):
+                sweep = Sweep(self.top / self.id() / f"{name}{place}")
                 shutil.copytree(self.reference.path / "out", sweep.path / "out")
-                file = sweep.one(name)
+                file = sweep.one(f"kernels/*/{name}")
                 content = bytearray(file.read_bytes())
-                content[len(content) // 2] ^= 1
+                content[place] ^= 1
                 file.write_bytes(content)
+                self.inspect(sweep, file, place < 0)
                 sweep.one("points/*/results.h5").unlink()
                 self.finish(sweep, file.name)
         shutil.rmtree(self.top / self.id())
@@ -231,14 +246,20 @@ class Durability(unittest.TestCase):
         return done.stdout
 
     def test_too_little_room_by_the_plan(self):
+        """Or none at all."""
         sweep = self.sweep()
-        said = self.on_small_disk(sweep, "1m", "$NTKRUN run c.yaml; echo code $?; find out")
-        self.assertIn("code 73", said)
+        said = self.on_small_disk(sweep, "1m", """
+            $NTKRUN run c.yaml; echo "first $?"; find out
+            head -c 8m /dev/zero >out/filler 2>/dev/null
+            $NTKRUN run c.yaml --set network.seed=9; echo "second $?" """)
+        self.assertIn("first 73", said)
         self.assertIn("out: ", said)
         self.assertNotIn("gram.h5", said)
+        self.assertIn("second 73", said)
+        self.assertIn("config.yaml", said.split("first 73")[1])
 
     def test_the_disk_fills_up(self):
-        """While it runs: the point fails; with room again it goes on and is right."""
+        """While it runs: the job ends, no point has failed; with room again it goes on and is right."""
         sweep = self.sweep()
         said = self.on_small_disk(sweep, "6m", """
             $NTKRUN run c.yaml & run=$!
@@ -247,10 +268,11 @@ class Durability(unittest.TestCase):
             wait $run; echo "code $?"
             $NTKRUN status out
             rm out/filler
-            $NTKRUN run c.yaml --retry-failed; echo "again $?"
+            $NTKRUN run c.yaml; echo "again $?"
             cp -r out copy""")
-        self.assertRegex(said, "code (73|74)", said)
-        self.assertIn("No space left on device", said)
+        self.assertIn("code 73", said)
+        self.assertRegex(said, "No space left on device; 1 point is left: make room, then run again")
+        self.assertIn("1 pending", said)
         self.assertIn("again 0", said)
         (sweep.path / "out").rmdir()
         (sweep.path / "copy").rename(sweep.path / "out")

@@ -172,13 +172,18 @@ class Details(Exporters):
         self.assertEqual(list(Network(layers, (1,), "").tensors), ["a_b_c/W", "a_b_c_2/W", "x" * 36 + "/W", "dense3/W"])
 
     def test_commands(self):
-        """Refusals are one line and exit code 65."""
+        """Refusals are one line; exit codes are those of ntkrun."""
+        (self.path / "f.py").touch()
         for script in ("export_torch.py", "export_jax.py"):
-            for source, words in (("nofile.py:net", "No module named 'nofile'"), ("nothing", "names no object")):
-                done = self.call(script, source)
-                self.assertEqual(done.returncode, 65, done.stderr)
-                self.assertIn(words, done.stderr)
-                self.assertEqual(done.stderr.count("\n"), 1)
+            for code, text, *words in ((65, "No module named 'nofile'", "nofile:net"), (65, "names no object", "nothing"),
+                                       (66, "nofile.py: no such file", "nofile.py:net"),
+                                       (66, "s.pt: no such file", "f.py:net", "--state", "s.pt"),
+                                       (64, "invalid sizes value: '0'", "f.py:net", "--input-shape", "0"),
+                                       (64, "unrecognized arguments: --shape", "f.py:net", "--shape")):
+                done = self.call(script, *words)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(text, done.stderr)
+                self.assertTrue(code == 64 or done.stderr.count("\n") == 1, done.stderr)
 
     def test_networks_that_tell_nothing(self):
         self.check_refusal("nnx", ["object", "no module of flax.linen"],

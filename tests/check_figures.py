@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,13 @@ def printed(module, *words):
 
 
 class Drawing(unittest.TestCase):
+    def check_end(self, code, text, call):
+        """The script ends with that code, and says so."""
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as end:
+            call()
+        self.assertEqual(end.exception.code, code)
+        self.assertIn(text, said.getvalue())
+
     def drawn(self, results, **page):
         """{name: figure} of the figures that there is something for; each has data."""
         found = {}
@@ -140,8 +148,8 @@ class Classes(Drawing):
         self.assertEqual(path.parent.name, identity)
         self.assertRegex(words, "^activation .*, seed .*, width ")
         self.assertIn(f"<!-- {words} -->", (self.out / "figures" / "kernel.svg").read_text())
-        with self.assertRaisesRegex(SystemExit, "0 points with id nothing"):
-            printed(plot, self.out, "--point", "nothing")
+        self.check_end(64, "0 points with id nothing", lambda: printed(plot, self.out, "--point", "nothing"))
+        self.check_end(64, "the following arguments are required: DIR", lambda: printed(summarize))
 
 
 class Others(Drawing):
@@ -151,6 +159,7 @@ class Others(Drawing):
         self.path = pathlib.Path(folder.name)
 
     def summary(self, results):
+        results = results.by_quantity()
         rows = summarize.columns(results)
         return "\n".join([*summarize.lines(results, rows), *summarize.explain(results, rows)])
 
@@ -197,8 +206,8 @@ class Others(Drawing):
             warnings.simplefilter("error")
             found = self.drawn(results)
             text = self.summary(results)
-        for part in ("test loss, stopped early", "Kernel ntk (also computed: conjugate, nngp)"):
-            self.assertIn(part, text)
+        self.assertIn("test loss, stopped early", text)
+        self.check_tables(results, text)
         self.assertEqual([a.get_title() for a in found["kernel"].axes][:3], ["NTK", "conjugate kernel", "NNGP"])
         for axes in found["spectrum"].axes:
             self.assertEqual(axes.get_legend_handles_labels()[1], ["NTK", "conjugate kernel", "NNGP"])
@@ -207,6 +216,18 @@ class Others(Drawing):
         self.assertIn("width^-1/2", figures.caption("study", results))
         self.check_spread(results)
         self.check_early(results)
+
+    def check_tables(self, results, text):
+        """Every kernel has its lines, with the numbers that it has alone."""
+        for quantity, group in (("ntk", "/"), ("conjugate", "conjugate"), ("nngp", "nngp")):
+            mean = results.sweep[group].lambda_max.isel(width=-1).mean().item()
+            line = next(line for line in text.splitlines() if line.split()[:2] == ["16", quantity])
+            self.assertTrue([w for w in re.findall(r"[\d.]+", line) if abs(float(w) - mean) < 0.01 * mean], line)
+        dimension = scalars.at_ridge(results.by_quantity().sweep["effective_dimension"], 1.0)
+        for quantity, group in (("ntk", ""), ("nngp", "nngp/")):
+            alone = scalars.at_ridge(results.sweep[f"{group}effective_dimension"], 1.0)
+            found = dimension.sel(quantity=quantity)
+            np.testing.assert_allclose(found.values, alone.values, rtol=1e-14)
 
     def check_all_kernels(self, found):
         """A panel or a line for each quantity; different ones."""
@@ -274,15 +295,14 @@ class Others(Drawing):
         self.assertNotIn("width^-1/2", figures.caption("study", results))
 
     def test_nothing_there(self):
-        with self.assertRaisesRegex(SystemExit, "no points"):
-            printed(plot, self.path)
+        self.check_end(66, "no points", lambda: printed(plot, self.path))
 
     def test_nothing_merged(self):
         run(self.path, CURVE, analyses=["summary"])
         done = subprocess.run([TOP / "tools" / "plot.py", "out"], cwd=self.path, text=True, capture_output=True,
                               timeout=200, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (1, "", "out/sweep.h5 is not there; run `ntkrun merge out`\n"))
+                         (66, "", "out/sweep.h5 is not there; run `ntkrun merge out`\n"))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Install(unittest.TestCase):
                      "share/doc/ntkrun/CITATION.cff", "share/doc/ntkrun/CHANGELOG.md"):
             self.assertIn(name, files)
         self.assertIn("share/ntkrun/tools/ntkload.py", files)
+        self.assertIn("bin/ntkrun-mpirun", files)
         self.assertNotIn("share/ntkrun/tools/article.py", files)  # as README.md and docs/article.md say
         self.assertFalse([f for f in files if "__pycache__" in f or f.startswith("..")])
 

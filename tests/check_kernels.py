@@ -71,7 +71,8 @@ class Kernels(unittest.TestCase):
         names = ["ntk", "conjugate", "nngp"]
         keep = ["gram", "test_train", "spectrum", "weights"]
         analyses = ["summary", {"dynamics": {"loss": "half_sse", "times": [0.1, 3.0]}}]
-        self.run_config(self.config("all", keep, analyses, quantity=names, test_test="full"), ranks=3)
+        log = self.run_config(self.config("all", keep, analyses, quantity=names, test_test="full"), ranks=3).stderr
+        self.assertRegex(log, "done: n .*lambda_max" + "".join(f".*; {name}: .*lambda_max" for name in names[1:]))
         results = self.point("all")
         for k, name in enumerate(names):
             self.run_config(self.config(name, keep, analyses, quantity=name, test_test="full"), ranks=1)

@@ -131,14 +131,22 @@ class Readme(unittest.TestCase):
 
     @unittest.skipUnless("NTK_README_PROGRAM" in os.environ, "built by CMake with the examples")
     def test_examples(self):
-        """The layer and the activation, built from this page, in a config and in the reference."""
+        """The layer, the activation, the data set and the analysis, built from this page, in a config, in its
+        results and in the reference."""
         program = os.environ["NTK_README_PROGRAM"]
         layers = [{"dense": {"features": 4}}, {"gain": {"factor": 3}}, {"activation": "cube"},
                   {"dense": {"features": "outputs"}}]
-        self.write("example.yaml", {"data": {**self.data, "targets": "sign"}, "network": {"layers": layers},
+        self.write("example.yaml", {"data": {"source": "corners", "dimension": 5, "train": {"count": 12}},
+                                    "network": {"layers": layers}, "analyses": ["largest_share"],
                                     "output": {"directory": "runs/example"}})
         self.call(program, "run", "example.yaml")
+        with h5py.File(next(self.path.glob("runs/example/points/*/results.h5"))) as file:
+            values = file["spectrum/eigenvalue"][()]
+            self.assertAlmostEqual(file["largest_share/share"][()], values[0] / values.sum(), delta=1e-14)
+            self.assertEqual(set(np.abs(file["data/target"][()].ravel())), {1})
         reference = self.call(program, "reference")
+        for words in (r"corners +independent signs", r"largest_share +share of the largest"):
+            self.assertRegex(reference, words)
         self.assertRegex(reference, r"\bgain +factor x\n(.*\n)*.* cube +x\^3|cube +x\^3\n(.*\n)*.* gain +factor x")
 
     def test_named_files_exist(self):

@@ -194,15 +194,18 @@ class Report(unittest.TestCase):
     def test_words(self):
         self.run_config(analyses=["summary"])
         out = self.path / "out"
-        self.refuse("where.html: cannot be written", out, "--output", self.path / "no" / "where.html")
-        self.refuse("0 points with id zzz", out, "--point", "zzz")
-        self.refuse("no points", self.path)
+        self.refuse(73, "where.html: cannot be written", out, "--output", self.path / "no" / "where.html")
+        self.refuse(64, "0 points with id zzz", out, "--point", "zzz")
+        self.refuse(64, "unrecognized arguments: --points", out, "--points")
+        self.refuse(66, "no points", self.path)
         (out / "sweep.h5").unlink()
-        self.refuse(f"^{out}/sweep.h5 is not there; run `ntkrun merge {out}`$", out)
+        self.refuse(66, f"{out}/sweep.h5 is not there; run `ntkrun merge {out}`\n", out)
 
-    def refuse(self, text, *words):
-        with self.assertRaisesRegex(SystemExit, text):
+    def refuse(self, code, text, *words):
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as end:
             self.report(*words)
+        self.assertEqual(end.exception.code, code)
+        self.assertIn(text, said.getvalue())
 
 
 if __name__ == "__main__":

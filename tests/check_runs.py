@@ -36,8 +36,8 @@ class Runs(unittest.TestCase):
     def tearDown(self):
         self.folder.cleanup()
 
-    def start(self, *words, ranks=None, **variables):
-        mpi = [str(TOP / "tools" / "mpi"), "mpirun", "-n", str(ranks)] if ranks else []
+    def start(self, *words, ranks=None, launcher="mpirun", **variables):
+        mpi = [str(TOP / "tools" / "mpi"), str(launcher), "-n", str(ranks)] if ranks else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
         environment |= variables
         return subprocess.Popen([*mpi, PROGRAM, "run", "config.yaml", *words], cwd=self.path,
@@ -143,10 +143,9 @@ class Runs(unittest.TestCase):
             self.assertIn("nothing more to do, ntkrun status out tells when all is done", last)
         self.assertEqual(list(self.events("done").values()), [1])
 
-    def stop(self, number, *words, ranks=2):
+    def stop(self, number, **more):
         """Signals a job after its first point; the others are left."""
-        self.write(SWEEP | {"sweep": {"network.seed": "0..99"}})
-        job = self.start(*words, ranks=ranks)
+        job = self.start(ranks=2, **more)
         lines = []
         for line in job.stderr:
             lines.append(line)
@@ -157,10 +156,14 @@ class Runs(unittest.TestCase):
         return "".join(lines)
 
     def test_stopped_by_a_signal(self):
-        text = self.stop(signal.SIGUSR1)
-        self.assertIn("stopped by SIGUSR1", text)
-        self.assertIn("run again to resume", text)
-        self.assertFalse([f for f in (self.path / "out" / "locks").iterdir() if len(f.name) == 32])
+        """mpirun passes one on, tools/mpirun all of them."""
+        self.write(SWEEP | {"sweep": {"network.seed": "0..99"}})
+        for number, launcher in ((signal.SIGUSR1, "mpirun"), (signal.SIGTERM, TOP / "tools" / "mpirun"),
+                                 (signal.SIGINT, TOP / "tools" / "mpirun")):
+            text = self.stop(number, launcher=launcher)
+            self.assertIn("stopped by SIGUSR1", text)
+            self.assertIn("run again to resume", text)
+            self.assertFalse([f for f in (self.path / "out" / "locks").iterdir() if len(f.name) == 32])
         before = len(self.traces())
         self.assertTrue(0 < before < 100)
         text = self.run_job(ranks=3)
@@ -211,8 +214,10 @@ class Runs(unittest.TestCase):
 
     def test_shards(self):
         self.write(SWEEP)
-        self.run_job("--shard", "1/3")
+        text = self.run_job("--shard", "1/3")
         first = set(self.events("done"))
+        self.assertIn(f"{12 - len(first)} of 12 points are in other shards\n", text)
+        self.assertIn(f" {len(first)} points: {len(first)} computed, 0 were done before, 0 failed", text)
         self.run_job("--shard", "3/3")
         self.run_job("--shard", "2/3")
         self.assertTrue(0 < len(first) < 12)

@@ -45,8 +45,10 @@ static inline double length_of(int64_t n, const double *x) {
 
 static inline void find_direction(const differentiated *d, const double *u) {
   memset(d->direction, 0, (size_t)d->columns * sizeof(*d->direction));
-  for (int64_t k = 0; k < d->rows * d->columns; ++k) {
-    d->direction[k % d->columns] += d->network->rate_scale * u[k / d->columns] * d->jacobian[k];
+  for (int64_t k = 0; k < d->rows; ++k) {
+    const double *row = d->jacobian + k * d->columns, weight = d->network->rate_scale * u[k];
+
+    for (int64_t p = 0; weight != 0 && p < d->columns; ++p) d->direction[p] += weight * row[p];
   }
 }
 
@@ -152,8 +154,10 @@ static inline void expect_across(const differentiated *d, uint64_t seed, expecta
       *along = tensor->trainable ? test_value(seed + 1, (uint64_t)(along - d->direction)) : 0;
     }
   }
-  for (int64_t k = 0; k < d->rows * d->columns; ++k) {
-    e->wanted[k / d->columns] += d->jacobian[k] * d->direction[k % d->columns];
+  for (int64_t k = 0; k < d->rows; ++k) {
+    const double *row = d->jacobian + k * d->columns;
+
+    for (int64_t p = 0; p < d->columns; ++p) e->wanted[k] += row[p] * d->direction[p];
   }
 }
 

@@ -66,8 +66,14 @@ static inline double factor_dot(ntk_dtype dtype, const void *x, int64_t i, const
                                 int64_t n) {
   double sum = 0;
 
-  for (int64_t k = 0; k < n; ++k) {
-    sum += element(dtype, x, i * n + k) * element(dtype, y, j * n + k);
+  if (dtype == NTK_DOUBLE) {
+    const double *a = (const double *)x + i * n, *b = (const double *)y + j * n;
+
+    for (int64_t k = 0; k < n; ++k) sum += a[k] * b[k];
+  } else {
+    const float *a = (const float *)x + i * n, *b = (const float *)y + j * n;
+
+    for (int64_t k = 0; k < n; ++k) sum += (double)a[k] * (double)b[k];
   }
   return sum;
 }
@@ -150,23 +156,25 @@ static inline void add_pair(ntk_dtype dtype, const ntk_factor *x, int64_t i, int
   const double weight =
       x->w_weight * factor_product(dtype, x, i * ss + s, y, j * ss + t) + x->b_weight;
 
-  for (int64_t k = 0; k < cs * cs; ++k) {
-    const int64_t row = i * cs + k / cs, col = j * cs + k % cs;
-    const int64_t dx = (x->shared ? k / cs : row) * ss + s, dy = (x->shared ? k % cs : col) * ss + t;
+  for (int64_t c = 0; weight != 0 && c < cs; ++c) {
+    for (int64_t d = 0; d < cs; ++d) {
+      const int64_t row = i * cs + c, col = j * cs + d;
+      const int64_t dx = (x->shared ? c : row) * ss + s, dy = (x->shared ? d : col) * ss + t;
 
-    kernel[row * m * cs + col] += weight * factor_dot(dtype, x->delta, dx, y->delta, dy, x->out);
+      kernel[row * m * cs + col] += weight * factor_dot(dtype, x->delta, dx, y->delta, dy, x->out);
+    }
   }
 }
 
 /* Adds the contribution of one tensor to kernel[n rows][m rows]. */
 static inline void add_factor(ntk_dtype dtype, const ntk_factor *x, int64_t n, const ntk_factor *y,
                               int64_t m, double *kernel) {
-  const int64_t pairs = x->positions * x->positions;
-
-  for (int64_t k = 0; k < n * m * pairs; ++k) {
-    const int64_t i = k / pairs / m, j = k / pairs % m, s = k % pairs / x->positions;
-
-    add_pair(dtype, x, i, s, y, j, k % x->positions, m, kernel);
+  for (int64_t k = 0; k < n * m; ++k) {
+    for (int64_t s = 0; s < x->positions; ++s) {
+      for (int64_t t = 0; t < x->positions; ++t) {
+        add_pair(dtype, x, k / m, s, y, k % m, t, m, kernel);
+      }
+    }
   }
 }
 
@@ -224,28 +232,38 @@ static inline int64_t column_count(const ntk_network *network) {
   return first_column(network, network->tensor + network->tensor_count);
 }
 
+/* W += multiplier a^T delta, of one position; where a is a row's number, 1 stands for its entry. */
+static inline void add_weight(ntk_dtype dtype, const ntk_factor *f, const void *a, int64_t first,
+                              const double *delta, double *w) {
+  const int64_t rows = f->weight->count / f->out;
+
+  EXPECT(f->weight->rank > 1);
+  for (int64_t p = 0; p < f->in; ++p) {
+    const bool numbered = f->kind == NTK_FACTOR_ROWS;
+    const double entry = element(dtype, a, first + p);
+    const int64_t row = numbered ? (int64_t)entry : p;
+    const double weight = f->weight->multiplier * (numbered ? 1 : entry);
+
+    EXPECT(row >= 0 && row < rows);
+    for (int64_t q = 0; q < f->out; ++q) w[row * f->out + q] += weight * delta[q];
+  }
+}
+
 /* Adds what position s of a factor of cotangent c says of sample i to its line of the Jacobian. */
 static inline void add_position(const ntk_network *network, const ntk_factor *f, int64_t i,
-                                int64_t c, int64_t s, double *line) {
+                                int64_t c, int64_t s, double *delta, double *line) {
   const ntk_dtype dtype = network->dtype;
   const int64_t at = ((f->shared ? 0 : i) * f->cotangents + c) * f->positions + s;
-  const int64_t rank = f->weight ? f->weight->rank : 0;
-  double *w = f->weight ? line + first_column(network, f->weight) : NULL;
-  double *b = f->bias ? line + first_column(network, f->bias) : NULL;
 
-  for (int64_t q = 0; q < f->out; ++q) {
-    const double delta = element(dtype, f->delta, at * f->out + q);
+  for (int64_t q = 0; q < f->out; ++q) delta[q] = element(dtype, f->delta, at * f->out + q);
+  if (f->bias && f->bias->trainable) {
+    double *b = line + first_column(network, f->bias);
 
-    if (b && f->bias->trainable) b[q] += f->bias->multiplier * delta;
-    if (!w || !f->weight->trainable) continue;
-    for (int64_t p = 0; p < f->in; ++p) {
-      const double a = element(dtype, f->a, (i * f->positions + s) * f->in + p);
-      const int64_t row = f->kind == NTK_FACTOR_ROWS ? (int64_t)a : p;
-
-      EXPECT(rank > 1 && row < f->weight->count / f->out);
-      w[row * f->out + q] +=
-          f->weight->multiplier * delta * (f->kind == NTK_FACTOR_ROWS ? 1 : a);
-    }
+    for (int64_t q = 0; q < f->out; ++q) b[q] += f->bias->multiplier * delta[q];
+  }
+  if (f->weight && f->weight->trainable) {
+    add_weight(dtype, f, f->a, (i * f->positions + s) * f->in, delta,
+               line + first_column(network, f->weight));
   }
 }
 
@@ -267,12 +285,15 @@ static inline double *jacobian(const ntk_network *network, const ntk_tape *tape)
     EXPECT(f.cotangents == network->outputs);
     void *a = write_patches(network->dtype, tape->count, &f);
     void *coupled = write_coupling(network->dtype, tape->count, &f);
+    double *delta = malloc((size_t)(f.out + 1) * sizeof(*delta));
 
+    EXPECT(delta);
     for (int64_t k = 0; k < rows * f.positions; ++k) {
       const int64_t row = k / f.positions, i = row / f.cotangents;
 
-      add_position(network, &f, i, row % f.cotangents, k % f.positions, j + row * columns);
+      add_position(network, &f, i, row % f.cotangents, k % f.positions, delta, j + row * columns);
     }
+    free(delta);
     free(a);
     free(coupled);
   }

@@ -292,6 +292,7 @@ typedef struct sketch {
   int turns[LAYER_ROWS], pace;  /* how often each row has been drawn, by all networks; enough */
   int rank, next;               /* of what the layers give, without and with the next one */
   bool ends;                    /* whether the next one may make a vector of an image */
+  int maps;                     /* layers with maps that the parameterization is for; 0: any */
   size_t used;
   char layers[RANDOM_YAML];
 } sketch;
@@ -328,6 +329,28 @@ static inline bool append_layer(sketch *s, int kind) {
   return false;
 }
 
+static inline int row_number(const char *name) {
+  int k = 0;
+
+  while (strcmp(ntk_layers[k]->name, name) != 0) ++k;
+  return k;
+}
+
+/* Now and then a layer that may have the tensors of one before it. */
+static inline bool append_sharer(sketch *s) {
+  const int dense = row_number("dense");
+  bool there = false;
+
+  for (int k = 0; k < s->count; ++k) there |= s->kinds[k] == dense;
+  return there && roll(&s->dice, 5) == 0 && append_layer(s, dense);
+}
+
+/* Where the maps are counted, the first layer is one, and the readout the other. */
+static inline bool is_open(const sketch *s, int kind) {
+  if (s->maps > 0 && s->count == 0 && !((const ntk_layer *)ntk_layers[kind])->linear) return false;
+  return s->draw->kinked || is_smooth(ntk_layers[kind]);
+}
+
 /* A layer of any row that fits, those first that have had fewer turns than there were networks over
  * RANDOM_PACE.  What ends images and sequences is put off mostly, so that they see more than one
  * layer. */
@@ -335,13 +358,14 @@ static inline bool append_any(sketch *s) {
   bool tried[LAYER_ROWS] = {false};
 
   s->ends = s->count == s->most - 1 || roll(&s->dice, 4) == 0;
+  if (append_sharer(s)) return true;
   for (;;) {
     int best = -1, rank = 0;
 
     for (int k = 0; ntk_layers[k]; ++k) {
       const int turn = 1000 * (s->turns[k] <= s->pace ? s->turns[k] : 1000) + roll(&s->dice, 1000);
 
-      if (tried[k] || (!s->draw->kinked && !is_smooth(ntk_layers[k]))) continue;
+      if (tried[k] || !is_open(s, k)) continue;
       if (best < 0 || turn < rank) {
         best = k;
         rank = turn;
@@ -378,25 +402,20 @@ static inline void set_input(int kind, dice *d, trial *t) {
   t->outputs = kind == 4 ? t->vocabulary : 1 + roll(d, 3);
 }
 
-static inline int row_number(const char *name) {
-  int k = 0;
-
-  while (strcmp(ntk_layers[k]->name, name) != 0) ++k;
-  return k;
-}
-
-/* What stands before the layers.  mean_field, which is for two of them, is in t360. */
+/* What stands before the layers: the parameterizations in turn, those for few maps less often. */
 static inline void roll_head(sketch *s, int number, char head[256]) {
   static const char *const outputs[] = {"as_is", "centered", "{scaled: {alpha: 0.7}}"};
-  static const char deep[] = "{dense: {features: 4}}, {dense: {features: 4}}, ";
+  const ntk_parameterization *form = NULL;
   int forms = 0;
 
   while (ntk_parameterizations[forms]) ++forms;
-  s->head = head;
   do {
-    (void)snprintf(head, 256, "seed: %d, width: 4, parameterization: %s, output: %s", number,
-                   ntk_parameterizations[roll(&s->dice, forms)]->name, outputs[roll(&s->dice, 3)]);
-  } while (!fits(s, deep, RANDOM_READOUT));
+    form = (const ntk_parameterization *)ntk_parameterizations[roll(&s->dice, forms)];
+  } while (form->maps > 0 && roll(&s->dice, 2));
+  (void)snprintf(head, 256, "seed: %d, width: 4, parameterization: %s, output: %s", number,
+                 form->row.name, outputs[roll(&s->dice, 3)]);
+  s->head = head;
+  s->maps = form->maps;
 }
 
 /* Network `number` of a series; rows that have had few turns go first. */
@@ -411,7 +430,9 @@ static inline void random_network(int number, int turns[LAYER_ROWS], random_draw
   memcpy(s.turns, turns, sizeof(s.turns));
   s.rank = draw->trial.input.rank;
   roll_head(&s, number, head);
-  if (draw->trial.vocabulary > 0) EXPECT(append_layer(&s, row_number("token_embedding")));
+  while (draw->trial.vocabulary > 0 && s.count == 0) {
+    (void)append_layer(&s, row_number("token_embedding"));
+  }
   s.most = RANDOM_LAYERS - 3 + roll(&s.dice, 2);
   while (s.count < s.most && append_any(&s)) continue;
   close_list(&s);

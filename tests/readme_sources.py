@@ -2,7 +2,8 @@
 """Writes the C files that the README has as examples, and the tables with their rows.
 
 readme_sources.py SOURCE_DIR OUT_DIR [--list]; --list only prints what would be written.  A block begins
-with /* name: ...; the text before it names the file src/.../KIND_<name>.c and the table's src/.../KIND.c.
+with /* name: ...; the text before it names the file src/.../KIND_<name>.c and the table's src/.../KIND.c,
+or src/KIND/<name>.c and src/KIND/KIND.c.
 """
 import pathlib
 import re
@@ -13,16 +14,16 @@ def examples(top):
     """(file, text) of every example and its table."""
     for section in re.split(r"^### ", (top / "README.md").read_text(), flags=re.MULTILINE)[1:]:
         block = re.search(r"^```c\n(/\* (\w+): .*?)^```$", section, re.MULTILINE | re.DOTALL)
-        file = re.search(r"`src/(\w+/\w+)_<name>\.c`", section)
+        file = re.search(r"`src/(\w+)/(?:(\w+)_)?<name>\.c`", section)
         if not block or not file:
             continue
         text, name = block.groups()
-        table = (top / "src" / f"{file[1]}.c").read_text()
-        kind = pathlib.Path(file[1]).name
+        kind = file[2] or file[1]
+        table = (top / "src" / file[1] / f"{kind}.c").read_text()
         yield f"{kind}_{name}.c", text
         with_row, found = re.subn(r"^(#define ROWS *\\)$", rf"\1\n  ROW({name}) \\", table, count=1, flags=re.MULTILINE)
         if not found:
-            sys.exit(f"src/{file[1]}.c has no table of the form #define ROWS")
+            sys.exit(f"src/{file[1]}/{kind}.c has no table of the form #define ROWS")
         yield f"{kind}.c", with_row
 
 

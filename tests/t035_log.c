@@ -18,6 +18,10 @@ static void print_lines(void) {
   memset(longest, 'y', sizeof(longest));
   longest[sizeof(longest) - 1] = '\0';
   ntk_log("%s", longest);
+  ntk_log_about("point 4 of 30");
+  ntk_log("kernel");
+  ntk_log_about(NULL);
+  ntk_log("done");
   ntk_log_enable(false);
   ntk_log("silent again");
 }
@@ -28,6 +32,7 @@ static void check_lines(const char *text) {
 
   EXPECT(text[0] == '[' && seconds >= 0 && seconds < 60);
   EXPECT(strncmp(end, " s] point 3 of 30\n", 18) == 0);
+  EXPECT(strstr(text, " s] point 4 of 30: kernel\n") && strstr(text, " s] done\n"));
   EXPECT(strstr(text, " yyyy") && text[strlen(text) - 1] == '\n' && !strstr(text, "silent"));
 }
 

@@ -220,6 +220,17 @@ static const refusal in_section[] = {
     {"{width: 0}", "width"},
     {"{activation: rleu}", "relu"},
     {"{kind: cnnn}", "did you mean 'cnn'"},
+    {"{layers: [relu]}", "unknown word 'relu'; write 'activation: relu'"},
+    {"{layers: [{leaky: {alpha: 0.1}}]}", "unknown word 'leaky'; write 'activation: leaky'"},
+    {"{layers: [layer_norm]}", "unknown word 'layer_norm'; here it is 'norm': (x - mean) / sqrt"},
+    {"{layers: [{LayerNorm: {}}]}", "here it is 'norm'"},
+    {"{layers: [Conv_2D]}", "here it is 'conv'"},
+    {"{layers: [{residual: [flatten]}]}", "as in {residual: {branch: ...}}"},
+    {"{layers: [{residual: {branch: [flatten], skip: none}}]}", "here it is 'identity'"},
+    {"{layers: {dense: {features: 3}}}", "one '- name' or '- name: {options}' per line\n"},
+    {"{layers: [layer]}", "unknown word 'layer'; the words are dense, activation,"},
+    {"{activation: leaky_relu}", "here it is 'leaky'"},
+    {"{weight_init: xavier_uniform}", "here it is 'glorot_uniform': U(-r, r)"},
     {"{seed: -1}", "seed"},
     {"{rng: {dtype: float16}}", "float64"},
     {"{bias: {std: -1}}", "std"},
@@ -345,10 +356,20 @@ static const refusal in_network[] = {
     {"layers: [flatten, {norm: {over: positions}}]", "but its input is a vector of 24"},
     {"layers: [flatten, {dense: {features: 3, share: x}}]",
      "layer 'dense0' (dense): share: no layer 'x' before it"},
+    {"layers: [flatten, {residual: {name: r, branch: [{dense: {features: 24, name: x}}]}},"
+     " {dense: {features: 24, share: x}}]", "or those around it; write 'r/branch/x'"},
+    {"layers: [{transformer_block: {heads: 2, features: 6}}]",
+     "layer 'residual0' (residual): its transformer_block gives 4 x 3 x 6, but its input is 4 x 3 x 2; "
+     "put '- dense: {features: 6}' before the block, or write 'features: 2' in it"},
+    {"layers: [{token_embedding: {features: 3}}]", "those come from source: tokens"},
     {"layers: [flatten, {dense: {features: 3, share: flatten0}}]",
      "shares with dense layers, but 'flatten0' is flatten"},
     {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 3, share: dense0}}]",
-     "needs a W of 24 x 3, but that of 'dense0' is 24 x 24"},
+     "needs a W of 24 x 3, but that of 'dense0' is 24 x 24; write 'features: 24' here, or drop "
+     "'share'"},
+    {"layers: [flatten, {dense: {features: 3}}, {dense: {features: 3, share: dense0}}]",
+     "needs a W of 3 x 3, but that of 'dense0' is 24 x 3; put '- dense: {features: 24}' before it, "
+     "or drop 'share'"},
     {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"
      " trainable: false}}]", "its tensors are those of 'dense0'"},
     {"layers: [flatten, {dense: {features: 24}}, {dense: {features: 24, share: dense0,"

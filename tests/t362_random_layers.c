@@ -1,7 +1,8 @@
 /* Forward and backward of every layer belong together.  200 random networks of up to 8 layers, each
- * row of the table of layers at least 40 times, every word of every option among them: moving the
- * parameters along J^T v moves the outputs by Theta v (MATH N.2), to 1e-6 of it, or to 1e-4 in 95 %
- * of the networks with kinks.  A wrong backward of any layer would be seen.
+ * row of the table of layers at least 40 times, every word of every option, every activation,
+ * initialiser and parameterization among them: moving the parameters along J^T v moves the outputs
+ * by Theta v (MATH N.2), to 1e-6 of it, or to 1e-4 in 95 % of the networks with kinks.  A wrong
+ * backward of any layer would be seen.
  *
  * Method: tests/random_network.h writes the networks, tests/differences.h takes J^T v from the
  * factors and central differences of the forward pass.  Then one layer of a network at a time is
@@ -68,6 +69,18 @@ static void check_sharing(const series *all) {
   }
 }
 
+/* How the weights are scaled and the outputs taken: what stands before the layers. */
+static void check_heads(const series *all) {
+  for (int form = 0; ntk_parameterizations[form]; ++form) {
+    char part[64];
+    int found = 0;
+
+    (void)snprintf(part, sizeof(part), "parameterization: %s,", ntk_parameterizations[form]->name);
+    for (int k = 0; k < all->count; ++k) found += strstr(all->draw[k].text, part) != NULL;
+    if (2 * FEWEST * found < all->count) FAIL("'%s' in %d networks", part, found);
+  }
+}
+
 static void check_turns(const series *all) {
   for (int k = 0; ntk_layers[k]; ++k) {
     if (FEWEST * all->turns[k] < all->count) {
@@ -78,10 +91,31 @@ static void check_turns(const series *all) {
 
 /* ---- every word ------------------------------------------------------------------------------ */
 
-/* [row of a layer][option][word, or false and true] is among the networks. */
-typedef bool words[LAYER_ROWS][MOST_OPTIONS][MOST_WORDS];
+/* [row of a layer][option][word, or false and true] is among the networks; so are an activation and
+ * an initialiser, in whatever layer. */
+typedef struct words {
+  bool option[LAYER_ROWS][MOST_OPTIONS][MOST_WORDS], activation[MOST_WORDS], initializer[MOST_WORDS];
+} words;
 
-static void mark_words(const ntk_choices *list, words seen) {
+static void mark_row(const ntk_row *const *rows, const ntk_row *row, bool seen[MOST_WORDS]) {
+  for (int w = 0; rows[w]; ++w) {
+    EXPECT(w < MOST_WORDS);
+    seen[w] |= rows[w] == row;
+  }
+}
+
+/* What an option of a layer says. */
+static void mark_option(const ntk_option *o, const void *field, bool seen[MOST_WORDS], words *all) {
+  const ntk_choice *choice = field;
+
+  if (o->type == NTK_BOOL) seen[*(const bool *)field] = true;
+  if (o->type == NTK_WORD) mark_row(o->rows, *(const ntk_row *const *)field, seen);
+  if (o->type != NTK_CHOICE) return;
+  if (o->rows == ntk_activations) mark_row(o->rows, choice->row, all->activation);
+  if (o->rows == ntk_initializers) mark_row(o->rows, choice->row, all->initializer);
+}
+
+static void mark_words(const ntk_choices *list, words *seen) {
   for (int64_t item = 0; item < list->count; ++item) {
     const ntk_choice *choice = &list->item[item];
     int row = 0;
@@ -93,10 +127,7 @@ static void mark_words(const ntk_choices *list, words seen) {
 
       EXPECT(k < MOST_OPTIONS);
       if (o->type == NTK_CHOICES) mark_words(field, seen);
-      if (o->type == NTK_BOOL) seen[row][k][*(const bool *)field] = true;
-      for (int w = 0; o->type == NTK_WORD && o->rows[w]; ++w) {
-        seen[row][k][w] |= o->rows[w] == *(const ntk_row *const *)field;
-      }
+      mark_option(o, field, seen->option[row][k], seen);
     }
   }
 }
@@ -106,6 +137,12 @@ static bool is_expected_kernel(const char *word) {
   return strcmp(word, "expected_shared") == 0 || strcmp(word, "expected_independent") == 0;
 }
 
+static void expect_rows(const char *what, const ntk_row *const *rows, const bool *seen) {
+  for (int w = 0; rows[w]; ++w) {
+    if (!seen[w]) FAIL("no network has the %s %s", what, rows[w]->name);
+  }
+}
+
 static void check_words(const series *all) {
   static words seen;
 
@@ -113,18 +150,20 @@ static void check_words(const series *all) {
     test_network t;
 
     read_settings(all->draw[k].text, &t);
-    mark_words(&t.settings.layers, seen);
+    mark_words(&t.settings.layers, &seen);
     destroy_network(&t);
   }
+  expect_rows("activation", ntk_activations, seen.activation);
+  expect_rows("initialiser", ntk_initializers, seen.initializer);
   for (int row = 0; ntk_layers[row]; ++row) {
     for (int k = 0; ntk_layers[row]->options[k].key; ++k) {
       const ntk_option *o = &ntk_layers[row]->options[k];
 
-      if (o->type == NTK_BOOL && !(seen[row][k][0] && seen[row][k][1])) {
+      if (o->type == NTK_BOOL && !(seen.option[row][k][0] && seen.option[row][k][1])) {
         FAIL("%s: %s is not both", ntk_layers[row]->name, o->key);
       }
       for (int w = 0; o->type == NTK_WORD && o->rows[w]; ++w) {
-        if (seen[row][k][w] || is_expected_kernel(o->rows[w]->name)) continue;
+        if (seen.option[row][k][w] || is_expected_kernel(o->rows[w]->name)) continue;
         FAIL("%s: no network has %s: %s", ntk_layers[row]->name, o->key, o->rows[w]->name);
       }
     }
@@ -307,6 +346,7 @@ int main(int argc, char **argv) {
     keep_those_with(&all, argv[2]);
   } else {
     check_turns(&all);
+    check_heads(&all);
     check_sharing(&all);
     check_words(&all);
   }

@@ -246,12 +246,50 @@ static void check_token_refusals(void) {
   refuse("{layers: [{token_embedding: {vocabulary: 5, features: 3}}]}", tokens, 6,
          "has 5 rows, but the data have tokens 0 .. 5");
   refuse("{layers: [{activation: tanh}, {token_embedding: {vocabulary: 5, features: 3}}]}", tokens,
-         5, "it is the first layer or none");
+         0, "it is the first layer or none");
   refuse("{layers: [{token_embedding: {vocabulary: 5, features: 3}}]}",
          (ntk_shape){.rank = 4, .size = {1, 1, 1, 1}}, 5, "its input is 1 x 1 x 1 x 1");
   refuse("{layers: [position_embedding]}", tokens, 0, "but its input is 4");
+  refuse("{layers: [{token_embedding: {features: 3}}, flatten, {dense: {features: outputs, share:"
+         " token_embedding0, transposed: true}}]}", tokens, 6,
+         "maps 12 to 2, but W^T of 'token_embedding0' maps 3 to 6; make features and vocabulary the "
+         "same");
   refuse("{layers: [{position_embedding: {kind: sinusoidal}}]}", vectors, 0,
          "needs an even width, but its input is 4 x 3");
+}
+
+/* Tokens are names: what would compute with them as with amounts is refused, whatever it is. */
+static void check_amounts(void) {
+  static const char *const kinds[] = {"mlp", "resnet", "neural_ode", "cnn"};
+  const ntk_shape tokens = {.rank = 1, .size = {4}}, vectors = {.rank = 2, .size = {4, 3}};
+  char yaml[64], part[128];
+
+  for (int k = 0; k < 4; ++k) {
+    (void)snprintf(yaml, sizeof(yaml), "{kind: %s}", kinds[k]);
+    (void)snprintf(part, sizeof(part),
+                   "kind: %s takes numbers, but the data are tokens 0 .. 5; write kind: transformer",
+                   kinds[k]);
+    refuse(yaml, tokens, 6, part);
+  }
+  refuse("{}", tokens, 6, "kind: mlp takes numbers");
+  refuse("{layers: [flatten, {token_embedding: {features: 3}}]}", tokens, 6,
+         "layer 'flatten0' (flatten): takes numbers, but the data are tokens 0 .. 5; put "
+         "'- token_embedding");
+  refuse("{layers: [{dense: {features: 2}}]}", tokens, 6, "layer 'dense0' (dense): takes numbers");
+  refuse("{layers: [{residual: {branch: [{dense: {features: 4}}]}}]}", tokens, 6, "takes numbers");
+  refuse("{layers: [{repeat: {times: 2, layers: [{dense: {features: 4}}]}}]}", tokens, 6,
+         "takes numbers");
+  refuse("{layers: [{dense: {features: 2}}]}", vectors, 6, "takes numbers");
+}
+
+static void check_kinds(void) {
+  const ntk_shape vector = {.rank = 1, .size = {4}}, sequence = {.rank = 2, .size = {4, 3}};
+
+  refuse("{kind: transformer}", vector, 0,
+         "kind: transformer takes tokens, or sequences (tokens, width), but the samples have shape "
+         "4; write kind: mlp");
+  refuse("{kind: cnn}", vector, 0, "kind: cnn takes images (h, w, c), but the samples have shape 4;");
+  refuse("{kind: cnn}", sequence, 0, "but the samples have shape 4 x 3;");
 }
 
 static void check_attention_refusals(void) {
@@ -335,6 +373,8 @@ int main(int argc, char **argv) {
   check_tensors();
   check_cost();
   check_token_refusals();
+  check_amounts();
+  check_kinds();
   check_attention_refusals();
   check_data();
   check_single();

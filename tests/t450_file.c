@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "folder.h"
 #include "ntk/store/bytes.h"
 #include "ntk/store/driver.h"
+#include "ntk/store/durable.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
 
@@ -335,6 +338,33 @@ static void test_text_and_directories(void) {
   EXPECT_REFUSED(ntk_file_write_text(folder, "text"), NTK_E_IO, "rename");
 }
 
+static const char *leave(const char *host, long process, time_t age) {
+  char name[300];
+
+  (void)snprintf(name, sizeof(name), "shared.yaml.tmp.%s.%ld", host, process);
+  const char *path = folder_path(folder, name);
+  const struct timespec times[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
+  const int file = open(path, O_WRONLY | O_CREAT, 0666);
+
+  EXPECT(file >= 0 && futimens(file, times) == 0 && close(file) == 0);
+  return path;
+}
+
+/* Of what lies beside a file that many write, only that goes which nobody is at work on. */
+static void test_leftovers(void) {
+  char host[65] = "";
+  const pid_t child = fork();
+
+  if (child == 0) _exit(0);
+  EXPECT(child > 0 && waitpid(child, NULL, 0) == child && gethostname(host, sizeof(host) - 1) == 0);
+  const char *dead = leave(host, (long)child, 0), *alive = leave(host, (long)getppid(), 0);
+  const char *other = leave("elsewhere", (long)child, 0), *old = leave("elsewhere", 7, 4000);
+
+  EXPECT_OK(ntk_file_write_text(folder_path(folder, "shared.yaml"), "text"));
+  EXPECT(access(dead, F_OK) != 0 && access(old, F_OK) != 0);
+  EXPECT(unlink(alive) == 0 && unlink(other) == 0);
+}
+
 /* A disk without room: an error, the old file stays, and HDF5 does not crash at the end. */
 static void test_full_disk(void) {
   const char *path = folder_path(folder, "round.h5");
@@ -345,12 +375,12 @@ static void test_full_disk(void) {
   if (access("/dev/full", W_OK) != 0) return;
   EXPECT_OK(make_records(records));
   for (int count = 0; count < 4; ++count) {
-    (void)snprintf(temporary, sizeof(temporary), "%s.tmp.%ld", path, (long)getpid());
+    EXPECT_OK(ntk_durable_name(path, temporary));
     EXPECT(symlink("/dev/full", temporary) == 0);
-    EXPECT_REFUSED(ntk_file_write(path, count, records, NULL), NTK_E_IO, "No space left");
+    EXPECT_REFUSED(ntk_file_write(path, count, records, NULL), NTK_E_FULL, "No space left");
     EXPECT(access(temporary, F_OK) != 0);
     EXPECT(symlink("/dev/full", temporary) == 0);
-    EXPECT_STATUS(ntk_file_write_text(path, "text"), NTK_E_IO);
+    EXPECT_STATUS(ntk_file_write_text(path, "text"), NTK_E_FULL);
   }
   expect_file(path, records, 3);
   EXPECT(ntk_handles_open() == open);
@@ -366,7 +396,7 @@ static void test_driver(void) {
   EXPECT(symlink("/dev/full", path) == 0);
   EXPECT_OK(ntk_group_create_file(path, false, &file));
   EXPECT(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0 && ntk_driver_error(file) == ENOSPC);
-  EXPECT_REFUSED(ntk_group_close_file(path, file), NTK_E_IO, "No space left");
+  EXPECT_REFUSED(ntk_group_close_file(path, file), NTK_E_FULL, "No space left");
   EXPECT(unlink(path) == 0);
 }
 
@@ -451,6 +481,7 @@ int main(int argc, char **argv) {
   test_keep();
   test_refusals();
   test_text_and_directories();
+  test_leftovers();
   test_full_disk();
   test_driver();
   test_filled();

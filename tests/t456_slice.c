@@ -149,8 +149,10 @@ static void test_file_system(void) {
   const char *absent = folder_path(folder, "no/such");
 
   EXPECT_REFUSED(ntk_durable_reserve(absent, 1), NTK_E_CREATE, "cannot create");
-  EXPECT_REFUSED(ntk_durable_reserve(folder_path(folder, "room"), INT64_C(1) << 60), NTK_E_IO,
-                 "no room for 1073741824.000 GiB");
+  const ntk_status huge = ntk_durable_reserve(folder_path(folder, "room"), INT64_C(1) << 60);
+
+  EXPECT(huge == NTK_E_FULL || huge == NTK_E_IO); /* or the file would be too large, as some say */
+  EXPECT(strstr(ntk_last_error()->text, "no room for 1073741824.000 GiB"));
   EXPECT_REFUSED(ntk_durable_sync(absent), NTK_E_IO, "cannot bring to disk");
   EXPECT_REFUSED(ntk_durable_rename(absent, folder_path(folder, "x")), NTK_E_IO, "cannot rename");
   EXPECT_REFUSED(ntk_file_write_text(absent, ""), NTK_E_CREATE, "cannot create");

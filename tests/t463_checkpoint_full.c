@@ -154,7 +154,7 @@ static void test_small_disk(void) {
   }
   s.path = inside;
   s.rows = s.cols = 600;
-  EXPECT_REFUSED(open_subject(&s, ntk_checkpoint_open, &c), NTK_E_IO, inside);
+  EXPECT_REFUSED(open_subject(&s, ntk_checkpoint_open, &c), NTK_E_FULL, inside);
   EXPECT(!c && folder_count(where, "") == 0);
   s.rows = s.cols = N;
   EXPECT_OK(open_subject(&s, ntk_checkpoint_open, &c));

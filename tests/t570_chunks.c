@@ -2,13 +2,14 @@
  * computed in, wherever it is stopped, and on whatever grid and block it goes on; and so are its
  * tensors' traces and norms up to rounding, on one grid to the last bit.
  *
- * Method: every rank computes the whole kernel alone.  A kept one is stopped at every boundary in
- * turn (the same status on all ranks), goes on upon the next grid with the next block until it is
- * finished, and is compared entry by entry; its files are then read into yet another grid. */
-//TEST ranks=1,2,3,4,6
+ * Method: one rank computes the whole kernel alone.  On the first 1, 2, 3, 4 and 6 ranks, a kept one
+ * is stopped at every boundary in turn (the same status on all ranks), goes on upon the next grid
+ * with the next block until it is finished, and is compared entry by entry; its files are then read
+ * into yet another grid. */
+//TEST ranks=6
+#include "alone.h"
 #include "folder.h"
 #include "kept.h"
-#include "kernel.h"
 
 static const struct {
   const char *network, *kernel;
@@ -33,27 +34,6 @@ static const struct {
 static char folder[4096];
 
 /* ---- comparison ----------------------------------------------------------------------------- */
-
-static void compare_matrix(const char *name, bool exact, const ntk_matrix *m,
-                           const ntk_matrix *alone) {
-  EXPECT(m->rows == alone->rows);
-  for (int64_t lj = 0; lj < m->local_cols; ++lj) {
-    for (int64_t li = 0; li < m->local_rows; ++li) {
-      const int64_t i = ntk_matrix_row(m, li), j = ntk_matrix_col(m, lj);
-      const double a = m->data[li + lj * m->ld], b = alone->data[i + j * alone->ld];
-
-      if (exact ? !same_bits(&a, &b, sizeof(a)) : !(fabs(a - b) <= 1e-3)) {
-        FAIL("%s, block %lld, %d x %d ranks, entry (%lld, %lld): %.17g, alone %.17g", name,
-             (long long)m->block, m->grid->rows, m->grid->cols, (long long)i, (long long)j, a, b);
-      }
-    }
-  }
-}
-
-static void compare_arrays(const double *a, const double *b, int64_t count) {
-  EXPECT(!a == !b);
-  if (a) EXPECT(same_bits(a, b, (size_t)count * sizeof(double)));
-}
 
 static void compare(const ntk_kernel *k, const ntk_kernel *alone) {
   const bool exact = k->reproducible;
@@ -135,25 +115,26 @@ static void test_stops(const ntk_comm *comm, problem *p, const ntk_kernel *alone
   clear(comm);
 }
 
-static void test_case(const ntk_comm *comm, const ntk_grid *self, size_t c) {
-  problem whole, p;
-  ntk_kernel alone = {0};
+static void test_part(const ntk_comm *comm, problem *p, const ntk_kernel *alone, size_t c) {
+  test_stops(comm, p, alone, 1, 1000, 1000);
+  test_stops(comm, p, alone, 16, 1000, 1000);
+  test_stops(comm, p, alone, 4, 3 + (int64_t)c % 3, 4);
+  for (int64_t first = 0; c == 0 && first < 12; first += 1 + comm->size / 3) {
+    test_stops(comm, p, alone, 5, first, 1000);
+  }
+}
+
+static void test_case(const all_ranks *all, size_t c) {
+  problem p;
+  ntk_kernel alone;
 
   create_problem(cases[c].network, cases[c].kernel, cases[c].n, cases[c].m, cases[c].features,
-                 cases[c].outputs, true, &whole);
-  create_problem(cases[c].network, cases[c].kernel, cases[c].n, cases[c].m, cases[c].features,
-                 cases[c].outputs, comm->rank == 0, &p);
-  EXPECT_OK(compute_kernel(&whole, self, 64, &alone));
-  test_stops(comm, &p, &alone, 1, 1000, 1000);
-  test_stops(comm, &p, &alone, 16, 1000, 1000);
-  test_stops(comm, &p, &alone, 4, 3 + (int64_t)c % 3, 4);
-  if (c == 0) {
-    for (int64_t first = 0; first < 12; first += 1 + comm->size / 3) {
-      test_stops(comm, &p, &alone, 5, first, 1000);
-    }
+                 cases[c].outputs, all->comm.rank == 0, &p);
+  compute_alone(all, &p, &alone);
+  for (int s = 0; s < all->count; ++s) {
+    if (all->parts[s].comm.size > 0) test_part(&all->parts[s].comm, &p, &alone, c);
   }
   ntk_kernel_destroy(&alone);
-  destroy_problem(&whole);
   destroy_problem(&p);
 }
 
@@ -176,39 +157,37 @@ static void test_sums(const ntk_comm *comm, problem *p, const ntk_grid *grid, in
   clear(comm);
 }
 
-static void test_sums_of(const ntk_comm *comm, size_t c) {
+static void test_sums_of(const first_ranks *ranks, size_t c) {
   ntk_kernel plain = {0};
-  ntk_grid grid = {0};
   problem p;
 
   create_problem(cases[c].network, cases[c].kernel, cases[c].n, cases[c].m, cases[c].features,
-                 cases[c].outputs, comm->rank == 0, &p);
-  EXPECT_OK(ntk_grid_create(comm, 0, 0, &grid));
-  EXPECT_OK(compute_kernel(&p, &grid, 8, &plain));
+                 cases[c].outputs, ranks->comm.rank == 0, &p);
+  EXPECT_OK(compute_kernel(&p, &ranks->grid, 8, &plain));
   EXPECT(plain.tensor_trace && plain.tensor_norm[0] > 0);
   for (int64_t stop_after = 2; stop_after < 5; ++stop_after) {
-    test_sums(comm, &p, &grid, stop_after, &plain);
+    test_sums(&ranks->comm, &p, &ranks->grid, stop_after, &plain);
   }
   ntk_kernel_destroy(&plain);
-  ntk_grid_destroy(&grid);
   destroy_problem(&p);
 }
 
 int main(int argc, char **argv) {
-  begin_test(&argc, &argv);
-  const ntk_comm comm = ntk_comm_of(MPI_COMM_WORLD), one = ntk_comm_of(MPI_COMM_SELF);
-  ntk_grid self = {0};
+  static const int sizes[] = {1, 2, 3, 4, 6, 0};
+  all_ranks all;
 
-  if (comm.rank == 0) folder_make(folder);
-  ntk_comm_broadcast(&comm, 0, folder, sizeof(folder));
-  EXPECT_OK(ntk_grid_create(&one, 1, 1, &self));
-  for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&comm, &self, c);
-  test_sums_of(&comm, 0);
-  test_sums_of(&comm, 1);
-  ntk_grid_destroy(&self);
+  begin_test(&argc, &argv);
+  create_ranks(sizes, &all);
+  if (all.comm.rank == 0) folder_make(folder);
+  ntk_comm_broadcast(&all.comm, 0, folder, sizeof(folder));
+  for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); ++c) test_case(&all, c);
+  for (int s = 0; s < all.count; ++s) {
+    for (size_t c = 0; c < 2 && all.parts[s].comm.size > 0; ++c) test_sums_of(&all.parts[s], c);
+  }
+  MPI_Barrier(all.comm.mpi);
+  if (all.comm.rank == 0) folder_remove(folder);
+  destroy_ranks(&all);
   EXPECT(ntk_memory_balance() == 0);
-  MPI_Barrier(comm.mpi);
-  if (comm.rank == 0) folder_remove(folder);
   MPI_Finalize();
   return 0;
 }

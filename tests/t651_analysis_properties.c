@@ -502,7 +502,7 @@ static void test_constant(const ntk_comm *comm) {
 
 /* Dimensions of a field, separated by spaces, against those of a variable. */
 static void expect_declared(const ntk_analysis *a, const ntk_variable *v) {
-  const ntk_field *field = ntk_analysis_field(a, v->name);
+  const ntk_field *field = ntk_field_find(a->fields, v->name);
   char joined[NTK_MAX_RANK * NTK_NAME_SIZE] = "";
   int used = 0;
 
@@ -523,7 +523,7 @@ static void test_rows(const stage *s) {
     EXPECT(ntk_row_find(ntk_analyses, a->row.name) == *row);
     for (const ntk_field *f = a->fields; f->name; ++f) {
       EXPECT(f->dimensions && f->units && f->long_name && f->source);
-      EXPECT(ntk_analysis_field(a, f->name) == f);
+      EXPECT(ntk_field_find(a->fields, f->name) == f);
       EXPECT(!a->to_root || !*f->dimensions);
     }
     EXPECT_OK(analyse(s, a->row.name, "{}", &r));

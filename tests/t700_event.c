@@ -130,7 +130,7 @@ static void test_refusals(const char *log) {
                  "cannot append");
   EXPECT_OK(ntk_event_read(folder_path(log, "below"), &history));
   if (access("/dev/full", W_OK) == 0) { /* a disk without room */
-    EXPECT_REFUSED(ntk_event_append("/dev/full", &event), NTK_E_IO, "cannot append");
+    EXPECT_REFUSED(ntk_event_append("/dev/full", &event), NTK_E_FULL, "cannot append");
   }
 }
 

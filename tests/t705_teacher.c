@@ -98,6 +98,7 @@ static void forward(const char *yaml, const ntk_data *data, double *f) {
   EXPECT_OK(ntk_option_bind(&ntk_network_section, tree.root, "network", "", &tree.arena, &settings,
                             &problems));
   EXPECT(problems.count == 0);
+  settings.vocabulary = data->vocabulary;
   EXPECT_OK(ntk_network_create(&settings, &shape, 1, NTK_DOUBLE, &network));
   EXPECT_OK(ntk_network_draw(&settings, &network));
   EXPECT_OK(ntk_forward(&network, data->train.count, data->train.inputs, &tape));
@@ -115,6 +116,18 @@ static void deep_teacher(void) {
   load_valid("{source: sphere, dimension: 5, train: {count: 2500}, function: {teacher: {network: "
              "{depth: 2, width: 16, activation: erf, seed: 9}}}}", &data);
   forward("{depth: 2, width: 16, activation: erf, seed: 9}", &data, f);
+  EXPECT(memcmp(f, data.train.targets, sizeof(f)) == 0);
+  ntk_data_destroy(&data);
+}
+
+/* A teacher of tokens knows how many there are. */
+static void teacher_of_tokens(void) {
+  static double f[32];
+  ntk_data data;
+
+  load_valid("{source: tokens, vocabulary: 7, length: 4, train: {count: 32}, function: {teacher: "
+             "{network: {kind: transformer, depth: 1, width: 8, seed: 9}}}}", &data);
+  forward("{kind: transformer, depth: 1, width: 8, seed: 9}", &data, f);
   EXPECT(memcmp(f, data.train.targets, sizeof(f)) == 0);
   ntk_data_destroy(&data);
 }
@@ -152,6 +165,9 @@ static void refusals(void) {
   EXPECT_REFUSED(load_once("{source: teacher, train: {count: 2}, network: {layers: [{dense: {features:"
                            " 2}}, {batch_norm: {mode: train}}, {dense: {features: outputs}}]}}",
                            &data), NTK_E_CONFIG, "its batch_norm takes mode: eval");
+  EXPECT_REFUSED(load_once("{source: tokens, vocabulary: 7, length: 4, train: {count: 2}, function:"
+                           " {teacher: {network: {depth: 1}}}}", &data), NTK_E_CONFIG,
+                 "kind: mlp takes numbers, but the data are tokens 0 .. 6");
   EXPECT_REFUSED(load_once("{source: teacher, train: {count: 2}, network: {weights: nowhere}}",
                            &data), NTK_E_MISSING, "nowhere");
   refused_config("{source: teacher, train: {count: 2}, network: {widht: 3}}",
@@ -172,6 +188,7 @@ int main(int argc, char **argv) {
   same_as_gaussian();
   noise();
   deep_teacher();
+  teacher_of_tokens();
   keys();
   refusals();
   load_faults("{source: teacher, dimension: 2, network: {width: 3}, train: {count: 4},"

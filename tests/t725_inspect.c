@@ -86,7 +86,7 @@ static void expect_narrow(const char *text) {
 static void test_file(void) {
   ntk_text text = {0};
 
-  EXPECT_OK(ntk_inspect_text(folder_path(folder, "points/a/results.h5"), &text));
+  EXPECT_OK(ntk_inspect_text(folder_path(folder, "points/a/results.h5"), true, &text));
   const char *shown = ntk_text_string(&text);
 
   expect_entry(shown, "n ", "1024 training samples");
@@ -109,15 +109,15 @@ static void test_file(void) {
 static void test_folder(void) {
   ntk_text text = {0};
 
-  EXPECT_OK(ntk_inspect_text(folder_path(folder, ""), &text));
+  EXPECT_OK(ntk_inspect_text(folder_path(folder, ""), false, &text));
   EXPECT(!strstr(text.data, "//"));
   ntk_text_destroy(&text);
-  EXPECT_OK(ntk_inspect_text(folder, &text));
+  EXPECT_OK(ntk_inspect_text(folder, true, &text));
   EXPECT(strstr(ntk_text_string(&text), "points/a/results.h5"));
   EXPECT(strstr(ntk_text_string(&text), " /curves /layers"));
   EXPECT(!strstr(ntk_text_string(&text), "note.txt"));
   ntk_text_destroy(&text);
-  EXPECT_OK(ntk_inspect_text(folder_path(folder, "empty"), &text));
+  EXPECT_OK(ntk_inspect_text(folder_path(folder, "empty"), false, &text));
   EXPECT(strstr(ntk_text_string(&text), "no HDF5 files"));
   ntk_text_destroy(&text);
 }
@@ -125,11 +125,11 @@ static void test_folder(void) {
 static void test_refusals(void) {
   ntk_text text = {0};
 
-  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "absent.h5"), &text), NTK_E_MISSING,
+  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "absent.h5"), false, &text), NTK_E_MISSING,
                  "absent.h5");
-  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "points/note.txt"), &text), NTK_E_INPUT,
-                 "not an HDF5 file");
-  EXPECT_REFUSED(ntk_inspect("/proc/self/mem/x"), NTK_E_MISSING, "/proc/self/mem/x");
+  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "points/note.txt"), false, &text),
+                 NTK_E_INPUT, "not an HDF5 file");
+  EXPECT_REFUSED(ntk_inspect("/proc/self/mem/x", false), NTK_E_MISSING, "/proc/self/mem/x");
   ntk_text_destroy(&text);
 }
 
@@ -142,7 +142,7 @@ static void test_damaged_folder(void) {
   EXPECT(symlink("../points/a", folder_path(folder, "damaged/b")) == 0);
   EXPECT(link(folder_path(folder, "points/a/results.h5"), folder_path(folder, "damaged/c.h5")) ==
          0);
-  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "damaged"), &text), NTK_E_INPUT,
+  EXPECT_REFUSED(ntk_inspect_text(folder_path(folder, "damaged"), false, &text), NTK_E_INPUT,
                  "damaged/a.h5");
   EXPECT(strstr(ntk_text_string(&text), "cannot be read\n"));
   EXPECT(strstr(ntk_text_string(&text), " /curves /layers"));
@@ -152,10 +152,10 @@ static void test_damaged_folder(void) {
 
 static ntk_status look(void *context) {
   ntk_text text = {0};
-  ntk_status status = ntk_inspect_text(folder_path(folder, "points/a/results.h5"), &text);
+  ntk_status status = ntk_inspect_text(folder_path(folder, "points/a/results.h5"), true, &text);
 
   (void)context;
-  if (status == NTK_OK) status = ntk_inspect_text(folder, &text);
+  if (status == NTK_OK) status = ntk_inspect_text(folder, true, &text);
   ntk_text_destroy(&text);
   return status;
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "folder.h"
+#include "ntk/store/durable.h"
 #include "ntk/store/file.h"
 
 enum { ROWS = 300, COLUMNS = 401, WIDE = 65600 }; /* more than one panel of 65536 */
@@ -198,10 +199,10 @@ static void test_refusals(void) {
 
 /* What stands where a file should be made, or where it should go. */
 static void test_obstacles(void) {
-  char taken[64];
+  char taken[NTK_DURABLE_PATH];
 
-  (void)snprintf(taken, sizeof(taken), "blocked/curves.alone.csv.tmp.%ld", (long)getpid());
-  EXPECT_OK(ntk_directory_make(folder_path(folder, taken)));
+  EXPECT_OK(ntk_durable_name(folder_path(folder, "blocked/curves.alone.csv"), taken));
+  EXPECT_OK(ntk_directory_make(taken));
   refuse(folder_path(folder, "big.h5"), "curves.alone", folder_path(folder, "blocked"),
          NTK_E_CREATE, "cannot create");
   EXPECT_OK(ntk_directory_make(folder_path(folder, "taken/curves.alone.csv")));

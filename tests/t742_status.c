@@ -80,6 +80,20 @@ static void set_length(const ntk_job *job, int64_t point, off_t length) {
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
+/* A lock that cannot be read is somebody's, as run takes it. */
+static void test_damaged_lock(const ntk_job *job) {
+  static const char *const parts[] = {
+      " left on 1 rank; no point is at work, but a lock is with an unknown process (the lock is "
+      "damaged)\n", NULL};
+  char path[NTK_PATH_SIZE];
+
+  (void)snprintf(path, sizeof(path), "%s/locks/%032d", job->directory, 7);
+  EXPECT_OK(ntk_directory_make(folder_path(job->directory, "locks")));
+  EXPECT_OK(ntk_file_write_text(path, "no lock"));
+  expect_text(job, false, parts);
+  EXPECT(unlink(path) == 0);
+}
+
 static void test_fresh(const ntk_job *job) {
   static const char *const parts[] = {"/out: 11 points, 11 pending; 1 skipped\n",
                                       " left on 1 rank; nobody is at work\n", NULL};
@@ -337,6 +351,7 @@ int main(int argc, char **argv) {
   test_left(&job);
   folder_remove(job.directory);
   EXPECT_OK(ntk_directory_make(job.directory));
+  test_damaged_lock(&job);
   ntk_lock *lock = arrange(&job);
 
   test_states(&job);

@@ -150,6 +150,7 @@ static void test_resume_behind(const char *part, bool last, const char *name, bo
   EXPECT(run_point(&job, 0, &again) != NTK_OK);
   ntk_fault_reset();
   ntk_place_destroy(&again);
+  again = (ntk_place){0};
   EXPECT_OK(run_point(&job, 0, &again));
   expect_origins(&again, kernel, spectrum);
   expect_same_results(&whole, &job, 0);
@@ -231,20 +232,12 @@ static void test_stops(void) {
 }
 
 /* A kernel from a file is read again, its spectrum is not computed again. */
-static void test_file(void) {
-  ntk_job job = {0};
-  ntk_place place = {0};
-  ntk_problems problems = {0};
+/* Two points with the kernel of k.h5. */
+static void load_file(const char *out, ntk_job *job) {
   const char *path = folder_path(folder, "file.yaml");
-  const ntk_field field = {"K", "a b", "1", "", "", NTK_KIND_REAL};
-  const int64_t sizes[] = {3, 3};
-  double *k = NULL;
-  ntk_record record = {0};
+  ntk_problems problems = {0};
 
-  EXPECT_OK(ntk_record_add(&record, &field, sizes, &k));
-  for (int i = 0; i < 9; i += 4) k[i] = 1 + i;
   if (comm.rank == 0) {
-    EXPECT_OK(ntk_file_write(folder_path(folder, "k.h5"), 1, &record, NULL));
     EXPECT_OK(ntk_file_write_text(path,
                                   "kernel: {type: file, path: k.h5, gram: K}\n"
                                   "analyses: [effective_dimension: {label: fine, ridge: [1]}]\n"
@@ -252,9 +245,23 @@ static void test_file(void) {
                                   "run: {checkpoint_after: 0}\n"));
   }
   MPI_Barrier(MPI_COMM_WORLD);
-  EXPECT_OK(ntk_job_load(path, 0, NULL, &job, &problems));
+  EXPECT_OK(ntk_job_load(path, 0, NULL, job, &problems));
   if (problems.count) FAIL("%s", problems.text.data);
-  EXPECT_OK(ntk_arena_copy(&job.arena, folder_path(folder, "file"), &job.directory));
+  EXPECT_OK(ntk_arena_copy(&job->arena, folder_path(folder, out), &job->directory));
+}
+
+static void test_file(void) {
+  ntk_job job = {0};
+  ntk_place place = {0};
+  const ntk_field field = {"K", "a b", "1", "", "", NTK_KIND_REAL};
+  const int64_t sizes[] = {3, 3};
+  double *k = NULL;
+  ntk_record record = {0};
+
+  EXPECT_OK(ntk_record_add(&record, &field, sizes, &k));
+  for (int i = 0; i < 9; i += 4) k[i] = 1 + i;
+  if (comm.rank == 0) EXPECT_OK(ntk_file_write(folder_path(folder, "k.h5"), 1, &record, NULL));
+  load_file("file", &job);
   EXPECT_OK(run_point(&job, 0, &place));
   EXPECT(count_files(&job, 0, "kernel", "") == 0 && count_files(&job, 0, "spectrum", "") == 1);
   ntk_place_destroy(&place);
@@ -493,6 +500,32 @@ static void test_not_finite(void) {
   ntk_job_destroy(&job);
 }
 
+/* The same of a spectrum: of a kernel that is none. */
+static void test_indefinite(void) {
+  const ntk_field field = {"K", "a b", "1", "", "", NTK_KIND_REAL};
+  const int64_t sizes[] = {3, 3};
+  double *k = NULL;
+  ntk_record record = {0};
+  ntk_job job = {0};
+  ntk_place place = {0};
+
+  EXPECT_OK(ntk_record_add(&record, &field, sizes, &k));
+  for (int i = 0; i < 9; i += 4) k[i] = i - 4;
+  if (comm.rank == 0) EXPECT_OK(ntk_file_write(folder_path(folder, "k.h5"), 1, &record, NULL));
+  ntk_record_destroy(&record);
+  load_file("indefinite", &job);
+  EXPECT_REFUSED(run_point(&job, 0, &place), NTK_E_NUMERIC, "not positive semidefinite");
+  const long passages = passages_in("src/solve/");
+
+  EXPECT_REFUSED(run_point(&job, 1, &place), NTK_E_NUMERIC, "not positive semidefinite");
+  EXPECT(passages_in("src/solve/") == passages);
+  end_unit(&job, 2, &place);
+  EXPECT_REFUSED(run_point(&job, 1, &place), NTK_E_NUMERIC, "not positive semidefinite");
+  EXPECT(passages_in("src/solve/") > passages);
+  ntk_place_destroy(&place);
+  ntk_job_destroy(&job);
+}
+
 /* Nothing is written where nothing shall be. */
 static void test_dry(void) {
   ntk_job job = {0};
@@ -521,6 +554,7 @@ int main(int argc, char **argv) {
   test_unit();
   test_quantities();
   test_not_finite();
+  test_indefinite();
   test_dry();
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);

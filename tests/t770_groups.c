@@ -280,24 +280,26 @@ static void check_sign_of_life(void) {
   const char *path = folder_path(folder, "stderr");
   char text[400] = "";
   ntk_job job = {.point_count = 9};
-  ntk_crew crew = {.job = &job, .world = &comm, .at = 7, .failing = 1, .finished = 2};
+  ntk_crew crew = {.job = &job, .world = &comm, .failing = 1, .finished = 2};
 
   crew.place.stage = "spectrum";
-  crew.board = (ntk_news_board){.points = 9, .points_done = 4, .points_failed = 1, .left = 50};
+  crew.board = (ntk_news_board){.points = 9, .points_done = 4, .points_failed = 1, .left = 100};
   crew.board.spoken = crew.board.asked = ntk_now();
   const int file = open(path, O_RDWR | O_CREAT, 0666), screen = dup(2);
 
   EXPECT(file >= 0 && screen >= 0 && dup2(file, 2) == 2);
   ntk_log_enable(true);
+  ntk_log_about("point 7 of 9");
   ntk_news_tick(&crew);
   crew.board.spoken -= 31;
   ntk_news_tick(&crew);
   ntk_news_tick(&crew);
+  ntk_log_about(NULL);
   ntk_log_enable(false);
   EXPECT(dup2(screen, 2) == 2 && close(screen) == 0);
   EXPECT(pread(file, text, sizeof(text) - 1, 0) > 0 && close(file) == 0);
-  if (!strstr(text, " s] at work on point 7 of 9, spectrum; 4 of 9 done, 2 failed, about 50 s "
-                    "left\n") ||
+  if (!strstr(text, " s] point 7 of 9: at work on the spectrum; 4 of 9 done, 2 failed, about "
+                    "1.7 min left\n") ||
       strchr(text, '\n')[1]) {
     FAIL("%s", text);
   }

@@ -58,6 +58,22 @@ static void check_signal(int number, const char *reason) {
   ntk_stop_end(&stop);
 }
 
+/* Before the job begins, and after it has ended. */
+static void check_early(void) {
+  const ntk_run_settings s = settings(NAN, 120);
+  ntk_stop stop;
+
+  ntk_stop_listen();
+  if (world.rank == world.size - 1) EXPECT(raise(SIGTERM) == 0);
+  EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
+  ask_until_stopped(&stop, &world, "SIGTERM");
+  ntk_stop_end(&stop);
+  EXPECT(raise(SIGUSR1) == 0);
+  EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
+  ask_until_stopped(&stop, &world, "SIGUSR1");
+  ntk_stop_end(&stop);
+}
+
 /* Nobody asks after it: the notices are received at the end. */
 static void check_unheard(void) {
   const ntk_run_settings s = settings(NAN, 120);
@@ -144,6 +160,7 @@ int main(int argc, char **argv) {
   check_signal(SIGUSR1, "SIGUSR1");
   check_signal(SIGTERM, "SIGTERM");
   check_signal(SIGINT, "SIGINT");
+  check_early();
   check_unheard();
   check_walltime();
   check_step();

@@ -16,5 +16,7 @@ default OMPI_MCA_hwloc_base_binding_policy none # containers often forbid bindin
 default PRTE_MCA_rmaps_default_mapping_policy :oversubscribe # the same for the launcher of Open MPI 5
 default PRTE_MCA_hwloc_default_binding_policy none
 default OMPI_MCA_pml ob1                        # one machine: no search for a network at every start
+default HWLOC_COMPONENTS -linuxio               # ... nor, slowest of all in virtual machines, for devices
+default HWLOC_PLUGINS_PATH /nonexistent         # ... nor for graphics cards
 default OMP_NUM_THREADS 1                       # one rank per core is all the parallelism there is
 default OPENBLAS_NUM_THREADS 1

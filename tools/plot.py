@@ -11,7 +11,6 @@ __doc__ = """Draws the figures of a results directory into DIR/figures.
   risk            effective dimension, bias and variance against the ridge
   width_study     end results against width (or the first numeric axis), error bars over seeds
 """
-import argparse
 import os
 import pathlib
 import sys
@@ -20,10 +19,11 @@ from concurrent.futures import ProcessPoolExecutor
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from figures import KINDS, Page, draw, name_of
 from results import Results
+from usage import Parser
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("directory", metavar="DIR", help="output.directory of a run")
     parser.add_argument("--point", metavar="ID", help="the point to show (start of its id); "
                         "default: the last value of each axis and the first seed")

@@ -4,13 +4,13 @@ import copy
 import json
 import pathlib
 import re
-import sys
 
 import h5py
 import numpy as np
 import xarray as xr
 
 import ntkload
+from usage import BAD_INPUT, MISSING, USAGE, fail
 
 
 def is_seed(axis):
@@ -67,10 +67,12 @@ class Results:
         try:
             self.sweep = ntkload.open_sweep(self.path)
             self.root = self.sweep["/"]
+        except FileNotFoundError as error:
+            fail(MISSING, error)
         except OSError as error:
-            sys.exit(str(error))
+            fail(BAD_INPUT, error)
         if not self.points:
-            sys.exit(f"{self.path}: no points/*/results.h5; is it the output.directory of a run?")
+            fail(MISSING, f"{self.path}: no points/*/results.h5; is it the output.directory of a run?")
         self.axes = list(self.root.point_id.dims)
         self.prefixes = [""]  # of the quantities in view
         self.alone = False    # one point is shown, and none beside it
@@ -244,7 +246,7 @@ class Results:
         if wanted:
             found = [p for p in self.points if p.parent.name.startswith(wanted)]
             if len(found) != 1:
-                sys.exit(f"{self.path}: {len(found)} points with id {wanted}")
+                fail(USAGE, f"{self.path}: {len(found)} points with id {wanted}")
             self.alone = True
             return found[0], self._describe(found[0].parent.name)
         for selection in self._preferred():

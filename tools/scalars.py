@@ -87,14 +87,19 @@ def find(results, group, variable):
 
 
 def at_ridge(dimension, relative):
-    """df1 at the ridge nearest to `relative` times trace/n (or to the middle of the grid)."""
+    """df1 at `relative` times trace/n, between the ridges of the grid (or at its middle)."""
     along = dimension.df1.dims[-1]
-    ridge = dimension.get("ridge_relative")
-    if ridge is None:
+    if "ridge_relative" not in dimension:
         return dimension.df1.isel({along: dimension.sizes[along] // 2})
-    others = [d for d in ridge.dims if d != along]
-    mean = ridge.mean(others) if others else ridge
-    return dimension.df1.isel({along: int(np.argmin(np.abs(np.log(mean.values / relative))))})
+    return xr.apply_ufunc(between, dimension.ridge_relative / relative, dimension.df1, vectorize=True,
+                          input_core_dims=[[along], [along]])
+
+
+def between(ridge, value):
+    """A curve at ridge 1, linear in the logarithm; NaN if there are no numbers."""
+    good = (ridge > 0) & np.isfinite(value)
+    order = np.argsort(ridge[good])
+    return np.interp(0, np.log(ridge[good][order]), value[good][order]) if good.any() else np.nan
 
 
 def measured(mean, spread, share=False, several=True):

@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from results import Results, label
 from scalars import scalars, table
+from usage import Parser
 
 COLUMNS = ["test accuracy", "largest eigenvalue", "condition number", "effective dimension", "kernel's spread"]
 
@@ -22,16 +23,22 @@ def columns(results):
     return [row for row in found if row[0] in wanted or row[0] == f"{wanted[0]}, stopped early"]
 
 
+def axes_of(results):
+    """What has lines of its own: every kernel, and two axes besides."""
+    x, kernel = results.x_axis(), results.quantity_axis()
+    hue = next((a for a in results.varied() if a not in (x, kernel)), None)
+    return [a for a in (x, hue, kernel) if a is not None]
+
+
 def lines(results, rows):
-    axes = [a for a in (results.x_axis(), results.hue_axis()) if a is not None]
-    cells = list(table(results, axes, rows))
+    cells = list(table(results, axes_of(results), rows))
     width = [max(map(len, column)) for column in zip(*cells)]
     for line in cells:
         yield "  " + "   ".join(cell.rjust(w) for cell, w in zip(line, width)).rstrip()
 
 
 def explain(results, rows):
-    fixed = results.fixed_text([results.x_axis(), results.hue_axis()])
+    fixed = results.fixed_text(axes_of(results))
     if results.seeds():
         yield "Mean ± standard deviation over seeds" + (f", at {fixed}." if fixed else ".")
     if results.quantity_text():
@@ -42,9 +49,9 @@ def explain(results, rows):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: tools/summarize.py DIR")
-    results = Results(sys.argv[1])
+    parser = Parser(__doc__)
+    parser.add_argument("directory", metavar="DIR", help="output.directory of a run")
+    results = Results(parser.parse_args().directory).by_quantity()
     rows = columns(results)
     print(f"\n{results.name}: {results.done_text()}\n")
     print("\n".join(lines(results, rows)), end="\n\n")

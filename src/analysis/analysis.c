@@ -2,14 +2,22 @@
 
 #include <string.h>
 
-#include "rows.h"
+#define ROWS               \
+  ROW(summary)             \
+  ROW(dynamics)            \
+  ROW(effective_dimension) \
+  ROW(article_bounds)      \
+  ROW(fixed_design_risk)
 
-const ntk_row *const ntk_analyses[] = {
-    &ntk_summary.row,        &ntk_dynamics.row,          &ntk_effective_dimension.row,
-    &ntk_article_bounds.row, &ntk_fixed_design_risk.row, NULL};
+#define ROW(name) extern const ntk_analysis ntk_analysis_##name;
+ROWS
+#undef ROW
+#define ROW(name) &ntk_analysis_##name.row,
 
-const ntk_field *ntk_analysis_field(const ntk_analysis *analysis, const char *name) {
-  const ntk_field *field = analysis->fields;
+    const ntk_row *const ntk_analyses[] = {ROWS NULL};
+
+const ntk_field *ntk_field_find(const ntk_field *fields, const char *name) {
+  const ntk_field *field = fields;
 
   while (field->name && strcmp(field->name, name) != 0) ++field;
   NTK_ASSERT(field->name);

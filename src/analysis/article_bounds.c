@@ -11,7 +11,6 @@
 
 #include "filter.h"
 #include "ridge.h"
-#include "rows.h"
 
 typedef struct bounds_settings {
   double noise_variance;
@@ -81,7 +80,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
   return NTK_OK;
 }
 
-const ntk_analysis ntk_article_bounds = {
+const ntk_analysis ntk_analysis_article_bounds = {
     .row = {.name = "article_bounds",
             .doc = "the article's generalisation numbers, as printed there and as they should be",
             .options = options,

@@ -16,7 +16,6 @@
 
 #include "filter.h"
 #include "ntk/base/memory.h"
-#include "rows.h"
 #include "rule.h"
 #include "times.h"
 
@@ -140,7 +139,7 @@ static const ntk_field fields[] = {
     {0},
 };
 
-static const ntk_field *field(const char *name) { return ntk_analysis_field(&ntk_dynamics, name); }
+static const ntk_field *field(const char *name) { return ntk_field_find(fields, name); }
 
 static int64_t count_steps(const void *settings) {
   const ntk_grid_spec *times = &((const dynamics *)settings)->times;
@@ -596,7 +595,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
   return status;
 }
 
-const ntk_analysis ntk_dynamics = {
+const ntk_analysis ntk_analysis_dynamics = {
     .row = {.name = "dynamics",
             .doc = "training of the linearised model: losses, accuracies, predictions over time",
             .options = options,

@@ -1,7 +1,6 @@
 /* Effective dimension of ridge regression over a grid of ridges, F1. */
 #include "filter.h"
 #include "ridge.h"
-#include "rows.h"
 
 static const ntk_option options[] = {NTK_RIDGE_OPTIONS, {0}};
 
@@ -14,16 +13,15 @@ static const ntk_field fields[] = {
 };
 
 static ntk_status fill(const ntk_view *view, const ntk_ridge *settings, ntk_record *record) {
-  const ntk_analysis *self = &ntk_effective_dimension;
   const int64_t count = settings->grid.count;
   const double unit = ntk_ridge_mean_diagonal(view);
   const double *ridge = NULL;
   double *relative = NULL, *df1 = NULL, *df2 = NULL;
 
-  NTK_TRY(ntk_ridge_add(self, view, settings, record, &ridge));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "ridge_relative"), &count, &relative));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "df1"), &count, &df1));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "df2"), &count, &df2));
+  NTK_TRY(ntk_ridge_add(fields, view, settings, record, &ridge));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "ridge_relative"), &count, &relative));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "df1"), &count, &df1));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "df2"), &count, &df2));
   for (int64_t k = 0; k < count; ++k) {
     relative[k] = ridge[k] / unit;
     ntk_filter_dimensions(view->spectrum, ridge[k], &df1[k], &df2[k]);
@@ -36,7 +34,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
   return NTK_OK;
 }
 
-const ntk_analysis ntk_effective_dimension = {
+const ntk_analysis ntk_analysis_effective_dimension = {
     .row = {.name = "effective_dimension",
             .doc = "how many modes ridge regression uses, over a grid of ridges",
             .options = options,

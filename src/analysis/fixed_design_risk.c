@@ -7,7 +7,6 @@
 
 #include "filter.h"
 #include "ridge.h"
-#include "rows.h"
 
 typedef struct risk_settings {
   ntk_ridge ridge; /* first: NTK_RIDGE_OPTIONS */
@@ -65,16 +64,15 @@ static const ntk_field fields[] = {
 
 static ntk_status fill_flow(const ntk_view *view, const risk_settings *settings,
                             ntk_record *record) {
-  const ntk_analysis *self = &ntk_fixed_design_risk;
   const int64_t count = settings->times.count;
   const double n = (double)view->rows, values = n * (double)view->columns;
   double *time = NULL, *bias2 = NULL, *variance = NULL, *risk = NULL;
 
   if (count == 0) return NTK_OK;
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "time"), &count, &time));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_bias2"), &count, &bias2));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_variance"), &count, &variance));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "gf_risk"), &count, &risk));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "time"), &count, &time));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "gf_bias2"), &count, &bias2));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "gf_variance"), &count, &variance));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "gf_risk"), &count, &risk));
   ntk_grid_spec_points(&settings->times, NAN, NAN, time);
   for (int64_t k = 0; k < count; ++k) {
     ntk_filter_flow(view, time[k], &bias2[k], &variance[k]);
@@ -86,16 +84,15 @@ static ntk_status fill_flow(const ntk_view *view, const risk_settings *settings,
 }
 
 static ntk_status fill(const ntk_view *view, const risk_settings *settings, ntk_record *record) {
-  const ntk_analysis *self = &ntk_fixed_design_risk;
   const int64_t count = settings->ridge.grid.count;
   const double n = (double)view->rows, values = n * (double)view->columns;
   const double *ridge = NULL;
   double *bias2 = NULL, *variance = NULL, *risk = NULL;
 
-  NTK_TRY(ntk_ridge_add(self, view, &settings->ridge, record, &ridge));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "bias2"), &count, &bias2));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "variance"), &count, &variance));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(self, "risk"), &count, &risk));
+  NTK_TRY(ntk_ridge_add(fields, view, &settings->ridge, record, &ridge));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "bias2"), &count, &bias2));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "variance"), &count, &variance));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "risk"), &count, &risk));
   for (int64_t k = 0; k < count; ++k) {
     double df1 = 0, df2 = 0;
 
@@ -113,7 +110,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
   return NTK_OK;
 }
 
-const ntk_analysis ntk_fixed_design_risk = {
+const ntk_analysis ntk_analysis_fixed_design_risk = {
     .row = {.name = "fixed_design_risk",
             .doc = "bias, variance and risk of ridge regression at the training inputs",
             .options = options,

@@ -27,13 +27,13 @@ double ntk_ridge_mean_diagonal(const ntk_view *view) {
   return trace / (double)view->rows;
 }
 
-ntk_status ntk_ridge_add(const ntk_analysis *analysis, const ntk_view *view,
+ntk_status ntk_ridge_add(const ntk_field *fields, const ntk_view *view,
                          const ntk_ridge *settings, ntk_record *record, const double **ridge) {
   const double scale = ((const unit *)settings->unit)->of(view);
   const int64_t count = settings->grid.count;
   double *points = NULL;
 
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(analysis, "ridge"), &count, &points));
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "ridge"), &count, &points));
   ntk_grid_spec_points(&settings->grid, NAN, NAN, points);
   for (int64_t k = 0; k < count; ++k) points[k] *= scale;
   *ridge = points;

@@ -36,7 +36,7 @@ extern const ntk_row *const ntk_ridge_units[];
  *   unit   what the absolute value is divided by to be relative: trace / n
  *   ridge  borrowed from the record
  * Fails with NTK_E_MEMORY. */
-NTK_CHECKED ntk_status ntk_ridge_add(const ntk_analysis *analysis, const ntk_view *view,
+NTK_CHECKED ntk_status ntk_ridge_add(const ntk_field *fields, const ntk_view *view,
                                      const ntk_ridge *settings, ntk_record *record,
                                      const double **ridge);
 

@@ -6,7 +6,6 @@
 
 #include "filter.h"
 #include "ntk/base/memory.h"
-#include "rows.h"
 
 static const ntk_field fields[] = {
     {"n", "", "1", "training samples", "", NTK_KIND_INT},
@@ -32,11 +31,11 @@ static const ntk_field fields[] = {
 };
 
 static ntk_status real(ntk_record *record, const char *name, double value) {
-  return ntk_record_add_real(record, ntk_analysis_field(&ntk_summary, name), value);
+  return ntk_record_add_real(record, ntk_field_find(fields, name), value);
 }
 
 static ntk_status integer(ntk_record *record, const char *name, int64_t value) {
-  return ntk_record_add_int(record, ntk_analysis_field(&ntk_summary, name), value);
+  return ntk_record_add_int(record, ntk_field_find(fields, name), value);
 }
 
 static ntk_status add_sizes(const ntk_view *view, const ntk_matrix_facts *facts,
@@ -86,7 +85,7 @@ static ntk_status add_spectrum(const ntk_view *view, ntk_record *record) {
   NTK_TRY(real(record, "lambda_max", lambda_max));
   NTK_TRY(real(record, "lambda_min", lambda_min));
   NTK_TRY(real(record, "condition_number", lambda_max / fmax(lambda_min, s->cutoff)));
-  NTK_TRY(ntk_record_add(record, ntk_analysis_field(&ntk_summary, "condition_number_limited"),
+  NTK_TRY(ntk_record_add(record, ntk_field_find(fields, "condition_number_limited"),
                          NULL, &limited));
   *limited = lambda_min <= s->cutoff;
   NTK_TRY(real(record, "effective_rank", effective_rank(s, sum)));
@@ -165,7 +164,7 @@ static ntk_status compute(const ntk_view *view, const void *settings, ntk_record
   return NTK_OK;
 }
 
-const ntk_analysis ntk_summary = {
+const ntk_analysis ntk_analysis_summary = {
     .row = {.name = "summary", .doc = "the scalars of a point: norms, condition, ranks, alignment"},
     .needs = NTK_USES_SPECTRUM,
     .fields = fields,

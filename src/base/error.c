@@ -1,5 +1,6 @@
 #include "ntk/base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,10 @@ int ntk_status_exit_code(ntk_status status) {
 #undef X
   }
   return 70;
+}
+
+ntk_status ntk_status_of_write(int error, ntk_status otherwise) {
+  return error == ENOSPC || error == EDQUOT ? NTK_E_FULL : otherwise;
 }
 
 ntk_error *ntk_last_error(void) { return &last; }

@@ -6,6 +6,7 @@
 
 static bool printing;
 static double start;
+static char about[64]; /* "", or "point 3 of 8: " */
 
 double ntk_now(void) {
   struct timespec t;
@@ -21,6 +22,10 @@ void ntk_log_enable(bool enabled) {
 
 bool ntk_log_enabled(void) { return printing; }
 
+void ntk_log_about(const char *subject) {
+  (void)snprintf(about, sizeof(about), "%s%s", subject ? subject : "", subject ? ": " : "");
+}
+
 void ntk_log(const char *format, ...) {
   char line[1024];
   va_list args;
@@ -29,5 +34,5 @@ void ntk_log(const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(line, sizeof(line), format, args);
   va_end(args);
-  (void)fprintf(stderr, "[%8.2f s] %s\n", ntk_now() - start, line);
+  (void)fprintf(stderr, "[%8.2f s] %s%s\n", ntk_now() - start, about, line);
 }

@@ -45,6 +45,10 @@ NTK_CHECKED ntk_status ntk_bind_path(ntk_binder *b, const ntk_place *place, cons
 const ntk_row *ntk_bind_row(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                             const ntk_node *node);
 
+/* The problem of a scalar that names no row: with the word that was meant, if that can be told. */
+void ntk_unknown_word(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                      const ntk_node *node);
+
 /* Whether a node is a plain scalar with that text. */
 bool ntk_is_word(const ntk_node *node, const char *word);
 

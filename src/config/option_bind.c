@@ -137,6 +137,14 @@ static bool is_shorthand_choice(const ntk_row *row, const ntk_node *node) {
          !find_option(row->options, node->key[0]) && ntk_row_find(o->rows, node->key[0]);
 }
 
+/* An option for an example: one that must be written, if there is any. */
+static const char *example_key(const ntk_option *options) {
+  for (const ntk_option *o = options; o->key; ++o) {
+    if (o->flags & NTK_REQUIRED) return o->key;
+  }
+  return options[0].key;
+}
+
 /* Options of a row from a mapping; what else stands behind `name:` is the row's shorthand. */
 static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                                    bool labelled, ntk_choice *choice) {
@@ -162,7 +170,7 @@ static ntk_status bind_row_options(ntk_binder *b, const ntk_place *place, const 
   }
   if (!row->shorthand) {
     ntk_fault_at(b, place, node->mark, "needs options behind '%s:', as in {%s: {%s: ...}}",
-                 row->name, row->name, row->options[0].key);
+                 row->name, row->name, example_key(row->options));
     return NTK_OK;
   }
   short_form.child = (ntk_node **)child;
@@ -284,6 +292,11 @@ static void refuse_repetition(ntk_binder *b, const ntk_place *place, const ntk_c
   }
 }
 
+/* An item without its '-', not the path of one. */
+static bool is_item(const ntk_option *o, const ntk_node *node) {
+  return node->kind == NTK_NODE_MAPPING && node->count > 0 && ntk_row_find(o->rows, node->key[0]);
+}
+
 static ntk_status bind_choices(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                                const ntk_node *node, ntk_choices *field) {
   const int64_t before = b->faults;
@@ -292,7 +305,7 @@ static ntk_status bind_choices(ntk_binder *b, const ntk_place *place, const ntk_
 
   if (!single && node->kind != NTK_NODE_SEQUENCE) {
     ntk_fault_at(b, place, node->mark,
-                 o->flags & NTK_REPEAT
+                 o->flags & NTK_REPEAT && !is_item(o, node)
                      ? "needs a list: one '- name' or '- name: {options}' per line; a network of "
                        "kind: mlp has no layers to address, so write the list that 'ntkrun check "
                        "--expand' prints of it"

@@ -187,40 +187,12 @@ const ntk_row *ntk_row_find(const ntk_row *const *rows, const char *name) {
   return NULL;
 }
 
-static void list_rows(const ntk_row *const *rows, bool may_be_auto, char hint[NTK_HINT_TEXT]) {
-  size_t used = 0;
-
-  hint[0] = '\0';
-  for (; *rows && used < NTK_HINT_TEXT - NTK_WORD_TEXT - 8; ++rows) {
-    used += (size_t)snprintf(hint + used, NTK_HINT_TEXT - used, "%s%.*s", used ? ", " : "",
-                             NTK_WORD_TEXT, (*rows)->name);
-  }
-  (void)snprintf(hint + used, NTK_HINT_TEXT - used, "%s%s", *rows ? ", ..." : "",
-                 may_be_auto ? ", auto" : "");
-}
-
-static void unknown_word(ntk_binder *b, const ntk_place *place, const ntk_option *o,
-                         const ntk_node *node) {
-  ntk_nearest nearest = {.word = node->text};
-  char hint[NTK_HINT_TEXT];
-
-  for (const ntk_row *const *row = o->rows; *row; ++row) ntk_nearest_offer(&nearest, (*row)->name);
-  if (o->flags & NTK_AUTO) ntk_nearest_offer(&nearest, "auto");
-  if (nearest.best) {
-    ntk_fault_at(b, place, node->mark, "unknown word '%.80s'; did you mean '%s'?", node->text,
-                 nearest.best);
-  } else {
-    list_rows(o->rows, o->flags & NTK_AUTO, hint);
-    ntk_fault_at(b, place, node->mark, "unknown word '%.80s'; the words are %s", node->text, hint);
-  }
-}
-
 const ntk_row *ntk_bind_row(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                             const ntk_node *node) {
   if (!ntk_wants_plain(b, place, node, "a word")) return NULL;
   const ntk_row *row = ntk_row_find(o->rows, node->text);
 
-  if (!row) unknown_word(b, place, o, node);
+  if (!row) ntk_unknown_word(b, place, o, node);
   return row;
 }
 

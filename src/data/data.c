@@ -8,23 +8,6 @@
 #include "ntk/data/prepare.h"
 #include "ntk/data/source.h"
 
-const ntk_row *const ntk_data_sources[] = {
-    &ntk_source_fashion_mnist.row,
-    &ntk_source_idx.row,
-    &ntk_source_cifar10.row,
-    &ntk_source_csv.row,
-    &ntk_source_npy.row,
-    &ntk_source_hdf5.row,
-    &ntk_source_libsvm.row,
-    &ntk_source_grid.row,
-    &ntk_source_gaussian.row,
-    &ntk_source_sphere.row,
-    &ntk_source_circle.row,
-    &ntk_source_teacher.row,
-    &ntk_source_tokens.row,
-    NULL,
-};
-
 #define COUNT_ROW(lowest, text)                                                                    \
   {                                                                                                \
     .key = "count", .type = NTK_INT, .offset = offsetof(ntk_data_part, count), .fallback = "auto", \

@@ -19,10 +19,10 @@ static const ntk_option sine_options[] = {
     {0},
 };
 
-static ntk_status fill_sine(const void *options, const ntk_shape *shape, int64_t n,
+static ntk_status fill_sine(const void *options, const ntk_generator *from, int64_t n,
                             const double *x, double *y) {
   const sine *o = options;
-  const int64_t features = ntk_shape_count(shape);
+  const int64_t features = ntk_shape_count(&from->shape);
 
   for (int64_t i = 0; i < n; ++i) y[i] = sin(2 * PI * o->frequency * x[i * features]);
   return NTK_OK;
@@ -51,10 +51,10 @@ static const ntk_option line_options[] = {
     {0},
 };
 
-static ntk_status fill_line(const void *options, const ntk_shape *shape, int64_t n,
+static ntk_status fill_line(const void *options, const ntk_generator *from, int64_t n,
                             const double *x, double *y) {
   const line *o = options;
-  const int64_t features = ntk_shape_count(shape);
+  const int64_t features = ntk_shape_count(&from->shape);
 
   for (int64_t i = 0; i < n; ++i) y[i] = o->slope * x[i * features];
   return NTK_OK;

@@ -62,7 +62,7 @@ static ntk_status draw_set(const ntk_data_settings *settings, const ntk_generato
   NTK_TRY(NTK_NEW(n * ntk_shape_count(&g->shape), inputs));
   NTK_TRY(NTK_NEW(n * columns, target));
   g->fill(g->options, ntk_data_draw_key(settings->seed, purpose), n, *inputs);
-  return function_of(g)->value(g->function.options, &g->shape, n, *inputs, *target);
+  return function_of(g)->value(g->function.options, g, n, *inputs, *target);
 }
 
 ntk_status ntk_generator_draw(const ntk_data_settings *settings, const ntk_generator *g,

@@ -5,4 +5,4 @@ NTK_MAP_EXACT(slope, void, x == x ? 1 : x)
 NTK_MAP_EXACT(curvature, void, x == x ? 0 : x)
 
 const ntk_activation ntk_activation_identity = {
-    {.name = "identity", .doc = "x"}, value, slope, curvature, true};
+    {.name = "identity", .doc = "x", .also = "linear none"}, value, slope, curvature, true};

@@ -19,7 +19,7 @@ NTK_MAP_EXACT(value, leaky_options, x < 0 ? o->alpha * x : x)
 NTK_MAP_EXACT(slope, leaky_options, x > 0 ? 1 : x < 0 ? o->alpha : x)
 NTK_MAP_EXACT(curvature, leaky_options, x == x ? 0 : x)
 
-const ntk_activation ntk_activation_leaky = {{.name = "leaky",
+const ntk_activation ntk_activation_leaky = {{.name = "leaky", .also = "leaky_relu lrelu",
                                               .doc = "max(x, 0) + alpha min(x, 0)",
                                               .options = options,
                                               .options_size = sizeof(leaky_options),

@@ -11,4 +11,8 @@ NTK_MAP_SMOOTH(slope, void, derivative(x))
 NTK_MAP_SMOOTH(curvature, void, second_derivative(x))
 
 const ntk_activation ntk_activation_silu = {
-    {.name = "silu", .doc = "x / (1 + exp(-x)); also called swish"}, value, slope, curvature, true};
+    {.name = "silu", .doc = "x / (1 + exp(-x)); also called swish", .also = "swish"},
+    value,
+    slope,
+    curvature,
+    true};

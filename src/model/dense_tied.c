@@ -28,7 +28,9 @@ static ntk_status check_source(const ntk_network *network, const ntk_node_layer 
   const int64_t *size = network->tensor[source->first_tensor].size;
 
   if (size[0] != node->fan_out || size[1] != node->fan_in) {
-    return ntk_layer_refuse(node, "maps %lld to %lld, but W^T of '%s' maps %lld to %lld",
+    return ntk_layer_refuse(node,
+                            "maps %lld to %lld, but W^T of '%s' maps %lld to %lld; make features "
+                            "and vocabulary the same at both, or drop 'share' and 'transposed'",
                             (long long)node->fan_in, (long long)node->fan_out, source->name,
                             (long long)size[1], (long long)size[0]);
   }

@@ -123,21 +123,24 @@ static const ntk_initializer variance_scaling = {
      .options_size = sizeof(ntk_variance_scaling)},
     {0}};
 
-#define ROW(name_of_row, formula, law_of, variance_of, fan_of)                          \
-  static const ntk_initializer name_of_row = {{.name = #name_of_row, .doc = (formula)}, \
-                                              {&(law_of).row, variance_of, &(fan_of).row}}
+#define ROW(name_of_row, others, formula, law_of, variance_of, fan_of) \
+  static const ntk_initializer name_of_row = {                         \
+      {.name = #name_of_row, .doc = (formula), .also = (others)},      \
+      {&(law_of).row, variance_of, &(fan_of).row}}
 
-ROW(he_normal, "N(0, 2 / fan_in)", normal, 2, in);
-ROW(he_uniform, "U(-r, r), r = sqrt(6 / fan_in)", uniform, 2, in);
-ROW(he_truncated, "truncated, variance 2 / fan_in; JAX's he_normal", truncated, 2, in);
-ROW(glorot_normal, "N(0, 2 / (fan_in + fan_out))", normal, 1, average);
-ROW(glorot_uniform, "U(-r, r), r = sqrt(6 / (fan_in + fan_out))", uniform, 1, average);
-ROW(glorot_truncated, "truncated, variance 2 / (fan_in + fan_out); JAX's glorot_normal", truncated,
-    1, average);
-ROW(lecun_normal, "N(0, 1 / fan_in)", normal, 1, in);
-ROW(lecun_uniform, "U(-r, r), r = sqrt(3 / fan_in)", uniform, 1, in);
-ROW(lecun_truncated, "truncated, variance 1 / fan_in; JAX's lecun_normal", truncated, 1, in);
-ROW(orthogonal, "orthonormal rows or columns, whichever are fewer", ntk_law_orthogonal, 1, larger);
+ROW(he_normal, "kaiming_normal", "N(0, 2 / fan_in)", normal, 2, in);
+ROW(he_uniform, "kaiming_uniform", "U(-r, r), r = sqrt(6 / fan_in)", uniform, 2, in);
+ROW(he_truncated, NULL, "truncated, variance 2 / fan_in; JAX's he_normal", truncated, 2, in);
+ROW(glorot_normal, "xavier_normal", "N(0, 2 / (fan_in + fan_out))", normal, 1, average);
+ROW(glorot_uniform, "xavier_uniform", "U(-r, r), r = sqrt(6 / (fan_in + fan_out))", uniform, 1,
+    average);
+ROW(glorot_truncated, NULL, "truncated, variance 2 / (fan_in + fan_out); JAX's glorot_normal",
+    truncated, 1, average);
+ROW(lecun_normal, NULL, "N(0, 1 / fan_in)", normal, 1, in);
+ROW(lecun_uniform, NULL, "U(-r, r), r = sqrt(3 / fan_in)", uniform, 1, in);
+ROW(lecun_truncated, NULL, "truncated, variance 1 / fan_in; JAX's lecun_normal", truncated, 1, in);
+ROW(orthogonal, NULL, "orthonormal rows or columns, whichever are fewer", ntk_law_orthogonal, 1,
+    larger);
 
 const ntk_row *const ntk_initializers[] = {
     &variance_scaling.row, &he_normal.row,       &he_uniform.row,       &he_truncated.row,

@@ -484,8 +484,10 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_attention = {
     .row = {.name = "attention",
-            .doc = "multi-head self-attention; tensors Wq Wk Wv [in][heads][head_dim], bq bk bv "
-                   "[heads][head_dim], Wo [heads][head_dim][out], bo [out]",
+            .also = "self_attention multihead_attention multi_head_attention mha",
+            .doc = "multi-head self-attention; tensors Wq Wk [in][heads][head_dim], Wv "
+                   "[in][heads][value_dim], bq bk [heads][head_dim], bv [heads][value_dim], Wo "
+                   "[heads][value_dim][out], bo [out]",
             .options = options,
             .options_size = sizeof(ntk_attention_options)},
     .linear = true,

@@ -430,6 +430,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_batch_norm = {
     .row = {.name = "batch_norm",
+            .also = "batch_norm1d batch_norm2d bn",
             .doc = "gamma (x - mean) / sqrt(variance + eps) + beta; tensors gamma, beta, in mode "
                    "eval mean, variance [channels]",
             .options = options,

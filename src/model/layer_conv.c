@@ -239,6 +239,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_conv = {
     .row = {.name = "conv",
+            .also = "conv1d conv2d convolution",
             .doc = "convolution of images (h, w, c): h = s_w P W + s_b b, P the patches; tensors W "
                    "[kh][kw][in][out], b [out]",
             .options = options,

@@ -1,5 +1,6 @@
 /* dense: h = s_w a W + s_b b, at every position (MATH B4, B5). */
 #include <math.h>
+#include <stdio.h>
 
 #include "dense.h"
 #include "ntk/model/rows.h"
@@ -39,6 +40,24 @@ static ntk_status shape(ntk_node_layer *node) {
 
 /* ---- shared tensors -------------------------------------------------------------------------- */
 
+static ntk_status check_sizes(const ntk_node_layer *node, const ntk_node_layer *source) {
+  const long long in = source->fan_in, out = source->fan_out;
+  char before[64] = "", here[64] = "";
+
+  if (node->fan_in == in && node->fan_out == out) return NTK_OK;
+  if (node->fan_in != in) {
+    (void)snprintf(before, sizeof(before), "put '- dense: {features: %lld}' before it, ", in);
+  }
+  if (node->fan_out != out) {
+    (void)snprintf(here, sizeof(here), "write 'features: %lld' here, ", out);
+  }
+  return ntk_layer_refuse(node,
+                          "needs a W of %lld x %lld, but that of '%s' is %lld x %lld; %s%sor drop "
+                          "'share'",
+                          (long long)node->fan_in, (long long)node->fan_out, source->name, in, out,
+                          before, here);
+}
+
 static ntk_status check_options(const ntk_node_layer *node, const ntk_node_layer *source) {
   ntk_affine_options *o = node->options;
   const bool told = !isnan(o->bias.scale) || !isnan(o->bias.std);
@@ -49,11 +68,7 @@ static ntk_status check_options(const ntk_node_layer *node, const ntk_node_layer
                             "its tensors are those of '%s'; drop weight_init, bias, trainable here",
                             source->name);
   }
-  if (source->fan_in != node->fan_in || source->fan_out != node->fan_out) {
-    return ntk_layer_refuse(node, "needs a W of %lld x %lld, but that of '%s' is %lld x %lld",
-                            (long long)node->fan_in, (long long)node->fan_out, source->name,
-                            (long long)source->fan_in, (long long)source->fan_out);
-  }
+  NTK_TRY(check_sizes(node, source));
   o->biased = biased;
   return NTK_OK;
 }
@@ -147,6 +162,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_dense = {
     .row = {.name = "dense",
+            .also = "linear fully_connected fc",
             .doc = "h = s_w a W + s_b b, at every position; tensors W [in][out], b [out]",
             .options = options,
             .options_size = sizeof(ntk_dense_options)},

@@ -24,6 +24,7 @@ ntk_status ntk_relay_backward(const ntk_node_layer *node, ntk_stream *stream, in
 
 const ntk_layer ntk_layer_identity = {
     .row = {.name = "identity",
+            .also = "none",
             .doc = "x as it is",
             .options = options,
             .options_size = sizeof(ntk_layer_options)},

@@ -127,6 +127,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_max_pool = {
     .row = {.name = "max_pool",
+            .also = "max_pool2d",
             .doc = "maxima over windows of an image; of equal entries the first counts",
             .options = options,
             .options_size = sizeof(max_pool_options)},

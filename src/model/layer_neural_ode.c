@@ -324,6 +324,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_neural_ode = {
     .row = {.name = "neural_ode",
+            .also = "ode ode_block",
             .doc = "y' = phi(s_w y W + s_b b) from 0 to T, the output is y(T); tensors W [w][w], b "
                    "[w]",
             .options = options,

@@ -357,7 +357,9 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_norm = {
     .row = {.name = "norm",
-            .doc = "(x - mean) / sqrt(var + eps), gamma, beta; tensors gamma, beta [channels]",
+            .also = "layer_norm instance_norm",
+            .doc = "(x - mean) / sqrt(var + eps), gamma, beta, over channels (layer norm) or "
+                   "positions (instance norm); tensors gamma, beta [channels]",
             .options = options,
             .options_size = sizeof(ntk_norm_options)},
     .factors = 2,

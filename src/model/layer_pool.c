@@ -205,6 +205,7 @@ const ntk_layer ntk_layer_sum_pool = {
 
 const ntk_layer ntk_layer_avg_pool = {
     .row = {.name = "avg_pool",
+            .also = "average_pool mean_pool avg_pool2d",
             .doc = "means over windows of an image",
             .options = average_options,
             .options_size = sizeof(pool_options)},
@@ -225,6 +226,7 @@ const ntk_layer ntk_layer_global_sum_pool = {
 
 const ntk_layer ntk_layer_global_avg_pool = {
     .row = {.name = "global_avg_pool",
+            .also = "global_average_pool adaptive_avg_pool gap",
             .doc = "mean over all positions of an image or sequence",
             .options = global_options,
             .options_size = sizeof(ntk_layer_options)},

@@ -136,6 +136,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 
 const ntk_layer ntk_layer_position_embedding = {
     .row = {.name = "position_embedding",
+            .also = "positional_embedding positional_encoding",
             .doc = "adds to every token what tells its position",
             .options = options,
             .options_size = sizeof(ntk_position_embedding_options),

@@ -33,6 +33,7 @@ static const ntk_option options[] = {
 
 const ntk_layer ntk_layer_residual = {
     .row = {.name = "residual",
+            .also = "skip shortcut residual_block",
             .doc = "skip(x) + scale * branch(x); tensors NAME/branch/..., NAME/skip/...",
             .options = options,
             .options_size = sizeof(ntk_residual_options)},

@@ -127,6 +127,7 @@ static void cost(const ntk_node_layer *node, ntk_cost_walk *walk) {
 /* Nothing with weights can stand below it. */
 const ntk_layer ntk_layer_token_embedding = {
     .row = {.name = "token_embedding",
+            .also = "embedding embed",
             .doc = "s_w W[token], token by token; first layer; tensor W [vocabulary][features]",
             .options = options,
             .options_size = sizeof(ntk_token_embedding_options)},

@@ -57,8 +57,12 @@ static void pass_on(const ntk_affine_options *from, ntk_affine_options *to) {
   to->features = own.features;
 }
 
+/* The branch of residual k, which from now on is a part of the block. */
 static ntk_choices *branch_of(const ntk_choices *list, int64_t k) {
-  return &((ntk_residual_options *)list->item[k].options)->branch;
+  ntk_residual_options *residual = list->item[k].options;
+
+  residual->block = true;
+  return &residual->branch;
 }
 
 static void fill_attention(const ntk_transformer_block_options *o, ntk_attention_options *a) {
@@ -106,6 +110,7 @@ static ntk_status unfold(const ntk_network_settings *settings, ntk_network *netw
 
 const ntk_layer ntk_layer_transformer_block = {
     .row = {.name = "transformer_block",
+            .also = "transformer_layer transformer_encoder_layer encoder_layer",
             .doc = "x + attention(norm(x)), then x + dense(phi(dense(norm(x)))): stands for two "
                    "residual layers, NAME_attention and NAME_mlp",
             .options = options,

@@ -14,6 +14,7 @@ typedef struct ntk_residual_options {
   ntk_layer_options layer;
   ntk_choices skip, branch;
   double scale;
+  bool block; /* no option: a part of a transformer_block */
 } ntk_residual_options;
 
 typedef struct ntk_repeat_options {

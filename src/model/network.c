@@ -166,6 +166,17 @@ static const ntk_node_layer *find_path(const ntk_network *network, int before, c
   return NULL;
 }
 
+/* One of that name in a container. */
+static const ntk_node_layer *find_inside(const ntk_network *network, int before,
+                                         const char *name) {
+  for (int l = 0; l < before; ++l) {
+    const char *last = strrchr(network->layer[l].name, '/');
+
+    if (last && strcmp(last + 1, name) == 0) return &network->layer[l];
+  }
+  return NULL;
+}
+
 ntk_status ntk_network_find(const ntk_network *network, const ntk_node_layer *node,
                             const char *name, const ntk_node_layer **found) {
   const int before = (int)(node - network->layer);
@@ -177,6 +188,10 @@ ntk_status ntk_network_find(const ntk_network *network, const ntk_node_layer *no
     *found = find_path(network, before, node->name, length + 1, name);
   } while (!*found && length > 0);
   if (*found) return NTK_OK;
-  return ntk_layer_refuse(node, "share: no layer '%.60s' before it, in its list or those around it",
-                          name);
+  const ntk_node_layer *inner = find_inside(network, before, name);
+
+  return ntk_layer_refuse(node,
+                          "share: no layer '%.60s' before it, in its list or those around it%s%s%s",
+                          name, inner ? "; write '" : "", inner ? inner->name : "",
+                          inner ? "'" : "");
 }

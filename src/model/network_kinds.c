@@ -1,4 +1,5 @@
 /* The short forms of network.kind. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,46 +146,78 @@ static ntk_status write_neural_ode(const ntk_network_settings *s, const ntk_netw
                       network->input.rank > 1 ? "- flatten\n" : "", (long long)s->depth);
 }
 
-static const ntk_row mlp = {
-    .name = "mlp",
-    .doc = "depth times (dense width, activation), then a dense readout; flatten first for images"};
 const ntk_row ntk_network_listed = {.name = "layers", .doc = "what `layers` lists"};
 
-/* A kind that is written as YAML. */
+/* A short form. */
 typedef struct kind {
   ntk_row row;
+  int rank;    /* that samples have at least; above 1 `takes` says what they are */
+  bool tokens; /* takes those too */
+  const char *takes;
+  /* Its list as YAML; NULL: of mlp. */
   ntk_status (*write)(const ntk_network_settings *settings, const ntk_network *network,
                       ntk_text *yaml);
 } kind;
 
+static const kind mlp = {
+    {.name = "mlp",
+     .doc = "depth times (dense width, activation), then a dense readout; flatten first for "
+            "images"},
+    .rank = 1};
 static const kind cnn = {
     {.name = "cnn",
      .doc = "depth times (conv width, 3 x 3, same; activation), flatten, dense readout"},
-    write_cnn};
+    .rank = 3,
+    .takes = "images (h, w, c)",
+    .write = write_cnn};
 static const kind resnet = {
     {.name = "resnet",
      .doc = "conv or dense stem, depth times x + branch(x) (images: activation, conv, activation, "
             "conv; else activation, dense), activation, mean over positions, dense readout"},
-    write_resnet};
+    .rank = 1,
+    .write = write_resnet};
 static const kind transformer = {
     {.name = "transformer",
      .doc = "token_embedding (vectors: dense), learned positions, depth transformer_blocks (a head "
             "for every 64 of width, mlp 4*width), norm, mean over positions, dense readout"},
-    write_transformer};
+    .rank = 2,
+    .tokens = true,
+    .takes = "tokens, or sequences (tokens, width)",
+    .write = write_transformer};
 static const kind neural_ode = {
     {.name = "neural_ode",
      .doc = "dense width, neural_ode of horizon 1 in depth steps, dense readout; flatten first"},
-    write_neural_ode};
+    .rank = 1,
+    .write = write_neural_ode};
 const ntk_row *const ntk_network_kinds[] = {
-    &mlp, &cnn.row, &resnet.row, &transformer.row, &neural_ode.row, &ntk_network_listed, NULL};
+    &mlp.row, &cnn.row, &resnet.row, &transformer.row, &neural_ode.row, &ntk_network_listed, NULL};
+
+/* Said of the kind, because nobody wrote the layers that would not fit. */
+static ntk_status check_samples(const kind *k, const ntk_network_settings *s,
+                                const ntk_network *network) {
+  char shape[NTK_SHAPE_TEXT];
+
+  if (s->vocabulary > 0 && k->tokens) return NTK_OK;
+  NTK_CHECK(s->vocabulary == 0, NTK_E_CONFIG,
+            "kind: %s takes numbers, but the data are tokens 0 .. %" PRId64
+            "; write kind: transformer, or layers that begin with token_embedding; integers that "
+            "are amounts come from source: npy",
+            k->row.name, s->vocabulary - 1);
+  NTK_CHECK(network->input.rank >= k->rank, NTK_E_CONFIG,
+            "kind: %s takes %s, but the samples have shape %s; write kind: mlp, resnet or "
+            "neural_ode, or give the inputs that shape in their file",
+            k->row.name, k->takes, ntk_shape_text(&network->input, shape));
+  return NTK_OK;
+}
 
 ntk_status ntk_kind_list(const ntk_network_settings *settings, ntk_network *network,
                          ntk_choices *list) {
-  const kind *chosen = (const kind *)settings->kind;
+  const kind *chosen = settings->kind ? (const kind *)settings->kind : &mlp;
   ntk_text yaml = {0};
 
   *list = (ntk_choices){0};
-  if (!settings->kind || settings->kind == &mlp) return expand_mlp(settings, network, list);
+  NTK_TRY(check_samples(chosen, settings, network));
+  if (!chosen->write) return expand_mlp(settings, network, list);
   ntk_status status = chosen->write(settings, network, &yaml);
 
   if (status == NTK_OK) {

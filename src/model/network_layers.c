@@ -1,4 +1,5 @@
 /* The flat list of layers: containers expanded, shapes inferred, tensors declared. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,6 +146,16 @@ static ntk_status add_tensors(ntk_plan *p, const place *at, ntk_node_layer *node
   return check_keys(p, node, first);
 }
 
+/* Nothing but an embedding reads tokens: any other layer would take their names for amounts. */
+static ntk_status check_first(const ntk_network_settings *s, const ntk_node_layer *node) {
+  if (s->vocabulary == 0 || node->layer == &ntk_layer_token_embedding) return NTK_OK;
+  return ntk_layer_refuse(node,
+                          "takes numbers, but the data are tokens 0 .. %" PRId64
+                          "; put '- token_embedding: {features: width}' before it; integers that "
+                          "are amounts come from source: npy",
+                          s->vocabulary - 1);
+}
+
 /* A layer behind those that are there, its shape still to come. */
 static ntk_status add_node(ntk_plan *p, const place *at, const ntk_layer *layer,
                            const ntk_choice *item, const char *name, ntk_node_layer **added) {
@@ -167,6 +178,7 @@ static ntk_status add_node(ntk_plan *p, const place *at, const ntk_layer *layer,
   const int length = snprintf(node->name, sizeof(node->name), "%s%s", at->path, name);
 
   *added = node;
+  if (l == 0) NTK_TRY(check_first(p->settings, node));
   if (length <= MOST_PATH) return NTK_OK;
   return ntk_layer_refuse(node, "its path has more than %d characters; take shorter names",
                           (int)MOST_PATH);
@@ -233,9 +245,18 @@ static ntk_status refuse_sum(const place *at, const ntk_choice *item, const ntk_
 
   (void)snprintf(whole.name, sizeof(whole.name), "%.50s%.40s", at->path,
                  ((const ntk_layer_options *)item->options)->name);
+  if (((const ntk_residual_options *)item->options)->block) {
+    return ntk_layer_refuse(&whole,
+                            "its transformer_block gives %s, but its input is %s; put '- dense: "
+                            "{features: %lld}' before the block, or write 'features: %lld' in it",
+                            ntk_shape_text(branch, a), ntk_shape_text(skip, b),
+                            (long long)ntk_shape_channels(branch),
+                            (long long)ntk_shape_channels(skip));
+  }
   return ntk_layer_refuse(&whole,
                           "its branch gives %s, its skip %s; make them the same by a projection, "
-                          "such as skip: [{dense: {features: ...}}] or a conv of kernel 1",
+                          "such as skip: [{dense: {features: ...}}], or a conv of kernel 1 with "
+                          "the stride of the branch",
                           ntk_shape_text(branch, a), ntk_shape_text(skip, b));
 }
 

@@ -90,7 +90,10 @@ static ntk_status resolve_size(const ntk_plan *p, const ntk_node_layer *node, co
                             o->key, size->name);
   }
   if (unit == 0) {
-    return ntk_layer_refuse(node, "%s: the data have no vocabulary, they are no tokens", o->key);
+    return ntk_layer_refuse(node,
+                            "%s: the data have no vocabulary, they are no tokens; those come from "
+                            "source: tokens",
+                            o->key);
   }
   if ((double)size->factor * (double)unit > o->high) {
     return ntk_layer_refuse(node, "%s: %" PRId64 " times %" PRId64 " is more than %.17g", o->key,

@@ -41,6 +41,11 @@ static const ntk_flag flag_flat = {
     .type = NTK_FLAG_SWITCH,
     .offset = offsetof(ntk_arguments, flat),
     .doc = "DIR/sweep_flat.h5: one dimension `point`, the axes are coordinates over it"};
+static const ntk_flag flag_verify = {
+    .name = "--verify",
+    .type = NTK_FLAG_SWITCH,
+    .offset = offsetof(ntk_arguments, verify),
+    .doc = "read big matrices and compare them with the hashes of their columns"};
 static const ntk_flag flag_csv = {.name = "--csv",
                                   .type = NTK_FLAG_SWITCH,
                                   .offset = offsetof(ntk_arguments, csv),
@@ -117,9 +122,9 @@ const ntk_command ntk_commands[] = {
      "ranks, without mpirun on one. Groups of results that are up to date are kept, so a run that "
      "was stopped goes on where it was, and a new analysis is added to what is there. Several jobs "
      "may work on one sweep; none does what another is at. SIGUSR1, SIGTERM, SIGINT and the end of "
-     "the wall time stop it in order: exit code 75, and the same command goes on. To mpirun send "
-     "SIGUSR1: it passes that on, and kills at the others. A point that failed is not tried again "
-     "without --retry-failed.",
+     "the wall time stop it in order: exit code 75, and the same command goes on. Under mpirun "
+     "that is SIGUSR1 alone: Open MPI's kills at the others. tools/mpirun in its place passes all of "
+     "them on. A point that failed is not tried again without --retry-failed.",
      true, ntk_command_run},
     {"status", "DIR", FLAGS(&flag_all, &flag_json, NULL),
      "how far a sweep is: done, running, failed, time left",
@@ -133,9 +138,11 @@ const ntk_command ntk_commands[] = {
      "Writes DIR/sweep.h5, every result stacked over the axes of the sweep. DIR is the folder "
      "that the config's output.directory names. Works while jobs run.",
      false, ntk_command_merge},
-    {"inspect", "PATH", FLAGS(NULL), "what an HDF5 file, or every file of a folder, holds",
+    {"inspect", "PATH", FLAGS(&flag_verify, NULL),
+     "what an HDF5 file, or every file of a folder, holds",
      "Prints groups, attributes and variables with their dimensions, range, units and meaning. "
-     "Of a folder: its HDF5 files and the groups in them.",
+     "Of a folder: its HDF5 files and the groups in them. What is damaged is named: exit code 65. "
+     "Numbers of big matrices are read with --verify only.",
      false, ntk_command_inspect},
     {"export", "FILE", FLAGS(&flag_csv, &flag_group, &flag_output, NULL),
      "an HDF5 file as CSV tables for pandas, R and spreadsheets",

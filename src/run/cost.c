@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "ntk/analysis/analysis.h"
 #include "ntk/dist/grid.h"
 #include "ntk/run/build.h"
+#include "room.h"
 
 /* Entries that a rank's part of a matrix, or a workspace, may have: ScaLAPACK's INTEGER. */
 static const double most_entries = 2147483647.0;
@@ -38,50 +38,6 @@ static int64_t ranks_needed(const ntk_settings *s, int64_t n) {
     if (fits(s, n, rows, cols)) return ranks;
   }
   return MOST_RANKS;
-}
-
-/* Times of all analyses that hand out predictions. */
-static double steps_kept(const ntk_point *point) {
-  const ntk_choices *analyses = &point->settings.analyses;
-  double steps = 0;
-
-  for (int64_t k = 0; k < analyses->count; ++k) {
-    const ntk_analysis *analysis = (const ntk_analysis *)analyses->item[k].row;
-
-    if (analysis->steps) steps += (double)analysis->steps(analyses->item[k].options);
-  }
-  return steps;
-}
-
-/* Files of stages that survive a stop. */
-static double stage_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows) {
-  const ntk_settings *s = &point->settings;
-  const double rows = (double)cost->rows, tests = (double)test_rows;
-  const double test_test = ntk_kernel_wants_test_test(&s->kernel) ? tests * tests : 0;
-  const bool spectrum = ((const ntk_solver *)s->spectrum.solver)->solve != NULL;
-  const bool network = ((const ntk_kernel_type *)s->kernel.type.row)->needs_network;
-  const double kernel = network ? rows * rows + rows * tests + test_test : 0;
-
-  return 8 * (kernel + (spectrum ? rows * rows : 0)) * (double)s->kernel.quantity.count;
-}
-
-/* Files that output.keep names; results.h5 itself is small. */
-static double kept_bytes(const ntk_point *point, const ntk_point_cost *cost, int64_t test_rows,
-                         int64_t outputs) {
-  const ntk_kernel_settings *kernel = &point->settings.kernel;
-  const double rows = (double)cost->rows, tests = (double)test_rows;
-  const double test_test = ntk_kernel_wants_test_test(kernel) ? tests * tests : 0;
-  double entries = 0;
-
-  if (ntk_point_keeps(point, "gram")) entries += rows * rows;
-  if (ntk_point_keeps(point, "spectrum")) entries += rows * rows;
-  if (ntk_point_keeps(point, "test_train")) entries += rows * tests + test_test;
-  if (ntk_point_keeps(point, "predictions")) {
-    entries += steps_kept(point) * (double)((cost->n + cost->m) * outputs);
-  }
-  entries *= (double)kernel->quantity.count;
-  if (ntk_point_keeps(point, "weights")) entries += (double)cost->parameters;
-  return 8 * entries;
 }
 
 /* The process grid that a run on that many ranks has. */
@@ -117,25 +73,16 @@ static void add_spectrum(const ntk_settings *s, const shape *g, double staying,
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, bytes);
 }
 
-static int64_t trainable(const ntk_network *network) {
-  int64_t count = 0;
-
-  for (int t = 0; t < network->tensor_count; ++t) count += network->tensor[t].trainable;
-  return count;
-}
-
 /* The parts of the tensors are computed one by one while the matrices of the kernel stay. */
 static void add_parts(const ntk_point *point, const ntk_network *network, const shape *g,
                       ntk_point_cost *cost) {
   const ntk_kernel_settings *settings = &point->settings.kernel;
   const ntk_kernel_cost parts = ntk_kernel_cost_of(network, settings, &ntk_quantity_ntk, cost->n, 0,
                                                    g->block, g->rows, g->cols);
-  const double rows = (double)cost->rows;
 
   if (!ntk_point_keeps(point, "per_layer")) return;
   cost->kernel_flops += parts.flops;
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, cost->matrix_bytes + parts.bytes);
-  cost->disk_bytes += 8 * rows * rows * (double)trainable(network);
 }
 
 /* One quantity at a time is in memory. */
@@ -155,6 +102,28 @@ static void add_kernel(const ntk_point *point, const ntk_network *network, int64
   if (quantity == &ntk_quantity_ntk) add_parts(point, network, g, cost);
 }
 
+static int64_t trainable(const ntk_network *network) {
+  int64_t count = 0;
+
+  for (int t = 0; t < network->tensor_count; ++t) count += network->tensor[t].trainable;
+  return count;
+}
+
+static void add_room(const ntk_point *point, const ntk_network *network, int64_t per_sample,
+                     ntk_point_cost *cost) {
+  const ntk_room_shape files = {.n = cost->n,
+                                .m = cost->m,
+                                .rows = cost->rows,
+                                .test_rows = cost->m * per_sample,
+                                .outputs = network->outputs,
+                                .parameters = network->parameters,
+                                .tensors = network->tensor_count,
+                                .trainable = trainable(network),
+                                .network = true};
+
+  ntk_room_of(point, &files, cost);
+}
+
 static void add_up(const ntk_point *point, const ntk_network *network, int ranks,
                    ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
@@ -166,23 +135,11 @@ static void add_up(const ntk_point *point, const ntk_network *network, int ranks
   cost->parameters = network->parameters;
   const shape g = shape_of(s, ranks, cost->rows);
 
-  cost->disk_bytes = kept_bytes(point, cost, cost->m * per_sample, network->outputs);
-  cost->stage_bytes = stage_bytes(point, cost, cost->m * per_sample);
+  add_room(point, network, per_sample, cost);
   for (int64_t which = 0; which < s->kernel.quantity.count; ++which) {
     add_kernel(point, network, which, &g, cost);
   }
   add_spectrum(s, &g, cost->matrix_bytes + network_cost.weight_bytes, cost);
-}
-
-/* Arrays over samples, rows and modes, the preview, and what everything else takes. */
-static double results_bytes(const ntk_point_cost *cost, int64_t outputs) {
-  const double n = (double)cost->n, m = (double)cost->m, o = (double)outputs;
-  const double shown = fmin(n, 128), per_sample = n > 0 ? (double)cost->rows / n : 1;
-  const double columns = per_sample > 1 ? 1 : o;
-  const double data = (n + m) * (3 + o), kernel = (n + m) * (o + 2 * per_sample) + shown * shown;
-  const double spectrum = (double)cost->rows * (2 + 2 * columns);
-
-  return 40000 + 8 * (data + kernel + spectrum);
 }
 
 /* What rank 0 holds of the data all along: the source as it was read, and the samples. */
@@ -223,7 +180,6 @@ static ntk_status from_network(const ntk_point *point, int ranks, const ntk_data
   const ntk_status status = check_quantities(&s->kernel, &network);
 
   if (status == NTK_OK) add_up(point, &network, ranks, cost);
-  cost->results_bytes = results_bytes(cost, data->outputs);
   ntk_network_destroy(&network);
   return status;
 }
@@ -238,7 +194,13 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
   cost->n = size.n;
   cost->m = size.m;
   cost->rows = size.rows;
-  cost->results_bytes = results_bytes(cost, size.outputs);
+  const ntk_room_shape files = {.n = size.n,
+                                .m = size.m,
+                                .rows = size.rows,
+                                .test_rows = size.test_rows,
+                                .outputs = size.outputs};
+
+  ntk_room_of(point, &files, cost);
   if (size.rows == 0) return NTK_OK; /* eigenvalues only */
   const shape g = shape_of(s, ranks, size.rows);
 
@@ -249,8 +211,6 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
         8 * local_entries(size.test_rows, size.test_rows, g.block, g.rows, g.cols);
   }
   add_spectrum(s, &g, cost->bytes_per_rank, cost);
-  cost->disk_bytes = kept_bytes(point, cost, size.test_rows, size.outputs);
-  cost->stage_bytes = stage_bytes(point, cost, size.test_rows);
   return NTK_OK;
 }
 
@@ -267,4 +227,10 @@ ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *
   NTK_TRY(from_network(point, ranks, &probed->data, cost));
   cost->bytes_per_rank += data_bytes(probed);
   return NTK_OK;
+}
+
+double ntk_point_disk_bytes(const ntk_point_cost *cost) {
+  const double folder = 16384; /* with log.jsonl, and what is lost to blocks */
+
+  return folder + cost->results_bytes + cost->own_bytes;
 }

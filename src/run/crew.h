@@ -57,7 +57,6 @@ typedef struct ntk_crew {
   ntk_news_board board;
   int64_t finished; /* points of the unit at work that are done with, */
   int64_t failing;  /* and of these failed */
-  int64_t at;       /* number of the point at work, from 1; 0: none */
   ntk_lock_set *last; /* of the unit before */
   int64_t kept_count;
   ntk_lock_set **kept; /* [units] of units with a failure: nobody tries them again while this job runs */

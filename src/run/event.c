@@ -75,20 +75,24 @@ static ntk_status append(int file, const char *path, const ntk_event *event) {
   const size_t length = 1 + print(event, line + 1), first = ends_within_line(file) ? 0 : 1;
   const ssize_t written = write(file, line + first, length - first);
 
-  NTK_CHECK(written == (ssize_t)(length - first), NTK_E_IO, "%s: cannot append: %s", path,
-            written < 0 ? strerror(errno) : "no room");
+  const int error = written < 0 ? errno : ENOSPC;
+
+  NTK_CHECK(written == (ssize_t)(length - first), ntk_status_of_write(error, NTK_E_IO),
+            "%s: cannot append: %s", path, strerror(error));
   return NTK_OK;
 }
 
 ntk_status ntk_event_append(const char *path, const ntk_event *event) {
   const int file = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 
-  NTK_CHECK(file >= 0, NTK_E_CREATE, "%s: cannot append: %s", path, strerror(errno));
+  NTK_CHECK(file >= 0, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot append: %s", path,
+            strerror(errno));
   const ntk_status status = append(file, path, event);
   const bool closed = close(file) == 0;
 
   NTK_TRY(status);
-  NTK_CHECK(closed, NTK_E_IO, "%s: cannot append: %s", path, strerror(errno));
+  NTK_CHECK(closed, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot append: %s", path,
+            strerror(errno));
   return NTK_OK;
 }
 

@@ -1,7 +1,9 @@
 #include "ntk/run/folder.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -111,4 +113,35 @@ ntk_status ntk_folder_check_room(const ntk_job *job, double bytes) {
             "output.directory",
             job->directory, bytes / gibibyte, room / gibibyte, (bytes - room) / gibibyte);
   return NTK_OK;
+}
+
+static double sum_bytes(const char *folder) {
+  DIR *entries = opendir(folder);
+  double bytes = 0;
+
+  for (struct dirent *e = entries ? readdir(entries) : NULL; e; e = readdir(entries)) {
+    const double block = 512; /* of st_blocks, wherever */
+    struct stat facts;
+
+    if (fstatat(dirfd(entries), e->d_name, &facts, 0) != 0 || !S_ISREG(facts.st_mode)) continue;
+    bytes += block * (double)facts.st_blocks;
+  }
+  if (entries) (void)closedir(entries);
+  return bytes;
+}
+
+double ntk_folder_bytes_there(const ntk_job *job, const ntk_point *point) {
+  static const char *const files[] = {"gram.h5", "spectrum.h5"}; /* in folders of their stages */
+  double bytes = 0;
+
+  for (int64_t which = 0; which < point->settings.kernel.quantity.count; ++which) {
+    for (int k = 0; k < 2; ++k) {
+      char path[NTK_PATH_SIZE];
+
+      ntk_kernel_path(job, point, which, files[k], path);
+      *strrchr(path, '/') = '\0';
+      bytes += sum_bytes(path);
+    }
+  }
+  return bytes;
 }

@@ -51,6 +51,15 @@ static ntk_status create_grid(const ntk_crew *crew, const ntk_comm *comm, ntk_gr
                          grid);
 }
 
+/* A disk that is full is full for other groups, too: they stop at their next boundary. */
+static ntk_status tell_of_full_disk(ntk_crew *crew, const ntk_comm *comm) {
+  const ntk_error error = *ntk_last_error();
+
+  ntk_stop_ask(&crew->stop, "stopped because the disk is full");
+  if (ntk_stop_check(&crew->stop, comm) != NTK_OK) *ntk_last_error() = error;
+  return error.status;
+}
+
 /* With a grid, which BLACS shall make once and not for every point. */
 static ntk_status work_on_grid(ntk_crew *crew, const ntk_comm *comm, ntk_search *search) {
   ntk_record origin = {0};
@@ -63,6 +72,7 @@ static ntk_status work_on_grid(ntk_crew *crew, const ntk_comm *comm, ntk_search 
 
   crew->place.origin = &origin;
   if (status == NTK_OK) status = work(crew, comm, search);
+  if (status == NTK_E_FULL) status = tell_of_full_disk(crew, comm);
   crew->place.origin = NULL;
   crew->place.grid = NULL;
   ntk_place_forget_data(&crew->place); /* rank 0 of the next group has no samples */

@@ -21,6 +21,7 @@ enum { LARGEST_READ = 1 << 18 }; /* entries; larger arrays are shown without the
 /* What is wrong is shown in its place; the first of it is what the call fails with. */
 typedef struct view {
   ntk_text *text;
+  bool verify;
   ntk_error wrong; /* status NTK_OK: nothing */
 } view;
 
@@ -216,7 +217,10 @@ static void note_wrong(view *w) {
 static ntk_status compose_row(view *w, const ntk_slice_file *file, const ntk_variable *v,
                               ntk_text *left, ntk_text *values, ntk_text *doc) {
   NTK_TRY(add_left(v, left));
-  if (read_values(file, v, values) != NTK_OK) {
+  if (w->verify && ntk_slice_verify(file, v) != NTK_OK) {
+    note_wrong(w);
+    NTK_TRY(ntk_text_add(values, "damaged"));
+  } else if (read_values(file, v, values) != NTK_OK) {
     note_wrong(w);
     NTK_TRY(ntk_text_add(values, "cannot be read"));
   } else if (v->units[0] && strcmp(v->units, "1") != 0 && v->count > 0) {
@@ -370,16 +374,29 @@ static ntk_status list_groups(const char *path, ntk_text *groups) {
   return status;
 }
 
+static ntk_status verify_file(const char *path) {
+  ntk_slice_file file = {0};
+  ntk_status status = ntk_slice_open(path, &file);
+
+  for (int64_t k = 0; k < file.list.variable_count && status == NTK_OK; ++k) {
+    status = ntk_slice_verify(&file, &file.list.variables[k]);
+  }
+  ntk_slice_close(&file);
+  return status;
+}
+
 static ntk_status add_file_lines(view *w, const char *path, int64_t size) {
   ntk_text groups = {0};
+  const char *row = "";
   ntk_status status = ntk_text_add(w->text, "%s, %lld bytes\n", path, (long long)size);
-  bool damaged = false;
 
-  if (status == NTK_OK) damaged = list_groups(path, &groups) != NTK_OK;
-  if (damaged) note_wrong(w);
-  if (status == NTK_OK) {
-    status = add_row(damaged ? "cannot be read" : ntk_text_string(&groups), "", "", w->text);
+  if (status == NTK_OK && list_groups(path, &groups) != NTK_OK) {
+    row = "cannot be read";
+  } else if (status == NTK_OK && w->verify && verify_file(path) != NTK_OK) {
+    row = "damaged";
   }
+  if (row[0]) note_wrong(w);
+  if (status == NTK_OK) status = add_row(row[0] ? row : ntk_text_string(&groups), "", "", w->text);
   ntk_text_destroy(&groups);
   return status;
 }
@@ -426,18 +443,18 @@ static ntk_status inspect_top(view *w, const char *path) {
   return ntk_text_add(w->text, "%s: no HDF5 files\n", path);
 }
 
-ntk_status ntk_inspect_text(const char *path, ntk_text *text) {
+ntk_status ntk_inspect_text(const char *path, bool verify, ntk_text *text) {
   struct stat facts;
-  view w = {.text = text};
+  view w = {.text = text, .verify = verify};
 
   NTK_CHECK(stat(path, &facts) == 0, NTK_E_MISSING, "%s: %s", path, strerror(errno));
   NTK_TRY(S_ISDIR(facts.st_mode) ? inspect_top(&w, path) : inspect_file(&w, path));
   return w.wrong.status == NTK_OK ? NTK_OK : NTK_RAISE(w.wrong.status, "%s", w.wrong.text);
 }
 
-ntk_status ntk_inspect(const char *path) {
+ntk_status ntk_inspect(const char *path, bool verify) {
   ntk_text text = {0};
-  const ntk_status status = ntk_inspect_text(path, &text);
+  const ntk_status status = ntk_inspect_text(path, verify, &text);
 
   (void)fputs(ntk_text_string(&text), stdout);
   (void)fflush(stdout); /* before the error */
@@ -446,7 +463,7 @@ ntk_status ntk_inspect(const char *path) {
 }
 
 int ntk_command_inspect(const ntk_arguments *arguments) {
-  const ntk_status status = ntk_inspect(arguments->operand);
+  const ntk_status status = ntk_inspect(arguments->operand, arguments->verify);
 
   return status == NTK_OK ? 0 : ntk_complain(status);
 }

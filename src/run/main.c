@@ -9,6 +9,7 @@
 
 #include "ntk/base/array.h"
 #include "ntk/run/command.h"
+#include "ntk/run/stop.h"
 #include "ntk/store/provenance.h"
 
 /* ---- one voice for all processes that a launcher starts together ------------------------------- */
@@ -55,6 +56,7 @@ static int print_help(const ntk_command *command, FILE *stream) {
 /*   status  of reading the command line */
 static int run_with_mpi(const ntk_command *command, const ntk_arguments *arguments,
                         ntk_status status) {
+  if (command->run == ntk_command_run) ntk_stop_listen();
   MPI_Init(NULL, NULL);
   const int code = status == NTK_OK ? command->run(arguments) : refuse_with_mpi(status);
 

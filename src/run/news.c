@@ -156,8 +156,10 @@ static void left_text(const ntk_news_board *p, char *text, size_t size) {
   text[0] = '\0';
   if (left > 5400) {
     (void)snprintf(text, size, ", about %.1f h left", left / 3600);
-  } else if (left > 90) {
+  } else if (left > 600) {
     (void)snprintf(text, size, ", about %.0f min left", left / 60);
+  } else if (left > 90) { /* whole minutes would be off by a third */
+    (void)snprintf(text, size, ", about %.1f min left", left / 60);
   } else if (left > 0.5) {
     (void)snprintf(text, size, ", about %.0f s left", left);
   }
@@ -188,9 +190,8 @@ void ntk_news_tick(void *context) {
   listen(crew);
   if (ntk_now() - crew->board.spoken < SILENCE) return;
   ntk_news_text(crew, text, sizeof(text));
-  if (crew->at) {
-    ntk_log("at work on point %lld of %lld, %s%s", (long long)crew->at,
-            (long long)crew->job->point_count, crew->place.stage, text);
+  if (crew->place.stage) {
+    ntk_log("at work on the %s%s", crew->place.stage, text); /* the line is about the point */
   } else {
     ntk_log("at work%s", text); /* that of other groups */
   }

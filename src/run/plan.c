@@ -140,6 +140,7 @@ static ntk_status charge_all(ntk_plan *plan, experience *sum) {
 /* A kernel's files belong to all points that have its key. */
 typedef struct kept {
   const char *key;
+  const ntk_point *point;
   double bytes;
   bool left; /* the point is still to be computed */
 } kept;
@@ -165,13 +166,16 @@ static ntk_status add_kept(ntk_plan *plan) {
   for (int64_t k = 0; k < count; ++k) {
     const ntk_plan_point *p = &plan->point[k];
 
-    all[k] = (kept){ntk_point_key(&plan->job->point[k], "kernel"), p->cost.disk_bytes, is_left(p)};
+    const ntk_point *point = &plan->job->point[k];
+
+    all[k] = (kept){ntk_point_key(point, "kernel"), point, p->cost.shared_bytes, is_left(p)};
   }
   qsort(all, (size_t)count, sizeof(*all), by_key);
   for (int64_t k = 0; k < count; ++k) {
     if (k > 0 && strcmp(all[k - 1].key, all[k].key) == 0) continue;
     plan->kept_bytes += all[k].bytes;
-    if (all[k].left) plan->bytes_left += all[k].bytes;
+    if (!all[k].left || all[k].bytes == 0) continue;
+    plan->bytes_left += fmax(all[k].bytes - ntk_folder_bytes_there(plan->job, all[k].point), 0);
   }
   ntk_free(&all);
   return NTK_OK;
@@ -187,10 +191,11 @@ static void add_up(ntk_plan *plan) {
     plan->flops += p->flops;
     plan->seconds += p->seconds;
     plan->results_bytes += p->cost.results_bytes;
+    plan->kept_bytes += p->cost.own_bytes;
     plan->bytes_per_rank = fmax(plan->bytes_per_rank, p->cost.bytes_per_rank);
     if (p->cost.ranks_needed > plan->ranks_needed) plan->ranks_needed = p->cost.ranks_needed;
     if (plan->longest < 0 || p->seconds > plan->point[plan->longest].seconds) plan->longest = k;
-    if (is_left(p)) plan->bytes_left += p->cost.results_bytes;
+    if (is_left(p)) plan->bytes_left += ntk_point_disk_bytes(&p->cost);
     if (p->state == NTK_POINT_DONE) continue;
     plan->flops_left += p->flops;
     plan->seconds_left += p->seconds;

@@ -31,7 +31,7 @@ static ntk_status add_amounts(const ntk_plan_point *p, ntk_text *text) {
   NTK_TRY(ntk_json_add_field("seconds", p->seconds, text));
   NTK_TRY(ntk_json_add_field("bytes_per_rank", p->cost.bytes_per_rank + unknown, text));
   NTK_TRY(ntk_json_add_field("results_bytes", p->cost.results_bytes + unknown, text));
-  return ntk_json_add_field("kept_bytes", p->cost.disk_bytes + unknown, text);
+  return ntk_json_add_field("kept_bytes", p->cost.own_bytes + p->cost.shared_bytes + unknown, text);
 }
 
 static ntk_status add_point(const ntk_plan *plan, int64_t k, ntk_text *text) {

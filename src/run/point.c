@@ -13,6 +13,7 @@
 #include "ntk/run/build.h"
 #include "ntk/run/event.h"
 #include "ntk/run/keep.h"
+#include "ntk/run/point_summary.h"
 #include "ntk/run/predictions.h"
 #include "ntk/run/results.h"
 #include "ntk/run/share.h"
@@ -42,7 +43,7 @@ typedef struct work {
   ntk_record *records;    /* root first, then the groups that are computed now */
   int64_t record_count;
   double started, kernel_seconds, spectrum_seconds;
-  char summary[256];
+  char summary[NTK_SUMMARY_TEXT];
 } work;
 
 /* Before the next quantity, and at the end. */
@@ -113,7 +114,6 @@ static bool is_valid(const work *w, const char *group) {
 /* Kernels that a point has results of are computed again, with their spectra, for what is missing
  * now. */
 static void prepare_message(work *w) {
-  const int64_t number = w->point - w->job->point;
   char missing[256] = "";
   size_t used = 0;
 
@@ -124,8 +124,7 @@ static void prepare_message(work *w) {
                              w->point->group[k].group);
   }
   (void)snprintf(w->again, sizeof(w->again),
-                 "point %lld of %lld has results; its kernel is computed again, for%s",
-                 (long long)number + 1, (long long)w->job->point_count,
+                 "there are results; the kernel is computed again, for%s",
                  missing[0] ? missing : " files that output.keep names");
 }
 
@@ -527,40 +526,20 @@ static void open_predictions(work *w) {
                                          .config = w->point->yaml};
 }
 
-/* Nothing of a stage that was computed in one run. */
-static const char *origin_text(ntk_stage_origin origin) {
-  static const char *const texts[] = {[NTK_STAGE_COMPUTED] = "",
-                                      [NTK_STAGE_RESUMED] = " (resumed)",
-                                      [NTK_STAGE_LOADED] = " (loaded)",
-                                      [NTK_STAGE_REUSED] = " (as before)"};
-
-  return texts[origin];
-}
-
-static void describe_kernel(const work *w, char *text, size_t size) {
-  const ntk_kernel *k = w->kernel;
-  const ntk_stage_origin origin = w->place->stages.kernel_origin;
-  const double speed = k->seconds > 0 ? 1e-9 * k->flops / k->seconds : 0;
-
-  (void)snprintf(text, size, "%s", origin_text(origin));
-  if (origin == NTK_STAGE_COMPUTED && speed >= 0.1) {
-    (void)snprintf(text, size, " (%.1f GF/s)", speed);
-  }
-}
-
-/* The line about the first quantity. */
+/* Into the line about the point. */
 static void summarize(work *w) {
-  const ntk_stage_origin origin = w->place->stages.spectrum_origin;
-  char kernel[32] = "", spectrum[96] = "";
+  const ntk_stage_cache *stages = &w->place->stages;
+  const ntk_summary_part part = {
+      .quantity = w->which > 0 ? settings_of(w)->kernel.quantity.item[w->which].row->name : NULL,
+      .kernel = w->kernel,
+      .spectrum = w->spectrum,
+      .kernel_origin = stages->kernel_origin,
+      .spectrum_origin = stages->spectrum_origin,
+      .kernel_seconds = w->kernel_seconds,
+      .spectrum_seconds = w->spectrum_seconds,
+  };
 
-  describe_kernel(w, kernel, sizeof(kernel));
-  if (w->spectrum) {
-    (void)snprintf(spectrum, sizeof(spectrum), ", spectrum %.2f s%s, lambda_max %.4g",
-                   origin == NTK_STAGE_COMPUTED ? w->spectrum->seconds : w->spectrum_seconds,
-                   origin_text(origin), w->spectrum->eigenvalue[0]);
-  }
-  (void)snprintf(w->summary, sizeof(w->summary), "n %lld, kernel %.2f s%s%s",
-                 (long long)w->kernel->n, w->kernel_seconds, kernel, spectrum);
+  ntk_summary_add(&part, w->summary);
 }
 
 static ntk_status run_quantity(work *w) {
@@ -571,7 +550,7 @@ static ntk_status run_quantity(work *w) {
   NTK_TRY(ntk_place_boundary(w->place));
   NTK_TRY(fill_stage_groups(w));
   NTK_TRY(fill_analyses(w));
-  if (w->which == 0) summarize(w);
+  summarize(w);
   return NTK_OK;
 }
 

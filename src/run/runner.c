@@ -312,6 +312,7 @@ static void gather_counts(const ntk_crew *crew, ntk_run_counts *counts) {
   MPI_Allreduce(MPI_IN_PLACE, sums, 5, MPI_INT64_T, MPI_SUM, crew->world->mpi);
   MPI_Allreduce(MPI_IN_PLACE, &failure, 1, MPI_INT, MPI_MAX, crew->world->mpi);
   ntk_comm_broadcast(crew->world, 0, counts->holder, sizeof(counts->holder));
+  counts->points = sums[2];
   counts->computed = sums[0];
   counts->failed = sums[1];
   counts->failed_before = sums[3];
@@ -404,20 +405,28 @@ static int failure_code(const ntk_job *job, const ntk_run_counts *counts) {
   return ntk_points_exit_code(counts->failed, job->point_count, counts->last_failure);
 }
 
+/* A disk that filled up stops a job as a signal does, but for what has to be done about it. */
 static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
                     const ntk_run_counts *counts) {
-  if (status != NTK_OK && status != NTK_E_STOPPED) {
+  const bool full = status == NTK_E_FULL && counts->left > 0;
+
+  if (status != NTK_OK && status != NTK_E_STOPPED && !full) {
     return comm->rank == 0 ? ntk_complain(status) : ntk_status_exit_code(status);
   }
+  if (counts->points < job->point_count) {
+    ntk_log("%lld of %lld points are in other shards",
+            (long long)(job->point_count - counts->points), (long long)job->point_count);
+  }
   ntk_log("%lld point%s: %lld computed, %lld were done before, %lld failed; results in %s",
-          (long long)job->point_count, job->point_count == 1 ? "" : "s",
+          (long long)counts->points, counts->points == 1 ? "" : "s",
           (long long)counts->computed, (long long)counts->skipped,
           (long long)counts->failed, job->directory);
   say_rest(job, counts);
   if (status == NTK_OK) return failure_code(job, counts);
-  ntk_log("%s; %lld point%s left: run again to resume", ntk_last_error()->text,
-          (long long)counts->left, counts->left == 1 ? " is" : "s are");
-  return counts->fast ? failure_code(job, counts) : ntk_status_exit_code(status);
+  ntk_log("%s; %lld point%s left: %s", ntk_last_error()->text, (long long)counts->left,
+          counts->left == 1 ? " is" : "s are",
+          full ? "make room, then run again" : "run again to resume");
+  return counts->fast && !full ? failure_code(job, counts) : ntk_status_exit_code(status);
 }
 
 /* The largest exit code of all ranks: one rank that cannot read the config stops all. */

@@ -337,10 +337,16 @@ static ntk_status get_kernel(stage *s, ntk_stage_cache *c) {
   return complete(s, &c->kernel);
 }
 
-/* Other failures may be over the next time. */
-static void remember_failure(ntk_stage_cache *c, const char *key) {
+/* Failures that are no matter of numbers may be over the next time. */
+static void remember_failure(ntk_stage_cache *c, const char *key, ntk_status status) {
+  if (status != NTK_E_NUMERIC) return;
   (void)snprintf(c->failed_key, sizeof(c->failed_key), "%s", key);
   c->failure = *ntk_last_error();
+}
+
+static ntk_status fail_again(const ntk_stage_cache *c, const char *key) {
+  if (!is_same(c->failed_key, key)) return NTK_OK;
+  return NTK_RAISE(c->failure.status, "%s", c->failure.text);
 }
 
 ntk_status ntk_stage_kernel(const ntk_stage_input *input, ntk_place *place) {
@@ -353,13 +359,11 @@ ntk_status ntk_stage_kernel(const ntk_stage_input *input, ntk_place *place) {
     return NTK_OK;
   }
   ntk_stage_cache_destroy(cache);
-  if (is_same(cache->failed_key, key)) {
-    return NTK_RAISE(cache->failure.status, "%s", cache->failure.text);
-  }
+  NTK_TRY(fail_again(cache, key));
   const ntk_status status = get_kernel(&s, cache);
 
   if (status == NTK_OK) (void)snprintf(cache->kernel_key, sizeof(cache->kernel_key), "%s", key);
-  if (status == NTK_E_NUMERIC) remember_failure(cache, key);
+  remember_failure(cache, key, status);
   if (status != NTK_OK) ntk_stage_cache_destroy(cache);
   return status;
 }
@@ -472,9 +476,11 @@ ntk_status ntk_stage_spectrum(const ntk_stage_input *input, ntk_place *place) {
     return NTK_OK;
   }
   forget_spectrum(cache);
+  NTK_TRY(fail_again(cache, key));
   s.shape = spectrum_shape(&cache->kernel);
   const ntk_status status = get_spectrum(&s, cache);
 
+  remember_failure(cache, key, status);
   if (status != NTK_OK)
     forget_spectrum(cache);
   else

@@ -38,9 +38,10 @@ enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
 static void catch_signal(int number) { caught = number; }
 
-static void handle_signals(void (*handler)(int)) {
-  for (int k = 0; k < SIGNALS; ++k) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = signals[k].flags};
+/* A second SIGINT ends the process, whoever has listened since the first. */
+void ntk_stop_listen(void) {
+  for (int k = 0; k < SIGNALS && !caught; ++k) {
+    struct sigaction action = {.sa_handler = catch_signal, .sa_flags = signals[k].flags};
 
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(signals[k].number, &action, NULL);
@@ -137,8 +138,7 @@ ntk_status ntk_stop_begin(const ntk_comm *comm, const ntk_run_settings *settings
   MPI_Comm_dup(comm->mpi, &duplicate);
   stop->world = ntk_comm_of(duplicate);
   set_deadline(comm, settings, stop);
-  caught = 0;
-  handle_signals(catch_signal);
+  ntk_stop_listen();
   return NTK_OK;
 }
 
@@ -153,7 +153,8 @@ static void receive_notice(ntk_stop *stop) {
   memcpy(stop->reason, reason, sizeof(reason));
 }
 
-/* Every notice is received before the communicator goes. */
+/* Every notice is received before the communicator goes.  The handlers stay: what comes when all is
+ * done must not make a failure of it. */
 void ntk_stop_end(ntk_stop *stop) {
   int tellers = stop->told;
 
@@ -161,7 +162,7 @@ void ntk_stop_end(ntk_stop *stop) {
     ntk_free(&stop->notice);
     return;
   }
-  handle_signals(SIG_DFL);
+  caught = 0;
   MPI_Allreduce(MPI_IN_PLACE, &tellers, 1, MPI_INT, MPI_SUM, stop->world.mpi);
   while (stop->received < tellers - stop->told) receive_notice(stop);
   if (stop->told) MPI_Waitall(stop->world.size, stop->notice, MPI_STATUSES_IGNORE);

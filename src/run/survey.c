@@ -7,6 +7,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/run/json.h"
 #include "ntk/run/show.h"
+#include "ntk/store/lock.h"
 
 enum {
   MOST_GROUPS = 10, /* reasons, and points at work, that are listed */
@@ -186,14 +187,27 @@ static ntk_status add_points(const ntk_plan *plan, ntk_text *text) {
 
 /* ---- all in all -------------------------------------------------------------------------------- */
 
+/* A lock without a point: its holder is about to begin, tidies up, or cannot be told. */
+static ntk_status add_holder(const ntk_plan *plan, ntk_text *text) {
+  ntk_lock_holder holder;
+  char who[NTK_LOCK_TEXT];
+
+  if (plan->workers) return NTK_OK;
+  NTK_TRY(ntk_lock_find_held(plan->job->directory, &holder));
+  if (holder.state == NTK_LOCK_FREE) return ntk_text_add(text, "; nobody is at work");
+  return ntk_text_add(text, "; no point is at work, but a lock is with %s",
+                      ntk_lock_describe(&holder, who));
+}
+
 static ntk_status add_left(const ntk_plan *plan, double left, ntk_text *text) {
   char seconds[NTK_SHOW_TEXT];
 
   if (ntk_survey_exit_code(plan) != ntk_status_exit_code(NTK_E_STOPPED)) return NTK_OK;
   ntk_show_seconds(seconds, left);
-  return ntk_text_add(text, "  about %s left on %d rank%s%s\n", seconds, plan->ranks,
-                      plan->ranks == 1 ? "" : "s",
-                      plan->workers ? "" : "; nobody is at work");
+  NTK_TRY(ntk_text_add(text, "  about %s left on %d rank%s", seconds, plan->ranks,
+                       plan->ranks == 1 ? "" : "s"));
+  NTK_TRY(add_holder(plan, text));
+  return ntk_text_add(text, "\n");
 }
 
 ntk_status ntk_survey_text(const ntk_plan *plan, double left, bool all, ntk_text *text) {

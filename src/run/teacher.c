@@ -61,19 +61,20 @@ static ntk_status check_batches(const ntk_network *network) {
   return NTK_OK;
 }
 
-static ntk_status value(const void *options, const ntk_shape *shape, int64_t n, const double *x,
+static ntk_status value(const void *options, const ntk_generator *from, int64_t n, const double *x,
                         double *y) {
   static const ntk_row in_double = {.name = "double"};
   const teacher *o = options;
   const ntk_settings settings = {.network = o->network, .kernel = {.precision = &in_double}};
-  const ntk_data data = {.shape = *shape, .outputs = o->outputs};
+  const ntk_data data = {
+      .shape = from->shape, .outputs = o->outputs, .vocabulary = from->vocabulary};
   ntk_network network = {0};
 
   NTK_TRY(check_output(o));
   NTK_TRY(ntk_network_build(&settings, &data, true, &network));
   ntk_status status = check_batches(&network);
 
-  if (status == NTK_OK) status = forward(&network, shape, n, x, y);
+  if (status == NTK_OK) status = forward(&network, &from->shape, n, x, y);
   ntk_network_destroy(&network);
   return status;
 }

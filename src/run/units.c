@@ -8,6 +8,7 @@
 #include "ntk/base/memory.h"
 #include "ntk/run/calibration.h"
 #include "ntk/run/cost.h"
+#include "ntk/run/folder.h"
 
 /* ---- grouping ---------------------------------------------------------------------------------- */
 
@@ -266,8 +267,11 @@ static ntk_status forecast_unit(const ntk_outlook *o, const tempo *t, int64_t k,
   NTK_TRY(find_least_ranks(o, point, &unit->least_ranks, &f->memory[k]));
   if (pending == 0) return NTK_OK;
   if (cost.rows > all->rows) all->rows = cost.rows;
-  f->disk += (double)pending * cost.results_bytes + cost.disk_bytes;
-  all->transient = fmax(all->transient, transient_bytes(o, &point->settings, &cost, unit));
+  const double transient = transient_bytes(o, &point->settings, &cost, unit);
+  const double there = ntk_folder_bytes_there(o->job, point);
+
+  f->disk += (double)pending * ntk_point_disk_bytes(&cost) + fmax(cost.shared_bytes - there, 0);
+  all->transient = fmax(all->transient, transient - fmax(there - cost.shared_bytes, 0));
   return NTK_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "ntk/run/cost.h"
 #include "ntk/run/event.h"
 #include "ntk/run/point.h"
+#include "ntk/run/point_summary.h"
 #include "ntk/run/stages.h"
 #include "ntk/store/file.h"
 
@@ -93,7 +94,8 @@ static ntk_status check_memory(const ntk_crew *crew, int64_t unit) {
   return NTK_OK;
 }
 
-/* A failing point is reported and recorded; the others go on. */
+/* A failing point is reported and recorded; the others go on.  A full disk is no fault of the point:
+ * it ends the job, and the point is still to be done. */
 static void fail_point(ntk_crew *crew, int64_t point, double seconds) {
   const ntk_error error = *ntk_last_error();
   const bool fast = crew->options.fail_fast ||
@@ -116,8 +118,16 @@ static ntk_status finish_point(ntk_crew *crew, int64_t point, double seconds,
   return ntk_agree(group_of(crew), record_event(crew, point, "done", seconds, summary));
 }
 
+static void log_about(const ntk_crew *crew, int64_t point) {
+  char subject[64];
+
+  (void)snprintf(subject, sizeof(subject), "point %lld of %lld", (long long)point + 1,
+                 (long long)crew->job->point_count);
+  ntk_log_about(subject);
+}
+
 static ntk_status compute_point(ntk_crew *crew, int64_t unit, int64_t point) {
-  char summary[256] = "";
+  char summary[NTK_SUMMARY_TEXT] = "";
   const double start = ntk_now();
 
   crew->place.resumed = false;
@@ -125,16 +135,18 @@ static ntk_status compute_point(ntk_crew *crew, int64_t unit, int64_t point) {
 
   if (status == NTK_OK) status = ntk_agree(group_of(crew), check_memory(crew, unit));
   if (status == NTK_OK) {
+    log_about(crew, point);
     status = ntk_point_run(crew->job, &crew->job->point[point], &crew->place, summary,
                            sizeof(summary));
+    ntk_log_about(NULL);
   }
   const double seconds = ntk_now() - start;
 
-  if (status == NTK_E_STOPPED) {
+  if (status == NTK_E_STOPPED || status == NTK_E_FULL) {
     const ntk_error error = *ntk_last_error();
 
     record_or_say(crew, point, "stopped", seconds, error.text);
-    return NTK_RAISE(NTK_E_STOPPED, "%s", error.text);
+    return NTK_RAISE(status, "%s", error.text);
   }
   crew->pending[point] = false;
   ++crew->finished;
@@ -150,11 +162,10 @@ static ntk_status visit_point(ntk_crew *crew, int64_t unit, int64_t point) {
   NTK_AGREE(group_of(crew), is_root(crew) ? ntk_claim_is_done(crew, point, &done) : NTK_OK);
   ntk_comm_broadcast(group_of(crew), 0, &done, sizeof(done));
   if (!done) {
-    crew->at = point + 1;
     crew->place.stage = "data";
     const ntk_status status = compute_point(crew, unit, point);
 
-    crew->at = 0;
+    crew->place.stage = NULL;
     return status;
   }
   crew->pending[point] = false;

@@ -50,8 +50,8 @@ static void drop_synced(queue *q) {
 }
 
 static ntk_status check(const queue *q) {
-  NTK_CHECK(!q->error, NTK_E_IO, "%s: cannot bring to disk: %s", q->path[q->synced],
-            strerror(q->error));
+  NTK_CHECK(!q->error, ntk_status_of_write(q->error, NTK_E_IO), "%s: cannot bring to disk: %s",
+            q->path[q->synced], strerror(q->error));
   return NTK_OK;
 }
 

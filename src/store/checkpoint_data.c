@@ -82,8 +82,8 @@ static void find_columns(const passage *p, int64_t at, int64_t count, int64_t *f
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static ntk_status check_written(const passage *p, int error, int64_t j) {
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write '%s' at column %lld: %s",
-            ntk_checkpoint_name(p->c), p->shape->name, (long long)j, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO),
+            "%s: cannot write '%s' at column %lld: %s", ntk_checkpoint_name(p->c), p->shape->name, (long long)j, strerror(error));
   return NTK_OK;
 }
 
@@ -123,8 +123,8 @@ static ntk_status write_groups(const passage *p, const ntk_matrix *m) {
 static ntk_status sync_file(const ntk_checkpoint *c) {
   const int error = fdatasync(c->file) == 0 ? 0 : errno;
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot bring to disk: %s", ntk_checkpoint_name(c),
-            strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot bring to disk: %s",
+            ntk_checkpoint_name(c), strerror(error));
   return NTK_OK;
 }
 

@@ -10,24 +10,63 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ntk/store/journal.h"
 #include "seal.h"
 
+/* ---- temporary files ------------------------------------------------------------------------- */
+
+enum { HOST = 65 };
+
+static void name_host(char host[HOST]) {
+  memset(host, 0, HOST);
+  (void)gethostname(host, HOST - 1);
+}
+
 ntk_status ntk_durable_name(const char *path, char *temporary) {
-  const int length = snprintf(temporary, NTK_DURABLE_PATH, "%s.tmp.%ld", path, (long)getpid());
+  char host[HOST];
+
+  name_host(host);
+  const int length = snprintf(temporary, NTK_DURABLE_PATH, "%s.tmp.%s.%ld", path, host,
+                              (long)getpid());
 
   NTK_CHECK(length > 0 && length < NTK_DURABLE_PATH, NTK_E_CREATE, "path too long: %s", path);
   return NTK_OK;
 }
 
-/* Removes entries of a folder that begin with `name` and ".tmp.". */
-static void remove_temporaries(const char *folder, const char *name) {
+/* Whether its process, of this host, is gone.
+ *   owner  "<host>.<process>" */
+static bool is_gone(const char *owner) {
+  char host[HOST], *end = NULL;
+
+  name_host(host);
+  const size_t length = strlen(host);
+
+  if (strncmp(owner, host, length) != 0 || owner[length] != '.') return false;
+  const long process = strtol(owner + length + 1, &end, 10);
+
+  return *end == '\0' && process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+/* It takes moments to write one. */
+static bool is_old(const char *path) {
+  const double hour = 3600;
+  struct stat facts;
+
+  return lstat(path, &facts) == 0 && difftime(time(NULL), facts.st_mtime) > hour;
+}
+
+/* Removes entries of a folder that begin with `name` and ".tmp.".
+ *   shared  not those of others that may be at work */
+static void remove_temporaries(const char *folder, const char *name, bool shared) {
   const size_t length = strlen(name);
   DIR *entries = opendir(folder);
 
@@ -37,19 +76,25 @@ static void remove_temporaries(const char *folder, const char *name) {
     if (strncmp(e->d_name, name, length) != 0) continue;
     if (strncmp(e->d_name + length, ".tmp.", 5) != 0) continue;
     (void)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-    (void)unlink(path);
+    if (!shared || is_gone(e->d_name + length + 5) || is_old(path)) (void)unlink(path);
   }
   if (entries) (void)closedir(entries);
 }
 
-void ntk_durable_tidy(const char *path) {
+static void tidy(const char *path, bool shared) {
   char folder[NTK_DURABLE_PATH];
   const char *slash = strrchr(path, '/');
 
   (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1,
                  slash ? path : ".");
-  remove_temporaries(folder, slash ? slash + 1 : path);
+  remove_temporaries(folder, slash ? slash + 1 : path, shared);
 }
+
+void ntk_durable_tidy(const char *path) { tidy(path, false); }
+
+void ntk_durable_tidy_shared(const char *path) { tidy(path, true); }
+
+/* ---- room ------------------------------------------------------------------------------------ */
 
 static bool has_room(int file, int64_t bytes) {
 #ifdef __linux__
@@ -61,9 +106,10 @@ static bool has_room(int file, int64_t bytes) {
 }
 
 static ntk_status check_room(int file, const char *path, int64_t bytes) {
-  NTK_CHECK(file >= 0, NTK_E_CREATE, "%s: cannot create: %s", path, strerror(errno));
-  NTK_CHECK(has_room(file, bytes), NTK_E_IO, "%s: no room for %.3f GiB: %s", path,
-            (double)bytes / 1073741824.0, strerror(errno));
+  NTK_CHECK(file >= 0, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot create: %s", path,
+            strerror(errno));
+  NTK_CHECK(has_room(file, bytes), ntk_status_of_write(errno, NTK_E_IO),
+            "%s: no room for %.3f GiB: %s", path, (double)bytes / 1073741824.0, strerror(errno));
   return NTK_OK;
 }
 
@@ -115,20 +161,22 @@ int ntk_durable_force(const char *path, int levels) {
 ntk_status ntk_durable_sync(const char *path) {
   const int error = force(path, O_RDWR);
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot bring to disk: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot bring to disk: %s", path,
+            strerror(error));
   return NTK_OK;
 }
 
 static ntk_status sync_name(const char *path) {
   const int error = force_name(path, 1);
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot bring its directory to disk: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO),
+            "%s: cannot bring its directory to disk: %s", path, strerror(error));
   return NTK_OK;
 }
 
 ntk_status ntk_durable_rename(const char *temporary, const char *path) {
-  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
-            temporary, strerror(errno));
+  NTK_CHECK(rename(temporary, path) == 0, ntk_status_of_write(errno, NTK_E_IO),
+            "%s: cannot rename from %s: %s", path, temporary, strerror(errno));
   return sync_name(path);
 }
 

@@ -238,8 +238,8 @@ static ntk_status write_temporary(const char *temporary, const content *c) {
 
 static ntk_status give_name(const char *temporary, const char *path, ntk_backlog *backlog) {
   if (!backlog) return ntk_durable_rename(temporary, path);
-  NTK_CHECK(rename(temporary, path) == 0, NTK_E_IO, "%s: cannot rename from %s: %s", path,
-            temporary, strerror(errno));
+  NTK_CHECK(rename(temporary, path) == 0, ntk_status_of_write(errno, NTK_E_IO),
+            "%s: cannot rename from %s: %s", path, temporary, strerror(errno));
   return ntk_backlog_add(backlog, path);
 }
 
@@ -324,17 +324,22 @@ ntk_status ntk_file_write_filled(const char *path, int64_t count, const ntk_reco
 static ntk_status write_text(const char *temporary, const char *text) {
   FILE *file = fopen(temporary, "w");
 
-  if (!file) return NTK_RAISE(NTK_E_CREATE, "%s: cannot create: %s", temporary, strerror(errno));
+  if (!file) {
+    return NTK_RAISE(ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot create: %s", temporary,
+                     strerror(errno));
+  }
   const bool written = fputs(text, file) >= 0;
   const bool closed = fclose(file) == 0;
 
-  NTK_CHECK(written && closed, NTK_E_IO, "%s: cannot write: %s", temporary, strerror(errno));
+  NTK_CHECK(written && closed, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s",
+            temporary, strerror(errno));
   return ntk_durable_sync(temporary);
 }
 
 ntk_status ntk_file_write_text(const char *path, const char *text) {
   char temporary[NTK_DURABLE_PATH];
 
+  ntk_durable_tidy_shared(path);
   NTK_TRY(ntk_durable_name(path, temporary));
   ntk_status status = write_text(temporary, text);
   if (status == NTK_OK) status = ntk_durable_rename(temporary, path);
@@ -348,7 +353,8 @@ static ntk_status make_one(const char *path) {
   if (stat(path, &facts) != 0) {
     const bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
 
-    NTK_CHECK(made, NTK_E_CREATE, "%s: cannot create directory: %s", path, strerror(errno));
+    NTK_CHECK(made, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot create directory: %s",
+              path, strerror(errno));
   }
   NTK_CHECK(stat(path, &facts) == 0 && S_ISDIR(facts.st_mode), NTK_E_CREATE,
             "%s: is not a directory", path);

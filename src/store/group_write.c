@@ -319,7 +319,8 @@ static ntk_status create_file(ntk_handles *held, const char *path, bool large, h
   NTK_CHECK(H5Pset_link_creation_order(order, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0,
             NTK_E_IO, "%s: %s", path, NTK_REASON);
   *file = H5Fcreate(path, H5F_ACC_TRUNC, order, access);
-  NTK_CHECK(*file >= 0, NTK_E_CREATE, "%s: cannot create: %s", path, strerror(errno));
+  NTK_CHECK(*file >= 0, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot create: %s", path,
+            strerror(errno));
   return write_text(*file, path, "Conventions", "CF-1.10");
 }
 
@@ -328,7 +329,8 @@ static ntk_status flush(const char *path, hid_t file) {
   const bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
   const int error = ntk_driver_error(file);
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot write: %s", path,
+            strerror(error));
   NTK_CHECK(flushed, NTK_E_IO, "%s: cannot write: %s", path, NTK_REASON);
   return NTK_OK;
 }

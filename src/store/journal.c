@@ -113,7 +113,8 @@ ntk_status ntk_journal_write(int file, const char *path, const ntk_trailer *t,
                              const ntk_journal *j, int64_t first, int64_t count) {
   const int error = write_both(file, t, j, first, count);
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write its journal: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot write its journal: %s", path,
+            strerror(error));
   return NTK_OK;
 }
 

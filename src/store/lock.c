@@ -1,5 +1,6 @@
 #include "ntk/store/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -123,6 +124,26 @@ ntk_status ntk_lock_look(const char *directory, const char *key, ntk_lock_holder
   return NTK_OK;
 }
 
+ntk_status ntk_lock_find_held(const char *directory, ntk_lock_holder *holder) {
+  char folder[NTK_DURABLE_PATH];
+
+  *holder = (ntk_lock_holder){.state = NTK_LOCK_FREE};
+  NTK_TRY(name_file(directory, "locks", "", folder));
+  DIR *entries = opendir(folder);
+
+  for (struct dirent *e = entries ? readdir(entries) : NULL; e; e = readdir(entries)) {
+    char path[NTK_DURABLE_PATH + sizeof(e->d_name)];
+
+    if (strlen(e->d_name) != NTK_KEY_SIZE - 1) continue; /* the guard, or on its way to be a lock */
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+    look(path, host_time(), ntk_lock_usual.limit, holder);
+    if (holder->state == NTK_LOCK_HELD) break;
+    *holder = (ntk_lock_holder){.state = NTK_LOCK_FREE};
+  }
+  if (entries) (void)closedir(entries);
+  return NTK_OK;
+}
+
 /* ---- the guard: one at a time changes locks ---------------------------------------------------- */
 
 typedef enum guard_state { GUARDED, UNGUARDED, GUARD_BUSY, GUARD_FAILED } guard_state;
@@ -167,11 +188,13 @@ static guard_state open_guard(const ntk_lock *lock, int *file) {
 static ntk_status check_folder(const char *folder) {
   struct stat facts;
   const bool there = mkdir(folder, 0777) == 0 || errno == EEXIST;
+  const int error = there ? ENOTDIR : errno;
 
-  NTK_CHECK(there && stat(folder, &facts) == 0 && S_ISDIR(facts.st_mode), NTK_E_CREATE,
+  NTK_CHECK(there && stat(folder, &facts) == 0 && S_ISDIR(facts.st_mode),
+            ntk_status_of_write(error, NTK_E_CREATE),
             "%s: cannot create the folder of locks: %s; a run needs a folder that it can write to "
             "(output.directory)",
-            folder, strerror(there ? ENOTDIR : errno));
+            folder, strerror(error));
   return NTK_OK;
 }
 
@@ -216,10 +239,11 @@ static write_state write_new(const char *path, const char *content, double *now)
 static ntk_status write_own(const ntk_lock *lock, double *now) {
   const write_state state = write_new(lock->own, lock->content, now);
 
-  NTK_CHECK(state != NOT_CREATED, NTK_E_CREATE,
+  NTK_CHECK(state != NOT_CREATED, ntk_status_of_write(errno, NTK_E_CREATE),
             "%s: cannot create: %s; a run needs a folder that it can write to (output.directory)",
             lock->own, strerror(errno));
-  NTK_CHECK(state != NOT_WRITTEN, NTK_E_IO, "%s: cannot write: %s", lock->own, strerror(errno));
+  NTK_CHECK(state != NOT_WRITTEN, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s",
+            lock->own, strerror(errno));
   return NTK_OK;
 }
 
@@ -257,7 +281,8 @@ static ntk_status take_free(const ntk_lock *lock, double now, ntk_lock_holder *h
     look(lock->path, now, lock->rules.limit, holder);
     if (holder->state != NTK_LOCK_FREE) return NTK_OK;
   }
-  return NTK_RAISE(NTK_E_IO, "%s: cannot be taken: %s", lock->path, strerror(error));
+  return NTK_RAISE(ntk_status_of_write(error, NTK_E_IO), "%s: cannot be taken: %s", lock->path,
+                   strerror(error));
 }
 
 static ntk_status take_over(const ntk_lock *lock, guard_state guard,
@@ -269,8 +294,8 @@ static ntk_status take_over(const ntk_lock *lock, guard_state guard,
             "%s: left by %s: %s; this file system has no flock, so it cannot be taken over safely: "
             "make sure that nobody works there, delete the file, and run again",
             lock->path, text, holder->why);
-  NTK_CHECK(rename(lock->own, lock->path) == 0, NTK_E_IO, "%s: cannot be taken over: %s",
-            lock->path, strerror(errno));
+  NTK_CHECK(rename(lock->own, lock->path) == 0, ntk_status_of_write(errno, NTK_E_IO),
+            "%s: cannot be taken over: %s", lock->path, strerror(errno));
   ntk_log("took over the lock of %s, silent for %.0f s: %s", text, fmax(holder->silence, 0),
           holder->why);
   return NTK_OK;

@@ -84,7 +84,8 @@ static ntk_status write_owner(const char *folder, const ntk_owner *owner) {
   const bool written = file && fputs(ntk_owner_print(owner, text), file) >= 0;
   const bool closed = file && fclose(file) == 0;
 
-  NTK_CHECK(written && closed, NTK_E_IO, "%s: cannot write: %s", path, strerror(errno));
+  NTK_CHECK(written && closed, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s", path,
+            strerror(errno));
   return NTK_OK;
 }
 
@@ -95,8 +96,8 @@ static ntk_status make(const char *directory, const char *name, char *path) {
   const int length = snprintf(path, NTK_DURABLE_PATH, "%s/.%s.%s", directory, name, owner.nonce);
 
   NTK_CHECK(length > 0 && length < NTK_DURABLE_PATH, NTK_E_CREATE, "path too long: %s", directory);
-  NTK_CHECK(mkdir(path, 0777) == 0, NTK_E_CREATE, "%s: cannot create directory: %s", path,
-            strerror(errno));
+  NTK_CHECK(mkdir(path, 0777) == 0, ntk_status_of_write(errno, NTK_E_CREATE),
+            "%s: cannot create directory: %s", path, strerror(errno));
   return write_owner(path, &owner);
 }
 

@@ -25,7 +25,8 @@ static ntk_status append(int file, const char *path, int64_t *size, int64_t coun
                          const char *bytes) {
   const int error = ntk_bytes_write(file, *size, count, bytes);
 
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot write: %s", path,
+            strerror(error));
   *size += count;
   return NTK_OK;
 }

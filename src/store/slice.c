@@ -3,6 +3,7 @@
 #include "ntk/store/file.h"
 #include "ntk/store/group.h"
 #include "ntk/store/handle.h"
+#include "ntk/store/verify.h"
 
 static ntk_status list_file(ntk_handles *held, ntk_slice_file *file) {
   const ntk_group_query query = {
@@ -96,4 +97,25 @@ ntk_status ntk_slice_read(const ntk_slice_file *file, const ntk_variable *variab
 
   ntk_handles_close(&held);
   return status;
+}
+
+static ntk_status find_offset(ntk_handles *held, const ntk_slice_file *file, const char *name,
+                              haddr_t *offset) {
+  hid_t dataset = H5I_INVALID_HID;
+
+  NTK_TRY(open_dataset(held, file, name, &dataset));
+  *offset = H5Dget_offset(dataset);
+  return NTK_OK;
+}
+
+ntk_status ntk_slice_verify(const ntk_slice_file *file, const ntk_variable *variable) {
+  haddr_t offset = HADDR_UNDEF;
+  ntk_handles held = {0};
+
+  if (variable->rank != 2 || variable->kind != NTK_KIND_REAL) return NTK_OK;
+  const ntk_status status = find_offset(&held, file, variable->name, &offset);
+
+  ntk_handles_close(&held);
+  if (status != NTK_OK || offset == HADDR_UNDEF) return status;
+  return ntk_verify_matrix(file->path, (int64_t)offset, variable->size[1], variable->size[0]);
 }

@@ -112,7 +112,8 @@ ntk_status ntk_trailer_append(int file, const char *path, ntk_trailer *t) {
   const int error = ntk_bytes_write(file, t->end, bytes, text);
 
   ntk_free(&text);
-  NTK_CHECK(!error, NTK_E_IO, "%s: cannot write: %s", path, strerror(error));
+  NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO), "%s: cannot write: %s", path,
+            strerror(error));
   return NTK_OK;
 }
 

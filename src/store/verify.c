@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ typedef struct subject {
   double *columns;
   uint64_t lower, upper; /* of the panel at hand */
   uint64_t uppers;       /* of all panels so far */
+  char damaged[160];     /* "0 to 31, 64 to 95": columns, as many as fit */
 } subject;
 
 /* Part and first record of the matrix at the offset; false if there is none of its shape. */
@@ -70,6 +73,22 @@ static void hash_columns(subject *s, int64_t j, int64_t count) {
   }
 }
 
+/* Neighbours are one range. */
+static void note_damaged(subject *s, int64_t first, int64_t last) {
+  char end[32];
+  const size_t used = strlen(s->damaged), room = sizeof(s->damaged) - used;
+  const int length = snprintf(end, sizeof(end), " to %" PRId64, first - 1);
+
+  if (used > (size_t)length && strcmp(s->damaged + used - (size_t)length, end) == 0) {
+    (void)snprintf(s->damaged + used - (size_t)length, room + (size_t)length, " to %" PRId64, last);
+  } else if (room > 64) {
+    (void)snprintf(s->damaged + used, room, "%s%" PRId64 " to %" PRId64, used ? ", " : "", first,
+                   last);
+  } else if (used > 3 && strcmp(s->damaged + used - 3, "...") != 0) {
+    (void)snprintf(s->damaged + used, room, ", ...");
+  }
+}
+
 static ntk_status check_panel(subject *s, int64_t panel) {
   const int64_t first = panel * s->width;
   const int64_t count = s->cols - first < s->width ? s->cols - first : s->width;
@@ -82,9 +101,9 @@ static ntk_status check_panel(subject *s, int64_t panel) {
     NTK_TRY(read_columns(s, j, columns));
     hash_columns(s, j, columns);
   }
-  NTK_CHECK(s->lower == s->journal.records[s->first + panel].data, NTK_E_INPUT,
-            "%s: damaged: columns %lld to %lld do not match their hash; restore or delete it",
-            s->path, (long long)first, (long long)(first + count - 1));
+  if (s->lower != s->journal.records[s->first + panel].data) {
+    note_damaged(s, first, first + count - 1);
+  }
   s->uppers = ntk_hash_seeded(&s->upper, sizeof(s->upper), s->uppers);
   return NTK_OK;
 }
@@ -95,6 +114,9 @@ static ntk_status check_panels(subject *s) {
 
   NTK_TRY(ntk_new_unset((size_t)(step * s->rows), sizeof(double), &s->columns));
   for (int64_t panel = 0; panel < panels; ++panel) NTK_TRY(check_panel(s, panel));
+  NTK_CHECK(!s->damaged[0], NTK_E_INPUT,
+            "%s: damaged: columns %s do not match their hash; restore or delete it", s->path,
+            s->damaged);
   if (!s->symmetric || !s->only_one) return NTK_OK;
   NTK_CHECK(s->uppers == s->journal.records[s->last].data, NTK_E_INPUT,
             "%s: damaged: what is above the diagonal does not match its hash; restore or delete it",

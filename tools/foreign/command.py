@@ -1,27 +1,25 @@
 """What the commands export_torch.py and export_jax.py have in common: their arguments, and refusals."""
-import argparse
 import importlib
 import importlib.util
 import pathlib
 import sys
 
 from foreign.weights import Refusal
-
-BAD_INPUT = 65
+from usage import BAD_INPUT, CANNOT_CREATE, MISSING, Parser, fail
 
 
 def main(description, origin, shape, state_help, write):
     """write(origin's object, arguments) returns the `network:` section; `shape` is an example of one."""
     arguments = parse(description, origin, shape, state_help)
+    check_files(arguments)
     try:
         print(write(find_object(arguments.source), arguments), end="")
     except Refusal as refusal:
-        print(f"{arguments.source}: {refusal}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        fail(BAD_INPUT, f"{arguments.source}: {refusal}")
 
 
 def parse(description, origin, shape, state_help):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description)
     parser.add_argument("source", metavar="FILE.py:NAME", help=f"{origin}; PACKAGE.MODULE:NAME likewise")
     parser.add_argument("path", metavar="OUT.h5", help="weights file to write")
     parser.add_argument("--input-shape", metavar=shape, type=sizes, required=True,
@@ -31,7 +29,19 @@ def parse(description, origin, shape, state_help):
 
 
 def sizes(text):
-    return tuple(int(size) for size in text.split(","))
+    found = tuple(int(size) for size in text.split(","))
+    if min(found) < 1:
+        raise ValueError
+    return found
+
+
+def check_files(arguments):
+    where = arguments.source.rpartition(":")[0]
+    for path in (where if where.endswith(".py") else None, arguments.state):
+        if path and not pathlib.Path(path).exists():
+            fail(MISSING, f"{path}: no such file")
+    if not pathlib.Path(arguments.path).resolve().parent.is_dir():
+        fail(CANNOT_CREATE, f"{arguments.path}: cannot be written: its folder is not there")
 
 
 def find_object(source):

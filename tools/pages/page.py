@@ -4,7 +4,6 @@ A page is docs/NAME.md with tables between <!-- TABLE --> and <!-- end -->, conf
 docs/figures/NAME_*.png.  tools/NAME.py, and the files beside this one, say how tables and figures follow from
 the runs.
 """
-import argparse
 import os
 import pathlib
 import re
@@ -18,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import ntkload
 from figures import GREY, STYLE, plt
+from usage import Parser
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -179,8 +179,7 @@ class Page:
         plt.close("all")
 
     def main(self, description, run=None):
-        parser = argparse.ArgumentParser(description=description,
-                                         formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser = Parser(description)
         parser.add_argument("--program", default=TOP / os.environ.get("NTK_BUILD", "build") / "ntkrun")
         runs = (run or self.run)(pathlib.Path(parser.parse_args().program).resolve(), TOP)
         self.fill(runs)

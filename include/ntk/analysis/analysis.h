@@ -1,7 +1,7 @@
 /* analysis.h -- what is computed from a kernel, as one table of plug-ins.
  *
- * To add an analysis: src/analysis/<name>.c with its options, its fields and its row, declared in
- * rows.h, and a line in the table of src/analysis/analysis.c.  What analyses share is there too:
+ * To add an analysis: src/analysis/<name>.c with its options, its fields and its row, and
+ * ROW(<name>) in the table of src/analysis/analysis.c.  What analyses share is there too:
  * filter.h (modes), ridge.h and times.h (grids), rule.h (training rules and loss constants).
  * A row says what it needs, so eigenvectors are computed only if somebody wants them; and what it
  * writes, so results, documentation and checks follow. */
@@ -77,7 +77,7 @@ typedef struct ntk_analysis {
 
 extern const ntk_row *const ntk_analyses[]; /* rows of ntk_analysis; ends with NULL */
 
-/* Local.  The row's field of that name, for ntk_record_add; a name that is not there is a bug. */
-const ntk_field *ntk_analysis_field(const ntk_analysis *analysis, const char *name);
+/* Local.  The field of that name, for ntk_record_add; a name that is not there is a bug. */
+const ntk_field *ntk_field_find(const ntk_field *fields, const char *name);
 
 #endif

@@ -26,6 +26,7 @@
   X(NTK_E_NUMERIC, 1, "no convergence, or a value is not acceptable") \
   X(NTK_E_BUG, 70, "a bug in this program")                          \
   X(NTK_E_CREATE, 73, "cannot create output")                        \
+  X(NTK_E_FULL, 73, "the disk is full")                              \
   X(NTK_E_IO, 74, "file system or HDF5 failure")                     \
   X(NTK_E_STOPPED, 75, "stopped in order; run again to resume")
 
@@ -46,6 +47,9 @@ typedef struct ntk_error {
 const char *ntk_status_text(ntk_status status);
 int ntk_status_exit_code(ntk_status status);
 ntk_error *ntk_last_error(void);
+/* Of a system call that could not write: NTK_E_FULL where the disk is full, or a quota; for every other
+ * errno `otherwise`. */
+ntk_status ntk_status_of_write(int error, ntk_status otherwise);
 ntk_status ntk_raise(ntk_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 _Noreturn void ntk_panic(const char *where, int line, const char *condition);

@@ -11,7 +11,11 @@
 void ntk_log_enable(bool enabled);
 bool ntk_log_enabled(void);
 
-/* Local.  Prints `[seconds since start] text`. */
+/* Local.  What the lines from now on are about, on all floors below the caller's: "point 3 of 8",
+ * which is copied; NULL: nothing in particular. */
+void ntk_log_about(const char *subject);
+
+/* Local.  Prints `[seconds since start] subject: text`. */
 void ntk_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Local.  Seconds of a monotonic clock. */

@@ -64,6 +64,8 @@ typedef struct ntk_row {
   size_t options_size;              /* of the struct that `options` fills */
   const char *shorthand; /* key that `{name: scalar}` sets, as in `activation: relu`, and, if it is
                             an NTK_CHOICE, `{name: {row: {options}}}`; NULL: none */
+  const char *also;      /* what other programs call it, words with blanks between, for the error
+                            that points here; NULL: nothing */
 } ntk_row;
 
 typedef struct ntk_choice {

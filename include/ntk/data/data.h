@@ -62,8 +62,8 @@ typedef struct ntk_data_settings {
 /* A config that writes nothing into data: leaves source.row NULL; whoever needs data says so. */
 extern const ntk_section ntk_data_section;
 
-/* A data source.  To add one: a file in src/data with its options and its reader or generator,
- * and a line in the table of src/data/data.c. */
+/* A data source.  To add one: src/data/source_<name>.c with its options and its reader or
+ * generator, and ROW(<name>) in the table of src/data/source.c. */
 typedef struct ntk_data_source {
   ntk_row row;
   /* Local.  Reads the source's files, which are kept between points; NULL: there are none.

@@ -2,13 +2,16 @@
  * as a function of the inputs, noise on the training targets.
  *
  * Local, all of it.  For src/data, and for the teacher: a network, which this floor does not know.
- * Its two rows are declared here, listed in the tables of src/data/function.c and src/data/data.c,
- * and defined in src/run/teacher.c. */
+ * Its two rows are listed in the tables of src/data/function.c and src/data/source.c, and defined in
+ * src/run/teacher.c. */
 #ifndef NTK_DATA_GENERATE_H
 #define NTK_DATA_GENERATE_H
 
 #include "ntk/base/random.h"
 #include "ntk/data/data.h"
+
+/* A source that draws its samples. */
+typedef struct ntk_generator ntk_generator;
 
 /* A function of the inputs that generated sources use for their targets.  To add one: a row in
  * src/data/function.c. */
@@ -16,14 +19,13 @@ typedef struct ntk_data_function {
   ntk_row row;
   /* Local.  Columns of the targets; NULL: one. */
   int64_t (*outputs)(const void *options);
-  /* Local.  y [n][outputs] from x [n][shape]. */
-  ntk_status (*value)(const void *options, const ntk_shape *shape, int64_t n, const double *x,
-                      double *y);
+  /* Local.  y [n][outputs] from x [n][from->shape]. */
+  ntk_status (*value)(const void *options, const ntk_generator *from, int64_t n,
+                      const double *x, double *y);
 } ntk_data_function;
 
 extern const ntk_row *const ntk_data_functions[]; /* rows of ntk_data_function; ends with NULL */
 extern const ntk_data_function ntk_function_teacher;
-extern const ntk_data_source ntk_source_teacher;
 
 /* What data.seed is for: purpose p uses the key fold_in(PRNGKey(data.seed), p), partitionable
  * layout.  The numbers are part of the results: never change one. */
@@ -38,8 +40,7 @@ typedef enum ntk_data_draw {
 
 ntk_rng_key ntk_data_draw_key(int64_t seed, ntk_data_draw purpose);
 
-/* A source that draws its samples. */
-typedef struct ntk_generator {
+struct ntk_generator {
   ntk_shape shape;     /* of one sample */
   int64_t vocabulary;  /* of tokens; 0: the samples are numbers */
   const void *options; /* handed to `fill` */
@@ -49,7 +50,7 @@ typedef struct ntk_generator {
   double noise_std;           /* of normal noise on the training targets */
   ntk_rng_key noise_key;      /* value i of the draw to target i */
   ntk_dtype noise_dtype;      /* in which it is drawn */
-} ntk_generator;
+};
 
 /* Rows that generated sources share; `settings` is the struct of their options. */
 #define NTK_FUNCTION_ROW(settings, word)                                                         \

@@ -183,9 +183,4 @@ NTK_CHECKED ntk_status ntk_paired_read(ntk_table_reader *read, const ntk_paired_
 void ntk_test_pair_check(const char *test_inputs, const char *test_labels, const ntk_node *node,
                          ntk_problems *problems);
 
-
-extern const ntk_data_source ntk_source_fashion_mnist, ntk_source_idx, ntk_source_npy,
-    ntk_source_hdf5, ntk_source_csv, ntk_source_libsvm, ntk_source_cifar10, ntk_source_grid,
-    ntk_source_gaussian, ntk_source_sphere, ntk_source_circle, ntk_source_tokens;
-
 #endif

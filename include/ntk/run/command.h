@@ -21,7 +21,7 @@ typedef struct ntk_arguments {
   bool json, all; /* of plan and status */
   const char *shard;           /* "i/k" of run; NULL if absent */
   bool retry_failed, fail_fast; /* of run */
-  bool flat;
+  bool flat, verify; /* of merge; of inspect */
   bool csv;
   const char *group, *output; /* NULL if absent */
   bool man;

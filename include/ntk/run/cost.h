@@ -10,10 +10,11 @@ typedef struct ntk_point_cost {
   double kernel_flops, spectrum_flops;
   double bytes_per_rank; /* peak, on the rank that needs most */
   double matrix_bytes;   /* of those: Gram and test blocks, which stay for the spectrum */
-  double disk_bytes;     /* of files that are kept */
-  double stage_bytes;    /* of the files that stages longer than run.checkpoint_after write, kept
-                            or not: Gram, test block, spectrum */
-  double results_bytes;  /* of results.h5, about */
+  double results_bytes;  /* of results.h5; as all that follow not much too high, and not too low */
+  double own_bytes;      /* of files that are kept: weights, predictions; */
+  double shared_bytes;   /* those of its kernel, which other points may have, too */
+  double stage_bytes;    /* of the files that stages longer than run.checkpoint_after write beside
+                            those that are kept: Gram, test block, spectrum */
   int64_t ranks_needed;  /* for the 32-bit integers of ScaLAPACK */
 } ntk_point_cost;
 
@@ -25,5 +26,8 @@ double ntk_spectrum_flops(int64_t n);
  * shapes); `cache` keeps it for the next point.  Fails as ntk_data_probe, ntk_network_create. */
 NTK_CHECKED ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
                                          ntk_point_cost *cost);
+
+/* Local.  What a point leaves on disk, without the files of its kernel. */
+double ntk_point_disk_bytes(const ntk_point_cost *cost);
 
 #endif

@@ -31,7 +31,7 @@ typedef struct ntk_place {
   const ntk_record *origin; /* attributes of ntk_provenance_add, on all ranks or none; NULL: they are
                                gathered for every point */
   bool dry;                 /* no file is written (output.keep: []) */
-  const char *stage;        /* that the point at work has reached, for the tick */
+  const char *stage;        /* that the point at work has reached, for the tick; NULL: no point */
   void (*tick)(void *context); /* Local.  Called at every boundary; NULL: nothing */
   void *tick_context;
 } ntk_place;

@@ -13,6 +13,7 @@ typedef struct ntk_run_options {
 } ntk_run_options;
 
 typedef struct ntk_run_counts {
+  int64_t points;           /* of its shard */
   int64_t computed, failed; /* by this job */
   int64_t skipped;          /* done before, or meanwhile by another job */
   int64_t failed_before;    /* not tried again */

@@ -28,11 +28,11 @@ typedef struct ntk_stage_cache {
   ntk_spectrum spectrum;
   ntk_data data;          /* of a kernel from a file */
   char solver_kernel[96]; /* of a spectrum that was loaded */
-  ntk_key failed_key;     /* of a kernel that is not finite; "": there is none, */
+  ntk_key failed_key;     /* of the kernel or spectrum whose numbers were no good last; "": none, */
   ntk_error failure;      /* and what is said of it */
 } ntk_stage_cache;
 
-/* Local.  What is known of a kernel that failed stays. */
+/* Local.  What is known of a kernel or spectrum that failed stays. */
 void ntk_stage_cache_destroy(ntk_stage_cache *cache);
 
 /* What a kernel is computed from beside the settings of its point. */
@@ -49,7 +49,8 @@ typedef struct ntk_stage_input {
 /* Collective.  place->stages.kernel, and of a kernel from a file place->stages.data, are those of
  * the point.  Fails as ntk_kernel_compute, with NTK_E_STOPPED at a boundary, and as the functions
  * of checkpoint.h; there is none in the cache then, and what was written stays.  A kernel that is not
- * finite is not computed again for the other points of its unit: they fail as the first one did. */
+ * finite, or a spectrum that is not acceptable, is not computed again for the other points of its
+ * unit: they fail as the first one did. */
 NTK_CHECKED ntk_status ntk_stage_kernel(const ntk_stage_input *input, struct ntk_place *place);
 
 /* Collective.  place->stages.spectrum is that of the kernel that is there; none (n is 0) where the

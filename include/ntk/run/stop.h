@@ -25,9 +25,13 @@ typedef struct ntk_stop {
   MPI_Request *notice; /* [world.size], of what it has told */
 } ntk_stop;
 
-/* Collective.  Handlers of SIGUSR1, SIGTERM and SIGINT on every rank, deadline from run.walltime or
- * from Slurm.  A second SIGINT ends the process at once.  Ends with ntk_stop_end, after which signals
- * do what they do by default.  Fails with NTK_E_MEMORY. */
+/* Local.  From now on SIGUSR1, SIGTERM and SIGINT are only noted, until a job asks; a second SIGINT
+ * ends the process at once.  For the very beginning of a program: MPI_Init takes its time. */
+void ntk_stop_listen(void);
+
+/* Collective.  Listens on every rank, if that has not begun before; deadline from run.walltime or
+ * from Slurm.  Ends with ntk_stop_end, after which signals are noted for the next one.  Fails with
+ * NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_stop_begin(const ntk_comm *comm, const ntk_run_settings *settings,
                                       ntk_stop *stop);
 

@@ -18,13 +18,17 @@ enum { NTK_DURABLE_PATH = 4096 };
 /* How the name of a file ends that is written panel by panel and not finished. */
 #define NTK_DURABLE_PARTIAL ".partial"
 
-/* Local.  "<path>.tmp.<process>", in the same directory so that it can be renamed; room for it is
- * NTK_DURABLE_PATH.  Fails with NTK_E_CREATE if it does not fit. */
+/* Local.  "<path>.tmp.<host>.<process>", in the same directory so that it can be renamed; room for it
+ * is NTK_DURABLE_PATH.  Fails with NTK_E_CREATE if it does not fit. */
 NTK_CHECKED ntk_status ntk_durable_name(const char *path, char *temporary);
 
 /* Local.  Removes "<path>.tmp.*", which processes that died have left.  Only for a file that has one
  * writer at a time, and that is the caller. */
 void ntk_durable_tidy(const char *path);
+
+/* Local.  The same for a file that many may write at once: removes only what processes of this host
+ * have left that are gone, and what is an hour old. */
+void ntk_durable_tidy_shared(const char *path);
 
 /* Local.  Makes the file if it is not there, and asks the file system for room up to `bytes`, so
  * that a full disk is found before hours of work; what cannot reserve is passed over.

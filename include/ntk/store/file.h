@@ -74,7 +74,8 @@ NTK_CHECKED ntk_status ntk_file_keys(const char *path, ntk_record *keys);
 /* Local.  Makes a directory and its parents.  Fails with NTK_E_CREATE. */
 NTK_CHECKED ntk_status ntk_directory_make(const char *path);
 
-/* Local.  A text file as tmp, fsync, rename.  Fails with NTK_E_CREATE, NTK_E_IO. */
+/* Local.  A text file as tmp, fsync, rename; what killed writers of it have left goes.  Fails with
+ * NTK_E_CREATE, NTK_E_FULL, NTK_E_IO. */
 NTK_CHECKED ntk_status ntk_file_write_text(const char *path, const char *text);
 
 #endif

@@ -70,6 +70,9 @@ void ntk_lock_release(ntk_lock **lock);
 NTK_CHECKED ntk_status ntk_lock_look(const char *directory, const char *key,
                                      ntk_lock_holder *holder);
 
+/* Local.  Somebody who has a lock there, as ntk_lock_look; NTK_LOCK_FREE: nobody. */
+NTK_CHECKED ntk_status ntk_lock_find_held(const char *directory, ntk_lock_holder *holder);
+
 /* How locks are kept.  The program takes ntk_lock_usual; tests take shorter times and file systems
  * that lack something. */
 typedef struct ntk_lock_rules {

@@ -31,4 +31,8 @@ NTK_CHECKED ntk_status ntk_slice_load(const ntk_slice_file *file, const char *na
 NTK_CHECKED ntk_status ntk_slice_read(const ntk_slice_file *file, const ntk_variable *variable,
                                       const int64_t *start, const int64_t *extent, void *data);
 
+/* Local.  Compares a variable of the list with the hashes of its columns, as store/verify.h does;
+ * what has none passes.  Fails with NTK_E_INPUT (file and columns), NTK_E_IO, NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_slice_verify(const ntk_slice_file *file, const ntk_variable *variable);
+
 #endif
