@@ -117,18 +117,19 @@ typedef struct option {
   int value;
 } option;
 
-static ntk_status set_all(const char *solver, elpa_t handle, const option *options) {
-  for (; options->key; ++options) {
-    int error = ELPA_OK;
+/* The first error, and the key that it was about. */
+static int set_all(elpa_t handle, const option *options, const char **key) {
+  int error = ELPA_OK;
 
+  for (; options->key && error == ELPA_OK; ++options) {
+    *key = options->key;
     elpa_set(handle, options->key, options->value, &error);
-    NTK_TRY(judge(solver, options->key, error));
   }
-  return NTK_OK;
+  return error;
 }
 
 /* The communicators are the grid's: what ELPA calls "rows" are the ranks of one process column. */
-static ntk_status describe(const char *solver, const ntk_matrix *a, elpa_t handle) {
+static int describe(const ntk_matrix *a, elpa_t handle, const char **step) {
   const ntk_grid *grid = a->grid;
   const option options[] = {{"na", (int)a->rows},
                             {"nev", (int)a->rows},
@@ -139,8 +140,11 @@ static ntk_status describe(const char *solver, const ntk_matrix *a, elpa_t handl
                             {"mpi_comm_rows", (int)MPI_Comm_c2f(grid->col_comm.mpi)},
                             {"mpi_comm_cols", (int)MPI_Comm_c2f(grid->row_comm.mpi)},
                             {NULL, 0}};
+  const int error = set_all(handle, options, step);
 
-  return set_all(solver, handle, options);
+  if (error != ELPA_OK) return error;
+  *step = "elpa_setup";
+  return elpa_setup(handle);
 }
 
 typedef struct problem {
@@ -151,17 +155,29 @@ typedef struct problem {
   const char *kernel;
 } problem;
 
+/* A handle that was not set up cannot be given back: elpa_deallocate reads there whether it owns
+ * communicators, which nobody has written yet, and may free the grid's. */
+static int create_handle(const ntk_matrix *a, problem *p, const char **step) {
+  int error = ELPA_OK;
+  elpa_t handle = elpa_allocate(&error);
+
+  *step = "elpa_allocate";
+  if (error == ELPA_OK) error = describe(a, handle, step);
+  if (error == ELPA_OK) p->handle = handle;
+  return error;
+}
+
 static ntk_status create(const ntk_matrix *a, problem *p) {
   const option stages[] = {{"solver", p->stages == 1 ? ELPA_SOLVER_1STAGE : ELPA_SOLVER_2STAGE},
                            {NULL, 0}};
+  const char *step = "elpa_init";
   int error = elpa_init(API_VERSION);
 
-  NTK_TRY(judge(p->name, "elpa_init", error));
-  p->handle = elpa_allocate(&error);
-  NTK_TRY(judge(p->name, "elpa_allocate", error));
-  NTK_TRY(describe(p->name, a, p->handle));
-  NTK_TRY(judge(p->name, "elpa_setup", elpa_setup(p->handle)));
-  NTK_TRY(set_all(p->name, p->handle, stages));
+  NTK_TRY(judge(p->name, step, error));
+  error = create_handle(a, p, &step);
+  NTK_TRY(judge(p->name, step, error));
+  error = set_all(p->handle, stages, &step);
+  NTK_TRY(judge(p->name, step, error));
   p->kernel = p->stages == 2 ? choose_kernel(p->handle) : "";
   return NTK_OK;
 }
