@@ -214,18 +214,33 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
   return NTK_OK;
 }
 
-ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
-                             ntk_point_cost *cost) {
+/* What libraries keep for themselves (measured): MPI, HDF5 and file buffers, and what a GEMM packs,
+ * panels of the matrix of up to 384 columns. */
+static double library_bytes(double rows) {
+  const double buffers = 11 << 20, most_packed = 32 << 20;
+
+  return buffers + fmin(most_packed, 8 * 384 * rows);
+}
+
+static ntk_status cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
+                          ntk_point_cost *cost) {
   const ntk_settings *s = &point->settings;
   const ntk_probed *probed = NULL;
 
-  *cost = (ntk_point_cost){.ranks_needed = 1};
   if (!((const ntk_kernel_type *)s->kernel.type.row)->needs_network) {
     return from_size(point, ranks, cost);
   }
   NTK_TRY(ntk_data_probe_by_key(&s->data, ntk_point_key(point, "data"), cache, &probed));
   NTK_TRY(from_network(point, ranks, &probed->data, cost));
   cost->bytes_per_rank += data_bytes(probed);
+  return NTK_OK;
+}
+
+ntk_status ntk_point_cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
+                             ntk_point_cost *cost) {
+  *cost = (ntk_point_cost){.ranks_needed = 1};
+  NTK_TRY(cost_of(point, ranks, cache, cost));
+  cost->bytes_per_rank += library_bytes((double)cost->rows);
   return NTK_OK;
 }
 

@@ -282,16 +282,16 @@ static ntk_status run_rounds(ntk_crew *crew) {
 
 /* ---- the job ----------------------------------------------------------------------------------- */
 
-/* What the points needed beside the libraries, on the rank that needed most.  In small jobs that is
- * buffers of libraries and files, of which the plan knows nothing. */
+/* What the points needed, and the libraries since they were started, on the rank that needed most;
+ * the plan only looks at points that are not small. */
 static void report_memory(const ntk_crew *crew, double idle_bytes, int64_t computed) {
-  const double mebibyte = 1048576, small = 64 * mebibyte;
+  const double mebibyte = 1048576;
   const double peak = ntk_comm_max(crew->world, ntk_memory_peak() - idle_bytes);
   const double planned = ntk_comm_max(crew->world, crew->planned);
   char text[48] = "";
 
   if (!computed) return;
-  if (peak > small) {
+  if (planned > 0) {
     (void)snprintf(text, sizeof(text), ", planned %.1f MiB", planned / mebibyte);
   }
   ntk_log("peak memory %.1f MiB on one rank%s", peak / mebibyte, text);
