@@ -84,7 +84,7 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
 /* Where k is cut: products of OpenBLAS cut it themselves, SYRK at other places than GEMM unless it
  * is a multiple of NTK_SAMPLE_PAD or fits into one of their blocks, of 128 elements at least. */
 static int64_t first_cut(int64_t k) {
-  if (k % NTK_SAMPLE_PAD == 0 || k < 2 * NTK_SAMPLE_PAD) return k;
+  if (k % NTK_SAMPLE_PAD == 0 || k < INT64_C(2) * NTK_SAMPLE_PAD) return k;
   return k / NTK_SAMPLE_PAD * NTK_SAMPLE_PAD - NTK_SAMPLE_PAD;
 }
 
