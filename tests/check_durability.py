@@ -190,6 +190,15 @@ class Durability(unittest.TestCase):
                 self.finish(sweep, file.name)
         shutil.rmtree(self.top / self.id())
 
+    def test_hashes_that_are_gone(self):
+        """A file that grew at its end: --verify does not call good what it cannot compare."""
+        file = self.top / "longer.h5"
+        file.write_bytes(self.reference.one("kernels/*/gram.h5").read_bytes() + b"longer")
+        self.assertEqual(self.reference.call("inspect", str(file)).returncode, 0)
+        done = self.reference.call("inspect", str(file), "--verify")
+        self.assertEqual(done.returncode, 65)
+        self.assertIn("longer.h5: its end, which says where the hashes are, is missing", done.stderr)
+
     def test_damaged_results(self):
         sweep = self.sweep()
         shutil.copytree(self.reference.path / "out", sweep.path / "out")

@@ -103,6 +103,8 @@ class Submit(Folder):
         self.assertIn("requeue.sbatch CONFIG", text)
         self.assertIn("--requeue", options)
         self.assertTrue("--array" in options and options["--time"] == "30")
+        self.assertEqual(options["--signal"], "B:USR1@180")
+        self.assertEqual(self.dry("--time=2")[1]["--signal"], "B:USR1@60")
 
     def test_points_of_one_kernel_stay_together(self):
         """Sixty-four points, of which only two have kernels of their own, are no work for an array; and

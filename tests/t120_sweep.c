@@ -274,6 +274,7 @@ static const refusal refusals[] = {
     {"sweep: {network.width: {geomspace: [1, 10, 3]}}",
      "network.width: '3.1622776601683795' is not", 24},
     {"sweep: {network.width.x: [1, 2]}", "network.width: needs an integer, not a mapping", 9},
+    {"sweep: {name.x: [1, 2]}", "'name.x' cannot be swept", 9},
     {"sweep: {analyses.dynamics.learning_rate: [1, 2]}", "analyses: needs a list", 9},
     {"analyses: [summary]\nsweep: {analyses.dynamics.learning_rate: [1, 2]}",
      "'analyses.dynamics.learning_rate': the list has no item 'dynamics', only 'summary'", 9},
@@ -472,6 +473,11 @@ static void check_all_at_once(void) {
                         &c)); /* the path, both lists, the word, the name of the layer */
   if (c.problems.count != 5) FAIL("%s", c.problems.text.data);
   EXPECT(c.sweep.axis_count == 3 && c.sweep.skip_count == 0);
+  destroy_config(&c);
+  EXPECT_OK(read_config(DATA "network: 3\nsweep: {network.width: [1, 2]}\n", &c));
+  EXPECT(c.problems.count == 2); /* the section is none; so it has no key to sweep */
+  EXPECT(strstr(c.problems.text.data, "network: needs a mapping"));
+  EXPECT(strstr(c.problems.text.data, "'network.width': '3' stands where a mapping is needed"));
   destroy_config(&c);
 }
 

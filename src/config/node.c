@@ -223,6 +223,7 @@ ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *root, const cha
 
 typedef struct putter {
   ntk_arena *arena;
+  const ntk_node *root;
   const char *path; /* all of it, for messages */
   ntk_mark mark;
   ntk_problems *problems;
@@ -300,10 +301,26 @@ static ntk_status key_slot(const putter *p, ntk_node *mapping, const char *key, 
   return NTK_OK;
 }
 
-/* Down one component.  What stands in the place and cannot be entered gives way to a mapping. */
+/* Whether the place is that of a section, with something else in it. */
+static bool is_no_section(const putter *p, const ntk_node *node) {
+  if (!node || node->kind != NTK_NODE_SCALAR || ntk_node_empty(node)) return false;
+  for (int64_t k = 0; k < p->root->count; ++k) {
+    if (p->root->child[k] == node) return true;
+  }
+  return false;
+}
+
+/* Down one component.  A word or a number gives way to a mapping, but never that of a section, which
+ * nobody would read then. */
 static ntk_status enter(const putter *p, const char *component, ntk_node ***slot) {
   ntk_node *node = **slot;
 
+  if (is_no_section(p, node)) {
+    *slot = NULL;
+    ntk_problem(p->problems, p->mark, "'%.80s': '%.80s' stands where a mapping is needed", p->path,
+                node->text);
+    return NTK_OK;
+  }
   if (!node || node->kind == NTK_NODE_SCALAR) {
     NTK_TRY(ntk_node_new(p->arena, NTK_NODE_MAPPING, p->mark, NULL, &node));
     **slot = node;
@@ -314,7 +331,7 @@ static ntk_status enter(const putter *p, const char *component, ntk_node ***slot
 
 ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char *path, ntk_mark mark,
                         ntk_node *value, ntk_problems *problems) {
-  const putter p = {arena, path, mark, problems};
+  const putter p = {arena, root, path, mark, problems};
   char component[COMPONENT];
   ntk_node *top = root, **slot = &top;
 

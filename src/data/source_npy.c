@@ -41,6 +41,13 @@ static ntk_status parse_element(const char *path, const char *descr, ntk_element
   return NTK_OK;
 }
 
+/* Of a tuple, as far as a message shows it, without what is behind it. */
+static int shown_length(const char *tuple) {
+  const size_t length = strcspn(tuple, ")") + 1;
+
+  return (int)strnlen(tuple, length < 40 ? length : 40);
+}
+
 /* (60000, 28, 28) or (5,) */
 static ntk_status parse_shape(const char *path, const char *shape, ntk_table *table) {
   const char *at = shape && *shape == '(' ? shape + 1 : "";
@@ -52,8 +59,8 @@ static ntk_status parse_shape(const char *path, const char *shape, ntk_table *ta
     at += strspn(at, ", ");
   }
   NTK_CHECK(*at == ')' && table->rank > 0, NTK_E_INPUT,
-            "%s: the array's shape is %.40s; 1 to %d dimensions are supported", path,
-            shape ? shape : "missing", NTK_TABLE_RANK);
+            "%s: the array's shape is %.*s; 1 to %d dimensions are supported", path,
+            shape ? shown_length(shape) : 7, shape ? shape : "missing", NTK_TABLE_RANK);
   return NTK_OK;
 }
 

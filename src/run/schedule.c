@@ -528,6 +528,8 @@ ntk_status ntk_schedule_left(const ntk_unit *units, int64_t count, const ntk_uni
 
 /* ---- shards ------------------------------------------------------------------------------------ */
 
+enum { MOST_SHARDS = 1000000 };
+
 ntk_status ntk_shard_read(const char *text, ntk_shard *shard) {
   const size_t length = strcspn(text, "/");
   char index[32] = "";
@@ -535,9 +537,11 @@ ntk_status ntk_shard_read(const char *text, ntk_shard *shard) {
   if (length < sizeof(index)) (void)snprintf(index, sizeof(index), "%.*s", (int)length, text);
   const bool read = text[length] == '/' && ntk_scalar_int(index, &shard->index) &&
                     ntk_scalar_int(text + length + 1, &shard->count);
+  const bool fits = read && shard->index >= 1 && shard->index <= shard->count;
 
-  NTK_CHECK(read && shard->index >= 1 && shard->index <= shard->count, NTK_E_USAGE,
-            "--shard %.40s: write the part and the number of parts, from 1/k to k/k, as in 2/5",
+  NTK_CHECK(fits && shard->count <= MOST_SHARDS, NTK_E_USAGE,
+            "--shard %.40s: write the part and the number of parts (at most a million), from 1/k to "
+            "k/k, as in 2/5",
             text);
   return NTK_OK;
 }

@@ -121,11 +121,15 @@ static void set_deadline(const ntk_comm *comm, const ntk_run_settings *settings,
 
   if (!given && comm->rank == 0) left = slurm_seconds_left();
   ntk_comm_broadcast(comm, 0, &left, sizeof(left));
-  stop->walltime = isnan(left) ? INFINITY : fmax(left - settings->stop_margin, 0);
+  /* Of a short Slurm job half is for work: else it would stop at once and be queued for ever. */
+  const double half = given ? INFINITY : fmax(left, 0) / 2;
+  const double margin = fmin(settings->stop_margin, half);
+
+  stop->walltime = isnan(left) ? INFINITY : fmax(left - margin, 0);
   stop->deadline = stop->start + stop->walltime;
   if (isnan(left)) return;
   ntk_log("%s ends in %.0f s; the job begins to stop %.0f s before that",
-          given ? "the wall time (run.walltime)" : "the Slurm job", left, settings->stop_margin);
+          given ? "the wall time (run.walltime)" : "the Slurm job", left, margin);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------- */

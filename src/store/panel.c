@@ -194,7 +194,7 @@ static ntk_status verify(const source *s, const ntk_matrix *m) {
 
   if (offset == HADDR_UNDEF) return NTK_OK;
   return ntk_verify_matrix(s->path, (int64_t)offset, s->transposed ? m->cols : m->rows,
-                           s->transposed ? m->rows : m->cols);
+                           s->transposed ? m->rows : m->cols, false);
 }
 
 static ntk_status open_source(source *s, const ntk_matrix *m) {

@@ -117,5 +117,8 @@ ntk_status ntk_slice_verify(const ntk_slice_file *file, const ntk_variable *vari
 
   ntk_handles_close(&held);
   if (status != NTK_OK || offset == HADDR_UNDEF) return status;
-  return ntk_verify_matrix(file->path, (int64_t)offset, variable->size[1], variable->size[0]);
+  const bool hashed = H5Lexists(file->id, "_ckpt", H5P_DEFAULT) > 0;
+
+  return ntk_verify_matrix(file->path, (int64_t)offset, variable->size[1], variable->size[0],
+                           hashed);
 }

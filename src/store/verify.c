@@ -20,6 +20,7 @@ typedef struct subject {
   const char *path;
   int file;
   int64_t offset, rows, cols, width;
+  bool hashed;              /* the file says that it has hashes */
   bool symmetric, only_one; /* the last record holds the upper parts of all symmetric matrices */
   int64_t first, last;      /* records of its first panel, and of the whole file */
   ntk_trailer trailer;
@@ -132,6 +133,10 @@ static ntk_status verify(subject *s) {
   NTK_CHECK(s->file >= 0 && fstat(s->file, &facts) == 0, NTK_E_IO, "%s: cannot open: %s", s->path,
             strerror(errno));
   NTK_TRY(ntk_trailer_read(s->file, s->path, (int64_t)facts.st_size, &s->trailer, &state));
+  NTK_CHECK(!s->hashed || state == NTK_TRAILER_SOUND, NTK_E_INPUT,
+            "%s: its end, which says where the hashes are, is missing or damaged (or another "
+            "program has rewritten the file): its numbers cannot be verified",
+            s->path);
   if (state != NTK_TRAILER_SOUND || s->rows == 0 || !find_matrix(s)) return NTK_OK;
   const int64_t notes = s->last > 0 ? s->trailer.parts[NTK_TRAILER_NOTES].bytes /
                                           (s->last * (int64_t)sizeof(double))
@@ -142,8 +147,10 @@ static ntk_status verify(subject *s) {
   return check_panels(s);
 }
 
-ntk_status ntk_verify_matrix(const char *path, int64_t offset, int64_t rows, int64_t cols) {
-  subject s = {.path = path, .offset = offset, .rows = rows, .cols = cols};
+ntk_status ntk_verify_matrix(const char *path, int64_t offset, int64_t rows, int64_t cols,
+                             bool hashed) {
+  subject s = {
+      .path = path, .offset = offset, .rows = rows, .cols = cols, .hashed = hashed};
 
   s.width = ntk_checkpoint_width(rows, cols);
   s.file = open(path, O_RDONLY | O_CLOEXEC);

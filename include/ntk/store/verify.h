@@ -2,6 +2,7 @@
 #ifndef NTK_STORE_VERIFY_H
 #define NTK_STORE_VERIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ntk/base/error.h"
@@ -10,8 +11,9 @@
  * has none, or that other versions have cut into other panels, passes.
  *   offset      of its data in the file
  *   rows, cols  the dataset is [cols][rows]
+ *   hashed      the file must have hashes
  * Fails with NTK_E_INPUT (file and columns), NTK_E_IO, NTK_E_MEMORY. */
 NTK_CHECKED ntk_status ntk_verify_matrix(const char *path, int64_t offset, int64_t rows,
-                                         int64_t cols);
+                                         int64_t cols, bool hashed);
 
 #endif
