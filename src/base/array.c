@@ -35,7 +35,8 @@ double ntk_array_dot(ntk_dtype dtype, const void *array, int64_t i, int64_t j, i
   double sum = 0;
 
   for (int64_t k = 0; k < length; ++k) {
-    sum += ntk_array_get(dtype, array, i * length + k) * ntk_array_get(dtype, array, j * length + k);
+    sum += ntk_array_get(dtype, array, i * length + k) *
+           ntk_array_get(dtype, array, j * length + k);
   }
   return sum;
 }
@@ -81,8 +82,9 @@ void ntk_gemm(ntk_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, in
   }
 }
 
-/* Where k is cut: products of OpenBLAS cut it themselves, SYRK at other places than GEMM unless it
- * is a multiple of NTK_SAMPLE_PAD or fits into one of their blocks, of 128 elements at least. */
+/* Where k is cut.  OpenBLAS cuts it itself, into blocks of 128 elements and more, SYRK at other
+ * places than GEMM; but at the same ones if k is a multiple of NTK_SAMPLE_PAD, and nowhere if it is
+ * shorter than a block. */
 static int64_t first_cut(int64_t k) {
   if (k % NTK_SAMPLE_PAD == 0 || k < INT64_C(2) * NTK_SAMPLE_PAD) return k;
   return k / NTK_SAMPLE_PAD * NTK_SAMPLE_PAD - NTK_SAMPLE_PAD;

@@ -1,8 +1,8 @@
 /* The contraction `pairs`: for one position the Hadamard product of two Grams (MATH B5), of all
  * samples at once; for several (positions.c) of all pairs of positions.
  *
- * Where `a` is long, as behind a flattened image, it is cut: <a, a'> <delta, delta'> is the sum over
- * pieces of a, each with the whole of delta, and only a piece travels at a time. */
+ * Where `a` is long, as behind a flattened image, it is cut: <a, a'> <delta, delta'> is the sum
+ * over pieces of a, each with the whole of delta, and only a piece travels at a time. */
 #include <math.h>
 
 #include "ntk/base/memory.h"
@@ -162,6 +162,7 @@ static bool applies(const ntk_factor *f) { return !f->coupling; }
 
 /* ---- pieces of a ----------------------------------------------------------------------------- */
 
+/* Large enough that GEMM does not notice; what is not long is not worth a copy. */
 enum { LONG = 8192, PIECE = 4096 };
 
 static int64_t parts(const ntk_factor *f) {

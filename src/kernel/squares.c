@@ -80,7 +80,7 @@ void ntk_squares_destroy(ntk_squares *squares) {
 static ntk_side side_from(const ntk_assembly *job, int64_t first) {
   const ntk_factor *f = job->factor;
   const int64_t a = first * ntk_factor_inputs(f), delta = first * f->positions * f->out;
-  ntk_side side = {.samples = job->rows.samples - first, .slot = job->rows.slot};
+  ntk_side side = {.samples = job->rows.samples - first};
 
   if (job->rows.a) side.a = ntk_array_const_at(job->dtype, job->rows.a, a);
   if (job->rows.delta) side.delta = ntk_array_const_at(job->dtype, job->rows.delta, delta);
@@ -168,16 +168,6 @@ static void unpack(ntk_matrix *m, const parcel *p) {
   }
 }
 
-static int64_t expected(const ntk_matrix *m, const parcel *p) {
-  const int64_t end = ntk_matrix_cols_below(m, p->last);
-  int64_t count = 0;
-
-  for (int64_t lj = ntk_matrix_cols_below(m, p->column); lj < end; ++lj) {
-    count += p->first + p->size - ntk_matrix_col(m, lj);
-  }
-  return count;
-}
-
 static void send(const ntk_matrix *m, const parcel *p, int q) {
   const int64_t count = pack(m, p, q);
 
@@ -189,7 +179,7 @@ static void deliver(ntk_matrix *m, const parcel *p, int owner) {
   const int me = m->grid->col;
 
   if (owner != me) {
-    MPI_Recv(p->message, (int)expected(m, p), MPI_DOUBLE, owner, TAG, m->grid->row_comm.mpi,
+    MPI_Recv(p->message, (int)(p->size * p->size), MPI_DOUBLE, owner, TAG, m->grid->row_comm.mpi,
              MPI_STATUS_IGNORE);
   } else {
     for (int q = 0; q < m->grid->cols; ++q) {

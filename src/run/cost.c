@@ -214,12 +214,13 @@ static ntk_status from_size(const ntk_point *point, int ranks, ntk_point_cost *c
   return NTK_OK;
 }
 
-/* What libraries keep for themselves (measured: 10 to 20 MiB): MPI, HDF5 and file buffers, holes
- * between small blocks; and what a GEMM packs, panels of the matrix of up to 384 columns. */
+/* What libraries keep for themselves, from peaks that were measured, as an upper bound: MPI, HDF5,
+ * files and holes between small blocks; and what BLAS and LAPACK pack, which grows with the matrix
+ * until their buffers are full. */
 static double library_bytes(double rows) {
-  const double buffers = 20 << 20, most_packed = 32 << 20;
+  const double buffers = 24 << 20, most_packed = 48 << 20, row = 48 << 10;
 
-  return buffers + fmin(most_packed, 8 * 384 * rows);
+  return buffers + fmin(most_packed, row * rows);
 }
 
 static ntk_status cost_of(const ntk_point *point, int ranks, ntk_data_cache *cache,
