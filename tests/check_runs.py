@@ -94,6 +94,7 @@ class Runs(unittest.TestCase):
         text = self.run_job(ranks=2, expect=1)
         self.assertIn("FAILED", text)
         self.assertIn("2 computed, 0 were done before, 1 failed", text)
+        self.assertIn("run --retry-failed tries it again", text)
         self.assertEqual(sorted(self.events("failed").values()), [0, 0, 1])
         text = self.run_job(expect=1)
         self.assertIn("0 computed, 2 were done before, 0 failed", text)

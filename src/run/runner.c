@@ -388,6 +388,9 @@ ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, const ntk_run_o
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static void say_rest(const ntk_job *job, const ntk_run_counts *counts) {
+  if (counts->failed) {
+    ntk_log("when the cause of what failed is mended, run --retry-failed tries it again");
+  }
   if (counts->failed_before) {
     ntk_log("%lld failed before and %s not tried again; --retry-failed does",
             (long long)counts->failed_before, counts->failed_before == 1 ? "was" : "were");
