@@ -241,6 +241,37 @@ static void other_host(void) {
   expect_taken("other", NTK_LOCK_STALE);
 }
 
+/* ---- clocks of hosts --------------------------------------------------------------------------- */
+
+static double ahead(void) { return ntk_lock_usual.clock() + 1000; }
+static double behind(void) { return ntk_lock_usual.clock() - 250; }
+
+/*   back  seconds since the last heartbeat of a process that nobody sees */
+static void expect_by(double (*clock)(void), double back, ntk_lock_state state) {
+  ntk_lock_rules rules = ntk_lock_usual;
+  ntk_lock_holder holder;
+  ntk_lock *lock = NULL;
+
+  rules.clock = clock;
+  write_lock("clock", "");
+  set_back("clock", back);
+  EXPECT_OK(ntk_lock_look_closely(&rules, folder, "clock", &holder));
+  if (holder.state != state) FAIL("%g s: %d, %g s", back, (int)holder.state, holder.silence);
+  EXPECT_NEAR(holder.silence, back, 5);
+  EXPECT_OK(ntk_lock_acquire_under(&rules, folder, "clock", 1, &lock, &holder));
+  EXPECT(holder.state == state && (lock != NULL) == (state == NTK_LOCK_STALE));
+  ntk_lock_release(&lock);
+  (void)unlink(lock_path("clock"));
+}
+
+/* What is held is not taken for stale by a host whose clock is wrong, nor the other way round. */
+static void wrong_clock(void) {
+  expect_by(ahead, 10, NTK_LOCK_HELD);
+  expect_by(ahead, 310, NTK_LOCK_STALE);
+  expect_by(behind, 10, NTK_LOCK_HELD);
+  expect_by(behind, 410, NTK_LOCK_STALE);
+}
+
 static void damaged(void) {
   static const char *const contents[] = {"", "nonsense", "host: a\nprocess: x\n", "host: a",
                                          "\xff\xfe\n\n\n: :\n"};
@@ -271,7 +302,7 @@ static void loser_learns(void) {
 
   EXPECT(!ntk_lock_is_mine(lock));
   (void)snprintf(wanted, sizeof(wanted), ":%ld (3 ranks", (long)child);
-  EXPECT_REFUSED(ntk_lock_check(lock), NTK_E_IO, wanted);
+  EXPECT_REFUSED(ntk_lock_check(lock), NTK_E_LOST, wanted);
   ntk_lock_release(&lock);
   EXPECT_OK(ntk_lock_look(folder, "lost", &holder));
   EXPECT(holder.state == NTK_LOCK_HELD && holder.process == (long)child);
@@ -279,7 +310,7 @@ static void loser_learns(void) {
   expect_taken("lost", NTK_LOCK_STALE);
   EXPECT_OK(ntk_lock_acquire(folder, "lost", 1, &lock, &holder));
   EXPECT(unlink(lock_path("lost")) == 0 && !ntk_lock_is_mine(lock));
-  EXPECT_REFUSED(ntk_lock_check(lock), NTK_E_IO, "with nobody");
+  EXPECT_REFUSED(ntk_lock_check(lock), NTK_E_LOST, "with nobody");
   ntk_lock_release(&lock);
 }
 
@@ -331,7 +362,7 @@ static int count_listeners(void) {
 }
 
 static void heartbeat(void) {
-  const ntk_lock_rules quick = {5e-3, 300, 1, flock, link};
+  const ntk_lock_rules quick = {5e-3, 300, 1, flock, link, ntk_lock_usual.clock};
   const int threads = count_entries("/proc/self/task"), listeners = count_listeners();
   ntk_lock *lock = NULL;
   ntk_lock_holder holder;
@@ -525,7 +556,7 @@ static void together(void) {
   EXPECT(holder.state == NTK_LOCK_HELD && holder.process == (long)getpid());
   EXPECT_OK(ntk_lock_set_check(set));
   EXPECT(unlink(lock_path("c")) == 0);
-  EXPECT_STATUS(ntk_lock_set_check(set), NTK_E_IO);
+  EXPECT_STATUS(ntk_lock_set_check(set), NTK_E_LOST);
   ntk_lock_set_release(&set);
   ntk_lock_set_release(&other);
   EXPECT_OK(ntk_lock_set_look(folder, 2, second, &holder));
@@ -549,6 +580,7 @@ int main(int argc, char **argv) {
   zombie();
   edited_lock();
   other_host();
+  wrong_clock();
   damaged();
   loser_learns();
   heartbeat();

@@ -53,7 +53,7 @@ static void wait_until(double time) {
 
 /* y: it has the lock; n: another has it; e: error */
 static char obey(const order *o, ntk_lock **lock) {
-  static const ntk_lock_rules quick = {1e-3, 300, 30, flock, link};
+  const ntk_lock_rules quick = {1e-3, 300, 30, flock, link, ntk_lock_usual.clock};
   ntk_lock_holder holder;
 
   wait_until(o->time);

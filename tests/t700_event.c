@@ -56,6 +56,31 @@ static void test_messages(const char *log) {
   EXPECT_TEXT(read_log(log).start.name, "");
 }
 
+static void append_stage(const char *log, const char *stage, double seconds, bool resumed) {
+  ntk_event event = event_of("stage", "");
+
+  (void)snprintf(event.stage, sizeof(event.stage), "%s", stage);
+  event.seconds = seconds;
+  event.resumed = resumed;
+  EXPECT_OK(ntk_event_append(log, &event));
+}
+
+/* Seconds of kernels and spectra are those of the last start. */
+static void test_stage_seconds(const char *log) {
+  const ntk_event started = event_of("started", "");
+
+  EXPECT_OK(ntk_event_append(log, &started));
+  append_stage(log, "kernel", 1, true);
+  EXPECT(isnan(read_log(log).kernel_seconds) && read_log(log).spectrum_seconds == 0);
+  EXPECT_OK(ntk_event_append(log, &started));
+  append_stage(log, "kernel", 2, false);
+  append_stage(log, "spectrum", 0.25, false);
+  append_stage(log, "ridge", 64, false);
+  append_stage(log, "nngp/kernel", 4, false);
+  append_stage(log, "nngp/spectrum", 0.5, false);
+  EXPECT(read_log(log).kernel_seconds == 6 && read_log(log).spectrum_seconds == 0.75);
+}
+
 static void test_stages(const char *log) {
   ntk_event event = event_of("started", "");
 
@@ -99,7 +124,7 @@ static void test_json(const char *log) {
     cut += line[length - 2] != '}';
   }
   (void)fclose(file);
-  EXPECT(lines == 10 && cut == 1);
+  EXPECT(lines == 18 && cut == 1);
 }
 
 /* Seconds since the time that stands there. */
@@ -141,6 +166,7 @@ int main(int argc, char **argv) {
   folder_make(folder);
   (void)snprintf(log, sizeof(log), "%s/log.jsonl", folder);
   test_messages(log);
+  test_stage_seconds(log);
   test_stages(log);
   test_cut_line(log);
   test_json(log);

@@ -173,7 +173,7 @@ static void check_shard_texts(void) {
 
 static ntk_status everything(void *context) {
   const ntk_unit units[2] = {{{1, 1, 1}, 1}, {{1, 2, 0}, 1}};
-  const ntk_unit_state state[2] = {{NTK_UNIT_ENDED, 2, 1, 0}, {NTK_UNIT_RUNS, 1, 1, 0}};
+  const ntk_unit_state state[2] = {{NTK_UNIT_ENDED, 2, {0, 2, 0}, 1, 0}, {NTK_UNIT_RUNS, 1, {0}, 1, 0}};
   const ntk_groups *groups = context;
   const ntk_shard shard = {1, 2};
   ntk_schedule schedule = {0};

@@ -34,11 +34,26 @@ static void draw(sweep *s, double outliers, unsigned seed) {
   }
 }
 
-static double true_seconds(const sweep *s, const machine *m, int k, int ranks) {
-  const double small = 1 + 0.3 / (s->units[k].part[1] + s->units[k].part[2]);
-  const ntk_pace pace = {{m->overhead, m->kernel * small, m->spectrum * small}};
+static ntk_pace true_pace(const sweep *s, const machine *m, int k) {
+  const double small = 1 + 0.3 / (s->units[k].part[1] + s->units[k].part[2]), noise = s->noise[k];
 
-  return s->noise[k] * ntk_unit_seconds(&s->units[k], &pace, ranks);
+  return (ntk_pace){{noise * m->overhead, noise * m->kernel * small, noise * m->spectrum * small}};
+}
+
+static double true_seconds(const sweep *s, const machine *m, int k, int ranks) {
+  const ntk_pace pace = true_pace(s, m, k);
+
+  return ntk_unit_seconds(&s->units[k], &pace, ranks);
+}
+
+static ntk_unit_state ended(const ntk_unit *unit, const ntk_pace *pace, int ranks, double age) {
+  ntk_unit_state state = {.state = NTK_UNIT_ENDED, .ranks = ranks, .age = age};
+
+  for (int k = 0; k < NTK_PARTS; ++k) {
+    state.part[k] = pace->factor[k] * unit->part[k] / (k == NTK_PART_POINTS ? 1 : ranks);
+    state.seconds += state.part[k];
+  }
+  return state;
 }
 
 typedef struct crew {
@@ -65,8 +80,9 @@ static double run(const sweep *s, const machine *m, const ntk_schedule *plan, in
 
     if (c->free_at == INFINITY) return end;
     if (c->unit >= 0 && c->free_at <= until) {
-      state[c->unit] =
-          (ntk_unit_state){NTK_UNIT_ENDED, c->free_at - c->since, c->ranks, until - c->free_at};
+      const ntk_pace pace = true_pace(s, m, c->unit);
+
+      state[c->unit] = ended(&s->units[c->unit], &pace, c->ranks, until - c->free_at);
     }
     int next = -1, deeper = 0;
 
@@ -84,7 +100,8 @@ static double run(const sweep *s, const machine *m, const ntk_schedule *plan, in
       c->free_at += true_seconds(s, m, next, c->ranks);
       end = fmax(end, c->free_at);
       if (c->since <= until && c->free_at > until) {
-        state[next] = (ntk_unit_state){NTK_UNIT_RUNS, until - c->since, c->ranks, 0};
+        state[next] = (ntk_unit_state){
+            .state = NTK_UNIT_RUNS, .seconds = until - c->since, .ranks = c->ranks};
       }
       continue;
     }
@@ -140,7 +157,7 @@ static void check_fit(void) {
   for (int k = 0; k < UNITS; ++k) {
     const ntk_pace truth = {{m.overhead, m.kernel, m.spectrum}};
 
-    state[k] = (ntk_unit_state){NTK_UNIT_ENDED, ntk_unit_seconds(&s.units[k], &truth, 2), 2, 1};
+    state[k] = ended(&s.units[k], &truth, 2, 1);
   }
   EXPECT(ntk_pace_fit(s.units, UNITS, state, &pace));
   EXPECT_NEAR(pace.factor[0], 2, 0.1);
@@ -157,7 +174,7 @@ int main(int argc, char **argv) {
   check_fit();
   for (size_t k = 0; k < sizeof(ranks) / sizeof(ranks[0]); ++k) {
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); ++i) {
-      for (unsigned seed = 1; seed <= 4; ++seed) check(ranks[k], &machines[i], seed);
+      for (unsigned seed = 1; seed <= 8; ++seed) check(ranks[k], &machines[i], seed);
     }
   }
   EXPECT(ntk_memory_balance() == 0);

@@ -1,7 +1,7 @@
 /* A sweep gives the same numbers whatever groups its ranks form: kernels to the last bit, spectra to
  * rounding; units are made of the points that share their kernels; a shard is a part of the whole;
  * without output nothing is written; files of data are read once, by whatever groups; a long silence
- * ends with what is at work.
+ * ends with what is at work; why points fail is said once.
  *
  * Method: six points of three sizes and two solver cutoffs, in one folder by groups as the runner
  * chooses them, in another by all ranks together; inotify tells how often a file was opened. */
@@ -280,10 +280,11 @@ static void check_sign_of_life(void) {
   const char *path = folder_path(folder, "stderr");
   char text[400] = "";
   ntk_job job = {.point_count = 9};
-  ntk_crew crew = {.job = &job, .world = &comm, .failing = 1, .finished = 2};
+  ntk_crew crew = {.job = &job, .world = &comm, .at_work = {.unit = -1, .failed = 1, .points = 2}};
 
   crew.place.stage = "spectrum";
-  crew.board = (ntk_news_board){.points = 9, .points_done = 4, .points_failed = 1, .left = 100};
+  crew.board = (ntk_news_board){.points = 9, .points_done = 4, .points_failed = 1, .left = 100,
+                                .patience = 60};
   crew.board.spoken = crew.board.asked = ntk_now();
   const int file = open(path, O_RDWR | O_CREAT, 0666), screen = dup(2);
 
@@ -303,6 +304,25 @@ static void check_sign_of_life(void) {
       strchr(text, '\n')[1]) {
     FAIL("%s", text);
   }
+}
+
+/* In full for the first, whose number stands for it until too many others have failed otherwise. */
+static void check_failures(void) {
+  ntk_failures said = {0};
+  char other[32];
+
+  EXPECT_TEXT(ntk_failures_say(&said, 3, "no such file"), "no such file");
+  EXPECT_TEXT(ntk_failures_say(&said, 1, "no such files"), "no such files");
+  EXPECT_TEXT(ntk_failures_say(&said, 5, "no such file"), "as point 4");
+  EXPECT_TEXT(ntk_failures_say(&said, 0, "no such files"), "as point 2");
+  EXPECT_TEXT(ntk_failures_say(&said, 3, "no such file"), "no such file"); /* itself, once more */
+  for (int k = 2; k <= NTK_FAILURES; ++k) {
+    (void)snprintf(other, sizeof(other), "reason %d", k);
+    EXPECT_TEXT(ntk_failures_say(&said, 10 + k, other), other);
+  }
+  EXPECT_TEXT(ntk_failures_say(&said, 7, "no such file"), "no such file");
+  EXPECT_TEXT(ntk_failures_say(&said, 8, "no such file"), "as point 8");
+  EXPECT_TEXT(ntk_failures_say(&said, 9, "reason 2"), "as point 13");
 }
 
 /* A grid of one rank each; and one that the job has not enough ranks for. */
@@ -332,6 +352,7 @@ int main(int argc, char **argv) {
     check_settings();
     check_room();
     if (comm.size == 1) check_sign_of_life();
+    check_failures();
   }
   MPI_Barrier(MPI_COMM_WORLD);
   if (comm.rank == 0) folder_remove(folder);

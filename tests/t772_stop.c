@@ -106,9 +106,25 @@ static void check_step(void) {
   EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
   EXPECT_OK(ntk_stop_check_before(&stop, &world, 50, "the step"));
   EXPECT_OK(ntk_stop_check_before(&stop, &world, NAN, "the step"));
-  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 200, "the step"), NTK_E_STOPPED,
-                 "the step takes about 200 s");
-  EXPECT(strstr(ntk_last_error()->text, "more wall time"));
+  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 200, "the step"), NTK_E_TIME,
+                 "the step takes about 200 s, and the whole job has 100 s: give it more wall time");
+  stop.deadline -= 60;
+  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 50, "the step"), NTK_E_STOPPED,
+                 "the step takes about 50 s, and 40 s are left");
+  ntk_stop_end(&stop);
+}
+
+/* A wall time that is given counts where it ends before Slurm's. */
+static void check_nearer_limit(int64_t left, double walltime) {
+  const ntk_run_settings longer = settings((double)left + 1000, 100);
+  const ntk_run_settings shorter = settings((double)left / 2, 1);
+  ntk_stop stop;
+
+  EXPECT_OK(ntk_stop_begin(&world, &longer, &stop));
+  EXPECT_NEAR(stop.walltime, walltime, 2);
+  ntk_stop_end(&stop);
+  EXPECT_OK(ntk_stop_begin(&world, &shorter, &stop));
+  EXPECT_NEAR(stop.walltime, (double)left / 2 - 1, 1e-9);
   ntk_stop_end(&stop);
 }
 
@@ -123,6 +139,7 @@ static void check_slurm(int64_t left, double walltime) {
   EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
   EXPECT_NEAR(stop.walltime, walltime, 2);
   ntk_stop_end(&stop);
+  if (left > 0) check_nearer_limit(left, walltime);
   EXPECT(unsetenv("SLURM_JOB_END_TIME") == 0);
 }
 

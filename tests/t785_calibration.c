@@ -1,6 +1,6 @@
 /* Speeds that doctor has stored are found again: those of this host first, then those of another
  * host with its processor, then the latest; what is damaged is passed over, and without any there
- * are none.
+ * are none.  What they, or a product measured now, make of a point.
  *
  * Method: records of several hosts in a folder of the test, which XDG_CACHE_HOME names. */
 //TEST ranks=1
@@ -92,7 +92,29 @@ static void test_speed(void) {
   EXPECT_NEAR(ntk_calibration_speed(&c, 1024).spectrum.flops_per_second, 2e9, 1);
   EXPECT_NEAR(ntk_calibration_speed(&c, 10000).spectrum.flops_per_second, 4e9, 1);
   EXPECT(ntk_calibration_speed(&c, 1).kernel.flops_per_second ==
-         ntk_speed_guess(8e9).kernel.flops_per_second);
+         ntk_speed_guess(8e9, 1).kernel.flops_per_second);
+}
+
+/* A point takes its own time and that of its weights, a kernel that of its products and of what
+ * passes through memory, a spectrum of n rows n^3 and more where n is small. */
+static void test_parts(void) {
+  const ntk_tempo slow = {.product = 1e9}, fast = {.product = 2e9};
+  const ntk_point_cost cost = {.rows = 1000, .kernel_flops = 1e9, .spectrum_flops = 1e9};
+  const ntk_point_cost wide = {.rows = 1000, .kernel_flops = 1e9, .spectrum_flops = 1e9,
+                               .kernel_bytes = 1e9, .parameters = 1000000};
+  const ntk_point_cost small = {.rows = 100, .spectrum_flops = 1e9};
+  double part[NTK_PARTS], other[NTK_PARTS];
+
+  ntk_tempo_parts(&slow, &cost, part);
+  EXPECT(part[NTK_PART_POINTS] > 0 && part[NTK_PART_KERNEL] > 1 && part[NTK_PART_SPECTRUM] > 1);
+  ntk_tempo_parts(&fast, &cost, other);
+  EXPECT_NEAR(other[NTK_PART_KERNEL], part[NTK_PART_KERNEL] / 2, 1e-9);
+  EXPECT_NEAR(other[NTK_PART_SPECTRUM], part[NTK_PART_SPECTRUM] / 2, 1e-9);
+  ntk_tempo_parts(&slow, &wide, other);
+  EXPECT(other[NTK_PART_POINTS] > part[NTK_PART_POINTS]);
+  EXPECT(other[NTK_PART_KERNEL] > 5 * part[NTK_PART_KERNEL]);
+  ntk_tempo_parts(&slow, &small, other);
+  EXPECT(other[NTK_PART_SPECTRUM] > 2 * part[NTK_PART_SPECTRUM]);
 }
 
 /* Twice the time for every point is twice the time of points so small. */
@@ -113,7 +135,7 @@ static void test_plan(void) {
   EXPECT_OK(ntk_file_write_text(path, config));
   EXPECT_OK(ntk_job_load(path, 0, NULL, &job, &problems));
   EXPECT_OK(ntk_plan_make(&job, 3, &plan));
-  EXPECT(plan.calibrated && plan.rate == 1e9);
+  EXPECT(plan.tempo.calibrated && plan.tempo.product == 1e9);
   EXPECT_NEAR(plan.seconds, 70, 0.1);
   EXPECT_OK(ntk_plan_text(&plan, false, &text));
   EXPECT(strstr(ntk_text_string(&text), "as calibrated on late, 2030-05-06)"));
@@ -154,6 +176,7 @@ int main(int argc, char **argv) {
   test_preference();
   test_damaged();
   test_speed();
+  test_parts();
   test_plan();
   EXPECT(sweep_faults(write_record, NULL) > 0);
   test_no_folder();

@@ -11,6 +11,7 @@ typedef struct ntk_empirical_cost {
   double collected;      /* 1 if the parts of a weight are collected in a matrix, else 0 */
   double tile_bytes;     /* of products, besides the scratch */
   double sample_flops, entry_flops;
+  double factors;        /* each adds to every entry */
   double kept_bytes;     /* of one own sample: all parts of all tensors */
   int64_t batch;         /* samples that go through the network together, while parts are kept of
                             all (batches.h); 0: all samples */

@@ -33,6 +33,7 @@ static void add_factor(const ntk_factor *f, void *context) {
 
   s->cost.sample_flops += cost.sample_flops;
   s->cost.entry_flops += cost.entry_flops;
+  s->cost.factors += 1;
   s->cost.panel_bytes = fmax(s->cost.panel_bytes, size * cost.panel);
   s->cost.formed_bytes = fmax(s->cost.formed_bytes, size * cost.formed);
   s->cost.tile_bytes =
@@ -196,6 +197,14 @@ static double assembly_flops(const ntk_empirical_cost *cost, double samples, dou
   return samples * cost->sample_flops + entries * cost->entry_flops;
 }
 
+/* What passes through memory beside the products, on one rank: as measured, everything three times;
+ * of tape and deltas the products themselves have a share. */
+static double traffic_bytes(const ntk_network_cost *cost, const ntk_empirical_cost *kernel,
+                            double samples, double entries) {
+  return 3 * (cost->weight_bytes + 0.5 * samples * (cost->tape_bytes + cost->delta_bytes) +
+              8 * entries * kernel->factors);
+}
+
 ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_settings *settings,
                                    const ntk_quantity *quantity, int64_t n, int64_t m,
                                    int64_t block, int grid_rows, int grid_cols) {
@@ -223,6 +232,7 @@ ntk_kernel_cost ntk_kernel_cost_of(const ntk_network *network, const ntk_kernel_
   return (ntk_kernel_cost){
       .assembly_flops = assembly,
       .flops = assembly + samples * cost.forward_flops + ranks * batch.forward_flops + backward,
+      .traffic_bytes = traffic_bytes(&cost, &kernel, samples, entries),
       .repeat_flops = (kernel.batch > 0 ? 0 : backward + samples * kernel.sample_flops) +
                       samples * exchange,
       .matrix_bytes = matrix_bytes(&p),

@@ -197,9 +197,10 @@ static double spectrum_rate(const ntk_calibration *c, double n) {
 
 ntk_speed ntk_calibration_speed(const ntk_calibration *calibration, int64_t n) {
   const double largest = calibration->spectrum_large_n;
-  ntk_speed speed = ntk_speed_guess(calibration->product_double);
+  ntk_speed speed = ntk_speed_guess(calibration->product_double, n);
 
   speed.spectrum.flops_per_second = spectrum_rate(calibration, (double)n);
+  speed.point_seconds = calibration->point_seconds;
   speed.spectrum.largest = 16.0 / 3 * largest * largest * largest;
   return speed;
 }

@@ -82,6 +82,7 @@ static void add_parts(const ntk_point *point, const ntk_network *network, const 
 
   if (!ntk_point_keeps(point, "per_layer")) return;
   cost->kernel_flops += parts.flops;
+  cost->kernel_bytes += parts.traffic_bytes;
   cost->bytes_per_rank = fmax(cost->bytes_per_rank, cost->matrix_bytes + parts.bytes);
 }
 
@@ -94,6 +95,7 @@ static void add_kernel(const ntk_point *point, const ntk_network *network, int64
                                                     g->block, g->rows, g->cols);
 
   cost->kernel_flops += kernel.flops;
+  cost->kernel_bytes += kernel.traffic_bytes;
   if (point->settings.run.checkpoint_after <= 0) {
     cost->kernel_flops += kernel.repeat_flops * (double)(ntk_kernel_chunks(&kernel, 0, 0) - 1);
   }

@@ -8,6 +8,7 @@
 #ifndef NTK_RUN_CREW_H
 #define NTK_RUN_CREW_H
 
+#include "ntk/run/failures.h"
 #include "ntk/run/place.h"
 #include "ntk/run/runner.h"
 #include "ntk/run/units.h"
@@ -17,11 +18,9 @@ enum { NTK_NEWS = 32 };
 /* What the root of a group tells the job's rank 0. */
 typedef struct ntk_news {
   int64_t unit;
-  bool ended; /* else: begun */
-  int ranks;
-  double seconds;
-  int64_t points; /* of the unit that are done with, */
-  int64_t failed; /* and of these failed */
+  ntk_unit_state state; /* it has begun, or ended */
+  int64_t points;       /* of the unit that are done with, */
+  int64_t failed;       /* and of these failed */
 } ntk_news;
 
 /* Rank 0's view of all groups; elsewhere only the news on their way to it. */
@@ -32,7 +31,8 @@ typedef struct ntk_news_board {
   int64_t points_done;   /* done with, */
   int64_t points_failed; /* and of these failed */
   int64_t *waiting;      /* [units] points that are not done with; rank 0 */
-  double left, asked;    /* the latest estimate of the time left (NaN: none), and when it was made */
+  double left, asked;    /* the latest estimate of the time left (NaN: none), when it was made, */
+  double patience;       /* and seconds until the next one is */
   double spoken, heard;  /* when the latest line was printed, and news were looked for */
   int64_t sent, received;
   ntk_news news[NTK_NEWS];
@@ -55,8 +55,14 @@ typedef struct ntk_crew {
   double memory_per_rank; /* bytes that there are, */
   double planned;         /* and that units of this rank's groups shall need at most */
   ntk_news_board board;
-  int64_t finished; /* points of the unit at work that are done with, */
-  int64_t failing;  /* and of these failed */
+  struct {
+    int64_t unit;     /* -1: none */
+    double since;     /* clock of ntk_now */
+    int64_t points;   /* of it that are done with, */
+    int64_t failed;   /* of these failed, */
+    int64_t computed; /* and computed */
+  } at_work;
+  ntk_failures failures; /* that this rank's groups have told of */
   ntk_lock_set *last; /* of the unit before */
   int64_t kept_count;
   ntk_lock_set **kept; /* [units] of units with a failure: nobody tries them again while this job runs */
@@ -95,9 +101,13 @@ NTK_CHECKED ntk_status ntk_claim_review(ntk_crew *crew, ntk_rest *rest);
 
 /* ---- visit.c, group.c ---------------------------------------------------------------------- */
 
-/* Collective over the group of crew->place.  Computes the pending points of a unit.  Fails for the
- * job, not for a point, and with NTK_E_STOPPED. */
+/* Collective over the group of crew->place.  Computes the pending points of a unit.  Where a lock of
+ * it is another process's now, the unit stays open.  Fails for the job, not for a point, and with
+ * NTK_E_STOPPED. */
 NTK_CHECKED ntk_status ntk_visit_unit(ntk_crew *crew, int64_t unit);
+
+/* Local.  The unit at work, as if it had ended now. */
+ntk_unit_state ntk_visit_outcome(const ntk_crew *crew);
 
 /* Collective over `comm`, whose rank 0 hands its sources on to the roots of the groups to come.
  *   root  this rank will be one */

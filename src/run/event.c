@@ -141,16 +141,36 @@ static void read_event(const char *line, ntk_event *event) {
   event->ranks = (int)read_number(line, "ranks");
 }
 
+/* "kernel" and "nngp/kernel" are kernels. */
+static bool is_stage(const ntk_event *event, const char *stage) {
+  const char *slash = strchr(event->stage, '/');
+
+  return strcmp(event->name, "stage") == 0 && strcmp(slash ? slash + 1 : event->stage, stage) == 0;
+}
+
+static void take_event(const ntk_event *event, ntk_history *history) {
+  const double seconds = event->resumed ? NAN : event->seconds;
+
+  history->last = *event;
+  if (strcmp(event->name, "started") == 0) {
+    *history = (ntk_history){.last = *event, .start = *event};
+  } else if (is_stage(event, "kernel")) {
+    history->kernel_seconds += seconds;
+  } else if (is_stage(event, "spectrum")) {
+    history->spectrum_seconds += seconds;
+  }
+}
+
 static void read_lines(FILE *file, ntk_history *history) {
-  char line[LINE_SIZE], last[LINE_SIZE] = "", start[LINE_SIZE] = "";
+  char line[LINE_SIZE];
 
   while (fgets(line, sizeof(line), file)) {
+    ntk_event event;
+
     if (!strchr(line, '\n')) continue;
-    memcpy(last, line, sizeof(last));
-    if (strstr(line, "\"event\": \"started\"")) memcpy(start, line, sizeof(start));
+    read_event(line, &event);
+    take_event(&event, history);
   }
-  read_event(last, &history->last);
-  read_event(start, &history->start);
 }
 
 ntk_status ntk_event_read(const char *path, ntk_history *history) {

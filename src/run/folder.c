@@ -10,6 +10,10 @@
 #include "ntk/run/inputs.h"
 #include "ntk/store/file.h"
 
+bool ntk_folder_is_used(const ntk_job *job) {
+  return job->point_count == 0 || job->point[0].settings.output.keep.count > 0;
+}
+
 static ntk_status list_axis(const ntk_axis *axis, ntk_text *list) {
   if (!axis->zipped) return ntk_text_add(list, "%s", axis->path);
   NTK_TRY(ntk_text_add(list, "%s (", axis->name));
@@ -75,11 +79,20 @@ ntk_status ntk_folder_check(const ntk_job *job) {
   return access(path, F_OK) == 0 ? check_axes(job, path) : NTK_OK;
 }
 
+/* The key is named that the folder comes from. */
+static ntk_status make_folder(const ntk_job *job) {
+  const ntk_status status = ntk_directory_make(job->directory);
+  const ntk_error error = *ntk_last_error();
+
+  if (status == NTK_OK) return NTK_OK;
+  return NTK_RAISE(status, "output.directory: %s", error.text);
+}
+
 ntk_status ntk_folder_prepare(const ntk_job *job) {
   char path[NTK_PATH_SIZE];
 
   NTK_TRY(find_config(job, path));
-  NTK_TRY(ntk_directory_make(job->directory));
+  NTK_TRY(make_folder(job));
   NTK_TRY(ntk_folder_check(job));
   NTK_TRY(ntk_inputs_write(job));
   return ntk_file_write_text(path, job->yaml);

@@ -167,6 +167,8 @@ static void judge_complete(const ntk_history *history, ntk_point_facts *facts) {
   if (strcmp(history->last.name, "done") != 0) return;
   take_place(history, facts);
   facts->seconds = history->last.seconds;
+  facts->kernel_seconds = history->kernel_seconds;
+  facts->spectrum_seconds = history->spectrum_seconds;
 }
 
 ntk_status ntk_point_look(const ntk_job *job, const ntk_point *point, ntk_point_facts *facts) {

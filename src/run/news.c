@@ -26,9 +26,7 @@ static void take_in(ntk_crew *crew, const ntk_news *news) {
   p->waiting[news->unit] -= done;
   if (state->state == NTK_UNIT_ENDED) return;
   p->since[news->unit] = ntk_now();
-  state->state = news->ended ? NTK_UNIT_ENDED : NTK_UNIT_RUNS;
-  state->seconds = news->seconds;
-  state->ranks = news->ranks;
+  *state = news->state;
 }
 
 static void hear(ntk_crew *crew) {
@@ -129,25 +127,44 @@ void ntk_news_end(ntk_crew *crew) {
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 
-/* At most once a second: a simulation of a large sweep takes a while. */
-static void estimate(ntk_crew *crew) {
+/* A line about a unit's last point is printed before its end is told. */
+static void take_in_own(ntk_crew *crew) {
+  const int64_t unit = crew->at_work.unit;
   ntk_news_board *p = &crew->board;
-  const double now = ntk_now();
+
+  if (unit < 0 || crew->at_work.points < p->waiting[unit]) return;
+  p->state[unit] = ntk_visit_outcome(crew);
+  p->since[unit] = ntk_now();
+}
+
+/* False if nothing was measured yet. */
+static bool bring_up_to_date(ntk_crew *crew) {
+  ntk_news_board *p = &crew->board;
   bool measured = false;
 
-  if (now - p->asked < 1) return;
+  take_in_own(crew);
   for (int64_t k = 0; k < crew->units.count; ++k) {
-    if (p->state[k].state == NTK_UNIT_RUNS) p->state[k].seconds = now - p->since[k];
-    p->state[k].age = now - p->since[k];
+    p->state[k].age = ntk_now() - p->since[k];
+    if (p->state[k].state == NTK_UNIT_RUNS) p->state[k].seconds = p->state[k].age;
     measured = measured || (p->state[k].state == NTK_UNIT_ENDED && p->state[k].seconds > 0);
   }
+  return measured;
+}
+
+/* That of a large sweep takes a while: at most a hundredth of the time goes into it. */
+static void estimate(ntk_crew *crew) {
+  const double share = 0.01, now = ntk_now();
+  ntk_news_board *p = &crew->board;
+
+  if (now - p->asked < p->patience) return;
   p->asked = now;
   p->left = NAN;
-  if (!measured) return;
+  if (!bring_up_to_date(crew)) return;
   if (ntk_schedule_left(crew->forecast.unit, crew->units.count, p->state, &crew->schedule,
                         &crew->groups, &p->left) != NTK_OK) {
     p->left = NAN;
   }
+  p->patience = (ntk_now() - now) / share;
 }
 
 static void left_text(const ntk_news_board *p, char *text, size_t size) {
@@ -173,7 +190,8 @@ void ntk_news_text(ntk_crew *crew, char *text, size_t size) {
   if (!is_rank_0(crew)) return;
   listen(crew);
   estimate(crew);
-  const int64_t over = p->points_done + crew->finished, failed = p->points_failed + crew->failing;
+  const int64_t over = p->points_done + crew->at_work.points;
+  const int64_t failed = p->points_failed + crew->at_work.failed;
 
   if (failed) (void)snprintf(bad, sizeof(bad), ", %lld failed", (long long)failed);
   if (over < p->points) left_text(p, left, sizeof(left));

@@ -13,22 +13,17 @@
 #include "ntk/run/folder.h"
 #include "ntk/run/load.h"
 #include "ntk/run/runner.h"
-#include "ntk/run/speed.h"
 #include "ntk/run/units.h"
 #include "ntk/run/workers.h"
 
 /* ---- seconds -----------------------------------------------------------------------------------
  */
 
-/* What every point takes for itself: data, files, agreement. */
 static double predict(const ntk_plan *plan, const ntk_point_cost *cost, int ranks) {
-  const ntk_speed speed = plan->calibrated ? ntk_calibration_speed(&plan->calibration, cost->rows)
-                                           : ntk_speed_guess(plan->rate);
-  const double overhead = plan->calibrated ? plan->calibration.point_seconds : 0.05;
-  const int all = ranks > 0 ? ranks : 1;
+  ntk_unit alone = {.least_ranks = 1};
 
-  return overhead + ntk_rate_seconds(&speed.kernel, cost->kernel_flops, all) +
-         ntk_rate_seconds(&speed.spectrum, cost->spectrum_flops, all);
+  ntk_tempo_parts(&plan->tempo, cost, alone.part);
+  return ntk_unit_seconds(&alone, &ntk_pace_predicted, ranks > 0 ? ranks : 1);
 }
 
 /* ---- points ------------------------------------------------------------------------------------
@@ -98,7 +93,7 @@ static void charge(ntk_plan *plan, int64_t k, const char *before, experience *su
   ntk_plan_point *p = &plan->point[k];
   ntk_point_cost own = p->cost;
 
-  if (before[0]) own.kernel_flops = 0;
+  if (before[0]) own.kernel_flops = own.kernel_bytes = 0;
   if (strcmp(before, ntk_point_key(&plan->job->point[k], "spectrum")) == 0) own.spectrum_flops = 0;
   p->flops = own.kernel_flops + own.spectrum_flops;
   p->seconds = predict(plan, &own, plan->ranks);
@@ -232,7 +227,7 @@ static ntk_status find_workers(ntk_plan *plan) {
 
 static ntk_status check(const ntk_job *job) {
   if (job->missing) return NTK_RAISE(NTK_E_MISSING, "%s", job->missing);
-  return ntk_folder_check(job);
+  return ntk_folder_is_used(job) ? ntk_folder_check(job) : NTK_OK;
 }
 
 static ntk_status look_at_whole(ntk_plan *plan) {
@@ -245,8 +240,7 @@ static ntk_status look_at_whole(ntk_plan *plan) {
 static ntk_status look_at_room(ntk_plan *plan) {
   const ntk_job *job = plan->job;
 
-  if (plan->refusal || job->point_count == 0) return NTK_OK;
-  if (job->point[0].settings.output.keep.count == 0) return NTK_OK; /* it writes nothing */
+  if (plan->refusal || job->point_count == 0 || !ntk_folder_is_used(job)) return NTK_OK;
   plan->refused = ntk_folder_check_room(job, plan->bytes_left);
   return plan->refused == NTK_OK ? NTK_OK : keep_error(&plan->refusal);
 }
@@ -258,9 +252,7 @@ static ntk_status look(ntk_plan *plan, ntk_data_cache *cache) {
   NTK_TRY(look_at_whole(plan));
   NTK_TRY(look_at_points(plan));
   NTK_TRY(find_workers(plan));
-  NTK_TRY(ntk_calibration_find(&plan->calibration, true, &plan->calibrated));
-  plan->rate =
-      plan->calibrated ? plan->calibration.product_double : ntk_speed_of_products();
+  NTK_TRY(ntk_tempo_find(true, &plan->tempo));
   NTK_TRY(NTK_NEW(job->point_count, &plan->point));
   for (int64_t k = 0; k < job->point_count; ++k) NTK_TRY(add_point(plan, k, cache));
   NTK_TRY(charge_all(plan, &sum));

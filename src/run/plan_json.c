@@ -78,9 +78,9 @@ static ntk_status add_totals(const ntk_plan *plan, ntk_text *text) {
     NTK_TRY(ntk_json_add_field(name, (double)plan->states[s], text));
   }
   NTK_TRY(add_amounts_of_all(plan, text));
-  if (plan->calibrated) {
+  if (plan->tempo.calibrated) {
     NTK_TRY(ntk_text_add(text, ", \"calibrated_on\": "));
-    NTK_TRY(ntk_json_add_string(plan->calibration.host, text));
+    NTK_TRY(ntk_json_add_string(plan->tempo.calibration.host, text));
   }
   if (plan->refusal) {
     NTK_TRY(ntk_text_add(text, ", \"problem\": "));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
+#include "ntk/run/folder.h"
 #include "ntk/run/machine.h"
 #include "ntk/run/plan.h"
 #include "ntk/run/show.h"
@@ -213,16 +214,16 @@ static ntk_status add_work(const ntk_plan *plan, ntk_text *text) {
   ntk_show_flops(flops, plan->flops);
   ntk_show_seconds(seconds, plan->seconds);
   ntk_show_seconds(left, plan->seconds_left);
-  ntk_show_scaled(rate, plan->rate, "flop/s", 1000);
+  ntk_show_scaled(rate, plan->tempo.product, "flop/s", 1000);
   NTK_TRY(ntk_text_add(text, "\n  work     %s, about %s on %d rank%s", flops, seconds, plan->ranks,
                        plan->ranks == 1 ? "" : "s"));
   if (plan->states[NTK_POINT_DONE]) NTK_TRY(ntk_text_add(text, "; %s of it left", left));
   if (plan->measured) return ntk_text_add(text, " (as the points that are done)\n");
-  if (!plan->calibrated) {
+  if (!plan->tempo.calibrated) {
     return ntk_text_add(text, " (at %s a rank in products of matrices, as here)\n", rate);
   }
   return ntk_text_add(text, " (at %s a rank in products of matrices, as calibrated on %s, %.10s)\n",
-                      rate, plan->calibration.host, plan->calibration.time);
+                      rate, plan->tempo.calibration.host, plan->tempo.calibration.time);
 }
 
 static ntk_status add_longest_one(const ntk_plan *plan, ntk_text *text) {
@@ -256,6 +257,9 @@ static ntk_status add_room(const ntk_plan *plan, ntk_text *text) {
   NTK_TRY(ntk_text_add(text, "  memory   up to %s per rank; at least %" PRId64 " rank%s needed\n",
                        bytes, plan->ranks_needed, plan->ranks_needed == 1 ? "" : "s"));
   NTK_TRY(add_lack(plan, text));
+  if (!ntk_folder_is_used(plan->job)) {
+    return ntk_text_add(text, "  disk     none: output.keep is empty, so nothing is written\n");
+  }
   NTK_TRY(ntk_text_add(text, "  disk     results about %s", results));
   if (plan->kept_bytes > 0) NTK_TRY(ntk_text_add(text, ", kept files %s", kept));
   return ntk_text_add(text, "; as much as the results again for sweep.h5\n");

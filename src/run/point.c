@@ -99,7 +99,7 @@ static ntk_status find_valid_groups(work *w) {
 
   NTK_AGREE(w->comm, NTK_NEW(groups, &w->valid));
   NTK_AGREE(w->comm, NTK_NEW(records, &w->records));
-  NTK_AGREE(w->comm, w->comm->rank == 0 ? look(w) : NTK_OK);
+  NTK_AGREE(w->comm, w->comm->rank == 0 && !w->place->dry ? look(w) : NTK_OK);
   ntk_comm_broadcast(w->comm, 0, w->valid, groups * (int64_t)sizeof(*w->valid));
   return NTK_OK;
 }
@@ -196,6 +196,15 @@ static void record_stage(const work *w, const char *stage, ntk_stage_origin orig
   ntk_log("that the %s is finished cannot be recorded: %s", group, ntk_last_error()->text);
 }
 
+/* A stage is finished: into the log, and for the forecast. */
+static void note_stage(const work *w, int part, const char *stage, ntk_stage_origin origin,
+                       double seconds) {
+  const bool whole = origin == NTK_STAGE_COMPUTED || origin == NTK_STAGE_REUSED;
+
+  w->place->part_seconds[part] += whole ? seconds : NAN;
+  record_stage(w, stage, origin, seconds);
+}
+
 static ntk_stage_input stage_input(work *w) {
   const bool several = settings_of(w)->kernel.quantity.count > 1;
 
@@ -219,7 +228,7 @@ static ntk_status get_kernel(work *w) {
   if (!w->has_network) w->data = stages->data;
   w->held_out = ntk_kernel_held_out(w->kernel);
   w->kernel_seconds = ntk_now() - start;
-  record_stage(w, "kernel", stages->kernel_origin, w->kernel_seconds);
+  note_stage(w, NTK_PART_KERNEL, "kernel", stages->kernel_origin, w->kernel_seconds);
   if (is_last(w)) ntk_features_destroy(&w->features);
   return NTK_OK;
 }
@@ -299,7 +308,8 @@ static ntk_status get_spectrum(work *w) {
   NTK_TRY(ntk_stage_spectrum(&input, w->place));
   w->spectrum_seconds = ntk_now() - start;
   if (spectrum->n == 0) return NTK_OK;
-  record_stage(w, "spectrum", w->place->stages.spectrum_origin, w->spectrum_seconds);
+  note_stage(w, NTK_PART_SPECTRUM, "spectrum", w->place->stages.spectrum_origin,
+             w->spectrum_seconds);
   w->spectrum = spectrum;
   return w->kernel->eigenvalue ? ntk_agree(w->comm, copy_powers(w)) : project_targets(w);
 }

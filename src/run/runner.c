@@ -110,12 +110,15 @@ static ntk_outlook outlook_of(ntk_crew *crew, const bool *wanted) {
                        .cache = &crew->place.cache};
 }
 
-/* Parts are made of all units, whatever is done, so that they are the same in all tasks of an array. */
+/* Parts are the same in all tasks of an array: made of all units, whatever is done, at no machine's
+ * tempo. */
 static ntk_status find_shard(ntk_crew *crew, bool *mine) {
   ntk_forecast all = {0};
 
   for (int64_t k = 0; k < crew->units.count; ++k) mine[k] = true;
-  const ntk_outlook outlook = outlook_of(crew, mine);
+  ntk_outlook outlook = outlook_of(crew, mine);
+
+  outlook.anywhere = true;
   ntk_status status = ntk_forecast_make(&outlook, &all);
 
   if (status == NTK_OK) {
@@ -367,12 +370,12 @@ static void destroy(ntk_crew *crew) {
 
 ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, const ntk_run_options *options,
                        ntk_run_counts *counts) {
-  ntk_crew crew = {.job = job, .world = comm};
+  ntk_crew crew = {.job = job, .world = comm, .at_work = {.unit = -1}};
 
   *counts = (ntk_run_counts){0};
   if (options) crew.options = *options;
   crew.speaks = ntk_comm_max(comm, comm->rank == 0 && ntk_log_enabled()) > 0;
-  crew.place.dry = job->point[0].settings.output.keep.count == 0;
+  crew.place.dry = !ntk_folder_is_used(job);
   crew.place.stop = &crew.stop;
   crew.place.speed = &crew.speed;
   crew.place.backlog = &crew.backlog;
@@ -388,7 +391,7 @@ ntk_status ntk_run_job(const ntk_comm *comm, const ntk_job *job, const ntk_run_o
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static void say_rest(const ntk_job *job, const ntk_run_counts *counts) {
-  if (counts->failed) {
+  if (counts->failed && ntk_folder_is_used(job)) {
     ntk_log("when the cause of what failed is mended, run --retry-failed tries it again");
   }
   if (counts->failed_before) {
@@ -408,6 +411,22 @@ static int failure_code(const ntk_job *job, const ntk_run_counts *counts) {
   return ntk_points_exit_code(counts->failed, job->point_count, counts->last_failure);
 }
 
+/* What helps where points are left. */
+static const char *way_on(const ntk_job *job, bool full) {
+  if (full) return "make room, then run again";
+  return ntk_folder_is_used(job) ? "run again to resume" : "run again; nothing was written to resume";
+}
+
+static void say_counts(const ntk_job *job, const ntk_run_counts *counts) {
+  const bool kept = ntk_folder_is_used(job);
+
+  ntk_log("%lld point%s: %lld computed, %lld were done before, %lld failed; %s%s",
+          (long long)counts->points, counts->points == 1 ? "" : "s",
+          (long long)counts->computed, (long long)counts->skipped,
+          (long long)counts->failed, kept ? "results in " : "nothing was written",
+          kept ? job->directory : "");
+}
+
 /* A disk that filled up stops a job as a signal does, but for what has to be done about it. */
 static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
                     const ntk_run_counts *counts) {
@@ -420,15 +439,11 @@ static int conclude(const ntk_comm *comm, const ntk_job *job, ntk_status status,
     ntk_log("%lld of %lld points are in other shards",
             (long long)(job->point_count - counts->points), (long long)job->point_count);
   }
-  ntk_log("%lld point%s: %lld computed, %lld were done before, %lld failed; results in %s",
-          (long long)counts->points, counts->points == 1 ? "" : "s",
-          (long long)counts->computed, (long long)counts->skipped,
-          (long long)counts->failed, job->directory);
+  say_counts(job, counts);
   say_rest(job, counts);
   if (status == NTK_OK) return failure_code(job, counts);
   ntk_log("%s; %lld point%s left: %s", ntk_last_error()->text, (long long)counts->left,
-          counts->left == 1 ? " is" : "s are",
-          full ? "make room, then run again" : "run again to resume");
+          counts->left == 1 ? " is" : "s are", way_on(job, full));
   return counts->fast && !full ? failure_code(job, counts) : ntk_status_exit_code(status);
 }
 

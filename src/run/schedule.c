@@ -232,20 +232,37 @@ static void choose_levels(const workload *w, const bool *wanted, simulation *s,
   schedule->seconds = simulate(w, s, NULL);
 }
 
-/* A few units of different length that take next to no time on all ranks come first: where each of
- * the longest takes a good part of the whole time, they tell early how fast the machine is. */
+/* -1: no unit is wanted. */
+static int first_level(const workload *w, const ntk_schedule *schedule) {
+  int first = -1;
+
+  for (int64_t k = 0; k < w->count; ++k) {
+    const int level = schedule->level[k];
+
+    if (level >= 0 && (first < 0 || level < first)) first = level;
+  }
+  return first;
+}
+
+/* A few units of different length that take next to no time come first, on as many ranks as the
+ * longest get: where each of those takes a good part of the whole time, they tell early how fast the
+ * machine is.  The first of them pays for memory that is new; the shorter ones after it show that. */
 static void put_probes_first(const workload *w, ntk_schedule *schedule) {
   enum { PROBES = 8 };
-  double most = 0.004 * schedule->seconds;
+  const int level = first_level(w, schedule);
+  const int ranks = ntk_groups_least(w->groups, level < 0 ? 0 : level);
+  const double share = fmin(0.006 * w->groups->ranks / ranks, 0.03); /* all groups have some */
+  double most = share * schedule->seconds;
   int64_t probes = 0;
 
+  if (level < 0) return;
   for (int64_t k = 0; k < w->count && probes < PROBES; ++k) {
     const int64_t unit = schedule->order[k];
-    const double seconds = ntk_unit_seconds(&w->units[unit], w->pace, w->groups->ranks);
+    const double seconds = ntk_unit_seconds(&w->units[unit], w->pace, ranks);
 
     if (schedule->level[unit] < 0 || seconds > most) continue;
-    most = 0.9 * seconds;
-    schedule->level[unit] = 0;
+    most = 0.8 * seconds;
+    schedule->level[unit] = level;
     memmove(schedule->order + probes + 1, schedule->order + probes,
             (size_t)(k - probes) * sizeof(*schedule->order));
     schedule->order[probes++] = unit;
@@ -334,42 +351,69 @@ double ntk_schedule_bound(const ntk_unit *units, int64_t count, const ntk_groups
 
 /* ---- time left --------------------------------------------------------------------------------- */
 
-/* A finished unit: predicted seconds of its parts on its ranks, in terms of those it took. */
+/* A finished unit: seconds of its parts on its ranks, in terms of those that it took in all. */
 typedef struct sample {
-  double part[NTK_PARTS];
-  double trust;  /* of the latest 1 */
-  double weight; /* of those, less if it lies far off */
+  double predicted[NTK_PARTS], taken[NTK_PARTS]; /* both 0 if not known */
+  double trust;                                  /* of the latest 1 */
+  double weight;                                 /* of those, less if it lies far off */
 } sample;
 
-static void age_range(int64_t count, const ntk_unit_state *state, double *least, double *most) {
-  *least = INFINITY;
-  *most = 0;
+static bool says_something(const ntk_unit_state *state) {
+  return state->state == NTK_UNIT_ENDED && state->seconds > 0 && state->ranks > 0;
+}
+
+/* Of the units that do. */
+typedef struct span {
+  double least_age, most_age;
+} span;
+
+static span find_span(int64_t count, const ntk_unit_state *state) {
+  span s = {.least_age = INFINITY};
+
   for (int64_t k = 0; k < count; ++k) {
-    if (state[k].state != NTK_UNIT_ENDED) continue;
-    *least = fmin(*least, state[k].age);
-    *most = fmax(*most, state[k].age);
+    if (!says_something(&state[k])) continue;
+    s.least_age = fmin(s.least_age, state[k].age);
+    s.most_age = fmax(s.most_age, state[k].age);
   }
+  return s;
 }
 
 /* What ended lately is more like what is left, in size, and the machine is as it was then. */
+static double trust_in(const ntk_unit_state *state, const span *all) {
+  const double share = 0.5, age = state->age - all->least_age;
+
+  return 1 / (1 + pow(age / fmax(share * all->most_age, 1e-9), 2));
+}
+
+/* False if nothing is known of it. */
+static bool take_sample(const ntk_unit *unit, const ntk_unit_state *state, sample *s) {
+  int known = 0;
+
+  *s = (sample){0};
+  if (!says_something(state)) return false;
+  for (int i = 0; i < NTK_PARTS; ++i) {
+    const int ranks = i == NTK_PART_POINTS ? 1 : state->ranks;
+
+    if (isnan(state->part[i])) continue;
+    s->predicted[i] = unit->part[i] / ranks / state->seconds;
+    s->taken[i] = state->part[i] / state->seconds;
+    ++known;
+  }
+  return known > 0;
+}
+
 static int64_t take_samples(const ntk_unit *units, int64_t count, const ntk_unit_state *state,
                             sample *samples) {
-  const double share = 0.3;
-  double least = 0, most = 0;
+  const span all = find_span(count, state);
   int64_t used = 0;
 
-  age_range(count, state, &least, &most);
   for (int64_t k = 0; k < count; ++k) {
-    const double seconds = state[k].seconds;
+    sample *s = &samples[used];
 
-    if (state[k].state != NTK_UNIT_ENDED || !(seconds > 0) || state[k].ranks < 1) continue;
-    sample *s = &samples[used++];
-
-    s->trust = 1 / (1 + pow((state[k].age - least) / fmax(share * most, 1e-9), 2));
+    if (!take_sample(&units[k], &state[k], s)) continue;
+    s->trust = trust_in(&state[k], &all);
     s->weight = s->trust;
-    for (int i = 0; i < NTK_PARTS; ++i) {
-      s->part[i] = units[k].part[i] / (i ? state[k].ranks : 1) / seconds;
-    }
+    ++used;
   }
   return used;
 }
@@ -385,58 +429,67 @@ static double median(double *values, int64_t count) {
   return values[count / 2];
 }
 
-static double fitted(const sample *s, const double *factor) {
+/* Minimizes sum weight (factor predicted - taken)^2 + pull (factor / prior - 1)^2. */
+static double fit_factor(const sample *samples, int64_t count, int part, double prior) {
+  const double pull = part == NTK_PART_POINTS ? 1e-6 : 0.02; /* an analysis may take any time */
+  const double least = 0.02;
+  double top = pull / prior, bottom = pull / (prior * prior);
+
+  for (int64_t k = 0; k < count; ++k) {
+    const double predicted = samples[k].predicted[part];
+
+    top += samples[k].weight * predicted * samples[k].taken[part];
+    bottom += samples[k].weight * predicted * predicted;
+  }
+  return fmax(top / bottom, least * prior);
+}
+
+static double error_of(const sample *s, const ntk_pace *pace) {
   double sum = 0;
 
-  for (int i = 0; i < NTK_PARTS; ++i) sum += factor[i] * s->part[i];
+  for (int i = 0; i < NTK_PARTS; ++i) {
+    sum += fabs(pace->factor[i] * s->predicted[i] - s->taken[i]);
+  }
   return sum;
 }
 
-/* Minimizes sum weight (fitted - 1)^2 + pull sum (factor / prior - 1)^2 over positive factors, one
- * after the other. */
-static void improve(const sample *samples, int64_t count, const double *prior, double *factor) {
-  const double pull = 0.02, least = 0.02;
-
-  for (int i = 0; i < NTK_PARTS; ++i) {
-    double top = pull / prior[i], bottom = pull / (prior[i] * prior[i]);
-
-    for (int64_t k = 0; k < count; ++k) {
-      const sample *s = &samples[k];
-      const double others = fitted(s, factor) - factor[i] * s->part[i];
-
-      top += s->weight * s->part[i] * (1 - others);
-      bottom += s->weight * s->part[i] * s->part[i];
-    }
-    factor[i] = fmax(top / bottom, least * prior[i]);
-  }
-}
-
 /* What lies far from the others counts less. */
-static void weigh(sample *samples, int64_t count, const double *factor, double *scratch) {
-  for (int64_t k = 0; k < count; ++k) scratch[k] = fabs(fitted(&samples[k], factor) - 1);
+static void weigh(sample *samples, int64_t count, const ntk_pace *pace, double *scratch) {
+  for (int64_t k = 0; k < count; ++k) scratch[k] = error_of(&samples[k], pace);
   const double spread = fmax(1.5 * median(scratch, count), 0.05);
 
   for (int64_t k = 0; k < count; ++k) {
-    const double off = (fitted(&samples[k], factor) - 1) / (2 * spread);
+    const double off = error_of(&samples[k], pace) / (2 * spread);
 
     samples[k].weight = samples[k].trust / (1 + off * off);
   }
 }
 
-static void fit(sample *samples, int64_t count, double *scratch, ntk_pace *pace) {
-  enum { ROUNDS = 5, SWEEPS = 20 };
-  double prior[NTK_PARTS] = {1, 1, 1};
+/* By which kernels and spectra differ in common: one of them may not have been seen yet. */
+static double common_factor(const sample *samples, int64_t count) {
+  double predicted = 0, taken = 0;
 
   for (int64_t k = 0; k < count; ++k) {
-    const double shared = samples[k].part[1] + samples[k].part[2];
+    const sample *s = &samples[k];
 
-    scratch[k] = 1 / fmax(shared + samples[k].part[0], 1e-9);
+    for (int i = NTK_PART_KERNEL; i < NTK_PARTS; ++i) {
+      predicted += s->weight * s->predicted[i];
+      taken += s->weight * s->taken[i];
+    }
   }
-  prior[1] = prior[2] = fmax(median(scratch, count), 1e-6);
-  for (int i = 0; i < NTK_PARTS; ++i) pace->factor[i] = prior[i];
+  return predicted > 0 ? fmax(taken / predicted, 1e-6) : 1;
+}
+
+static void fit(sample *samples, int64_t count, double *scratch, ntk_pace *pace) {
+  enum { ROUNDS = 5 };
+
   for (int round = 0; round < ROUNDS; ++round) {
-    for (int k = 0; k < SWEEPS; ++k) improve(samples, count, prior, pace->factor);
-    weigh(samples, count, pace->factor, scratch);
+    const double common = common_factor(samples, count);
+
+    for (int i = 0; i < NTK_PARTS; ++i) {
+      pace->factor[i] = fit_factor(samples, count, i, i == NTK_PART_POINTS ? 1 : common);
+    }
+    weigh(samples, count, pace, scratch);
   }
 }
 

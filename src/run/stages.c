@@ -60,7 +60,7 @@ typedef struct stage {
   ntk_kept_shape shape;
   ntk_data joined; /* test set and validation set as one; borrows */
   ntk_kernel_input input;
-  double flops; /* that it is predicted to take */
+  double work; /* of its kernel, predicted: ntk_speed_work */
   policy policy;
   ntk_checkpoint *gram, *test;
   int64_t found; /* panels that are there */
@@ -141,10 +141,11 @@ static policy decide(stage *s) {
       s->in->data->test.count + s->in->data->validation.count, s->input.block, place->grid->rows,
       place->grid->cols);
   double seconds = 0;
-  const bool large = is_long(s, place->speed ? &place->speed->kernel : NULL, cost.flops, &seconds);
+  const double work = ntk_speed_work(cost.flops, cost.traffic_bytes);
+  const bool large = is_long(s, place->speed ? &place->speed->kernel : NULL, work, &seconds);
   const bool all = large || returns(s);
 
-  s->flops = cost.flops;
+  s->work = work;
   if (place->dry) return (policy){.chunks = 1};
   return (policy){.look = ntk_stage_has_kernel_files(&s->kept),
                   .gram = all || ntk_keeps(&s->kept, NTK_KEPT_GRAM, false),
@@ -285,7 +286,7 @@ static ntk_status compute_with_files(stage *s, ntk_kernel *k) {
   if (s->gram || s->test) input.keeping = &keeping;
   NTK_TRY(ntk_kernel_compute(&input, k));
   if (s->place->speed && s->found == 0) {
-    ntk_rate_note(&s->place->speed->kernel, s->flops, s->comm->size, ntk_now() - start);
+    ntk_rate_note(&s->place->speed->kernel, s->work, s->comm->size, ntk_now() - start);
   }
   return finish_files(s, k);
 }
@@ -307,7 +308,7 @@ static ntk_status of_network(stage *s, ntk_kernel *k, ntk_stage_origin *origin) 
   join_data(s);
   if (s->comm->rank == 0) s->policy = decide(s);
   ntk_comm_broadcast(s->comm, 0, &s->policy, sizeof(s->policy));
-  ntk_comm_broadcast(s->comm, 0, &s->flops, sizeof(s->flops));
+  ntk_comm_broadcast(s->comm, 0, &s->work, sizeof(s->work));
   const ntk_status status = load_or_compute(s, k, origin);
 
   ntk_checkpoint_close(&s->gram);

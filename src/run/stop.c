@@ -16,6 +16,7 @@
 
 #include "ntk/base/log.h"
 #include "ntk/base/memory.h"
+#include "peers.h"
 
 extern char **environ;
 
@@ -23,7 +24,7 @@ enum { NOTICE = 75 }; /* tag of the messages between groups */
 
 /* ---- signals ----------------------------------------------------------------------------------- */
 
-/* The only thing a signal may do. */
+/* All that a signal leaves. */
 static volatile sig_atomic_t caught;
 
 static const struct {
@@ -36,7 +37,11 @@ static const struct {
 
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
-static void catch_signal(int number) { caught = number; }
+/* Of SIGTERM nobody knows why it comes: maybe another rank has died. */
+static void catch_signal(int number) {
+  caught = number;
+  if (number == SIGTERM) ntk_peers_mistrust();
+}
 
 /* A second SIGINT ends the process, whoever has listened since the first. */
 void ntk_stop_listen(void) {
@@ -115,12 +120,14 @@ static double slurm_seconds_left(void) {
   return epoch - (double)time(NULL);
 }
 
+/* Whichever ends first. */
 static void set_deadline(const ntk_comm *comm, const ntk_run_settings *settings, ntk_stop *stop) {
-  const bool given = !isnan(settings->walltime);
-  double left = given ? settings->walltime : NAN;
+  double left = comm->rank == 0 ? slurm_seconds_left() : NAN;
 
-  if (!given && comm->rank == 0) left = slurm_seconds_left();
   ntk_comm_broadcast(comm, 0, &left, sizeof(left));
+  const bool given = !isnan(settings->walltime) && !(settings->walltime > left);
+
+  if (given) left = settings->walltime;
   /* Of a short Slurm job half is for work: else it would stop at once and be queued for ever. */
   const double half = given ? INFINITY : fmax(left, 0) / 2;
   const double margin = fmin(settings->stop_margin, half);
@@ -142,6 +149,8 @@ ntk_status ntk_stop_begin(const ntk_comm *comm, const ntk_run_settings *settings
   MPI_Comm_dup(comm->mpi, &duplicate);
   stop->world = ntk_comm_of(duplicate);
   set_deadline(comm, settings, stop);
+  ntk_peers_watch(comm);
+  if (caught == SIGTERM) ntk_peers_mistrust();
   ntk_stop_listen();
   return NTK_OK;
 }
@@ -170,6 +179,7 @@ void ntk_stop_end(ntk_stop *stop) {
   MPI_Allreduce(MPI_IN_PLACE, &tellers, 1, MPI_INT, MPI_SUM, stop->world.mpi);
   while (stop->received < tellers - stop->told) receive_notice(stop);
   if (stop->told) MPI_Waitall(stop->world.size, stop->notice, MPI_STATUSES_IGNORE);
+  ntk_peers_forget(); /* the others end, too */
   MPI_Comm_free(&stop->world.mpi);
   stop->world.size = 0;
   ntk_free(&stop->notice);
@@ -245,9 +255,13 @@ static ntk_status look_ahead(ntk_stop *stop, double seconds, const char *what) {
   const double left = stop->deadline - ntk_now();
 
   NTK_TRY(look(stop));
+  NTK_CHECK(!(seconds > stop->walltime), NTK_E_TIME,
+            "%s takes about %.0f s, and the whole job has %.0f s: give it more wall time or more "
+            "ranks, then run with --retry-failed",
+            what, seconds, stop->walltime);
   NTK_CHECK(!(seconds > left), NTK_E_STOPPED,
-            "%s takes about %.0f s, and %.0f s are left: it is not begun%s", what, seconds,
-            fmax(left, 0), seconds > stop->walltime ? "; give the job more wall time" : "");
+            "%s takes about %.0f s, and %.0f s are left: it is not begun", what, seconds,
+            fmax(left, 0));
   return NTK_OK;
 }
 

@@ -32,9 +32,12 @@ static ntk_unit_state judge(const outlook *o, int64_t unit) {
     if (facts->state == NTK_POINT_RUNNING) s.state = NTK_UNIT_RUNS;
     if (!is_over(facts->state) && s.state == NTK_UNIT_ENDED) s.state = NTK_UNIT_WAITS;
     s.seconds += facts->state == NTK_POINT_FAILED ? NAN : isnan(facts->seconds) ? 0 : facts->seconds;
+    s.part[NTK_PART_KERNEL] += facts->kernel_seconds;
+    s.part[NTK_PART_SPECTRUM] += facts->spectrum_seconds;
     if (facts->ranks > s.ranks) s.ranks = facts->ranks;
   }
   if (s.state == NTK_UNIT_ENDED && !(s.seconds > 0 && s.ranks > 0)) s.seconds = NAN;
+  s.part[NTK_PART_POINTS] = s.seconds - s.part[NTK_PART_KERNEL] - s.part[NTK_PART_SPECTRUM];
   if (s.state == NTK_UNIT_RUNS && !(s.seconds >= 0)) s.seconds = 0;
   return s;
 }

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "ntk/base/memory.h"
-#include "ntk/run/calibration.h"
 #include "ntk/run/cost.h"
 #include "ntk/run/folder.h"
+#include "ntk/run/tempo.h"
 
 /* ---- grouping ---------------------------------------------------------------------------------- */
 
@@ -165,30 +165,11 @@ void ntk_units_destroy(ntk_units *units) {
 
 /* ---- forecast ---------------------------------------------------------------------------------- */
 
-/* How fast this machine is taken to be. */
-typedef struct tempo {
-  bool calibrated;
-  ntk_calibration calibration;
-  ntk_speed guess;
-  double point_seconds;
-} tempo;
-
 /* Of all units together. */
 typedef struct totals {
   double transient; /* bytes */
   int64_t rows;     /* of the largest */
 } totals;
-
-static ntk_status find_tempo(tempo *t) {
-  NTK_TRY(ntk_calibration_find(&t->calibration, false, &t->calibrated));
-  t->point_seconds = t->calibrated ? t->calibration.point_seconds : 0.05;
-  if (!t->calibrated) t->guess = ntk_speed_guess(ntk_speed_of_products());
-  return NTK_OK;
-}
-
-static ntk_speed speed_for(const tempo *t, int64_t rows) {
-  return t->calibrated ? ntk_calibration_speed(&t->calibration, rows) : t->guess;
-}
 
 /* The point that stands for its unit: the first that is pending, or the first. */
 static int64_t representative(const ntk_outlook *o, int64_t unit, int64_t *pending) {
@@ -241,29 +222,32 @@ static double transient_bytes(const ntk_outlook *o, const ntk_settings *s,
                               const ntk_point_cost *cost, const ntk_unit *unit) {
   const int ranks = ntk_groups_fewest(&o->groups, unit);
   const double groups = (double)o->groups.ranks / ranks;
-  const double seconds = (unit->part[1] + unit->part[2]) / ranks;
+  const double seconds = (unit->part[NTK_PART_KERNEL] + unit->part[NTK_PART_SPECTRUM]) / ranks;
 
   if (seconds < s->run.checkpoint_after) return 0;
   return cost->stage_bytes * groups;
 }
 
-static ntk_status forecast_unit(const ntk_outlook *o, const tempo *t, int64_t k,
+/* Points share their weights and kernels; each has its files. */
+static void predict_unit(const ntk_outlook *o, const ntk_tempo *tempo, const ntk_point_cost *cost,
+                         int64_t k, ntk_unit *unit) {
+  const double points = (double)(o->units->first[k + 1] - o->units->first[k]);
+
+  ntk_tempo_parts(tempo, cost, unit->part);
+  unit->part[NTK_PART_POINTS] += (points - 1) * ntk_tempo_speed(tempo, cost->rows).point_seconds;
+  unit->part[NTK_PART_SPECTRUM] *= (double)count_spectra(o, k);
+}
+
+static ntk_status forecast_unit(const ntk_outlook *o, const ntk_tempo *tempo, int64_t k,
                                 ntk_forecast *f, totals *all) {
   ntk_unit *unit = &f->unit[k];
-  const double draw_seconds = 3e-8; /* of one weight, on every rank */
   ntk_point_cost cost = {0};
   int64_t pending = 0;
   const ntk_point *point = &o->job->point[representative(o, k, &pending)];
 
   unit->least_ranks = 1;
   NTK_TRY(ntk_point_cost_of(point, 1, o->cache, &cost));
-  const ntk_speed speed = speed_for(t, cost.rows);
-
-  unit->part[0] = t->point_seconds * (double)(o->units->first[k + 1] - o->units->first[k]) +
-                  draw_seconds * (double)cost.parameters;
-  unit->part[1] = ntk_rate_seconds(&speed.kernel, cost.kernel_flops, 1);
-  unit->part[2] = ntk_rate_seconds(&speed.spectrum, cost.spectrum_flops, 1) *
-                  (double)count_spectra(o, k);
+  predict_unit(o, tempo, &cost, k, unit);
   NTK_TRY(find_least_ranks(o, point, &unit->least_ranks, &f->memory[k]));
   if (pending == 0) return NTK_OK;
   if (cost.rows > all->rows) all->rows = cost.rows;
@@ -277,18 +261,18 @@ static ntk_status forecast_unit(const ntk_outlook *o, const tempo *t, int64_t k,
 
 static ntk_status forecast_units(const ntk_outlook *o, ntk_forecast *f) {
   totals all = {0};
-  tempo t = {0};
+  ntk_tempo tempo = ntk_tempo_usual;
 
   NTK_TRY(NTK_NEW(o->units->count, &f->unit));
   NTK_TRY(NTK_NEW(o->units->count, &f->memory));
-  NTK_TRY(find_tempo(&t));
+  if (!o->anywhere) NTK_TRY(ntk_tempo_find(false, &tempo));
   for (int64_t k = 0; k < o->units->count; ++k) {
     if (!o->wanted[k]) continue;
-    if (forecast_unit(o, &t, k, f, &all) == NTK_OK) continue;
+    if (forecast_unit(o, &tempo, k, f, &all) == NTK_OK) continue;
     f->unit[k] = (ntk_unit){.least_ranks = 1};
   }
   f->disk += all.transient;
-  f->speed = speed_for(&t, all.rows);
+  f->speed = ntk_tempo_speed(&tempo, all.rows);
   return NTK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* A unit in its group: one point after the other, each with its events and its line. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "crew.h"
 #include "ntk/base/log.h"
@@ -101,18 +102,19 @@ static void fail_point(ntk_crew *crew, int64_t point, double seconds) {
   const bool fast = crew->options.fail_fast ||
                     crew->job->point[0].settings.run.on_error == &ntk_on_error_stop;
 
-  ++crew->failing;
+  ++crew->at_work.failed;
   if (is_root(crew)) {
     ++crew->counts.failed;
     crew->counts.last_failure = error.status;
   }
-  report(crew, point, "FAILED", error.text);
+  report(crew, point, "FAILED", ntk_failures_say(&crew->failures, point, error.text));
   record_or_say(crew, point, "failed", seconds, error.text);
   if (fast) ntk_stop_ask(&crew->stop, "stopped because a point failed");
 }
 
 static ntk_status finish_point(ntk_crew *crew, int64_t point, double seconds,
                                const char *summary) {
+  ++crew->at_work.computed;
   if (is_root(crew)) ++crew->counts.computed;
   report(crew, point, "done", summary);
   return ntk_agree(group_of(crew), record_event(crew, point, "done", seconds, summary));
@@ -124,6 +126,11 @@ static void log_about(const ntk_crew *crew, int64_t point) {
   (void)snprintf(subject, sizeof(subject), "point %lld of %lld", (long long)point + 1,
                  (long long)crew->job->point_count);
   ntk_log_about(subject);
+}
+
+/* The point is neither done nor failed: it is still to be done, if not by this job. */
+static bool is_left(ntk_status status) {
+  return status == NTK_E_STOPPED || status == NTK_E_FULL || status == NTK_E_LOST;
 }
 
 static ntk_status compute_point(ntk_crew *crew, int64_t unit, int64_t point) {
@@ -142,14 +149,14 @@ static ntk_status compute_point(ntk_crew *crew, int64_t unit, int64_t point) {
   }
   const double seconds = ntk_now() - start;
 
-  if (status == NTK_E_STOPPED || status == NTK_E_FULL) {
+  if (is_left(status)) {
     const ntk_error error = *ntk_last_error();
 
-    record_or_say(crew, point, "stopped", seconds, error.text);
+    if (status != NTK_E_LOST) record_or_say(crew, point, "stopped", seconds, error.text);
     return NTK_RAISE(status, "%s", error.text);
   }
   crew->pending[point] = false;
-  ++crew->finished;
+  ++crew->at_work.points;
   if (status == NTK_OK) return finish_point(crew, point, seconds, summary);
   fail_point(crew, point, seconds);
   return NTK_OK;
@@ -169,7 +176,7 @@ static ntk_status visit_point(ntk_crew *crew, int64_t unit, int64_t point) {
     return status;
   }
   crew->pending[point] = false;
-  ++crew->finished;
+  ++crew->at_work.points;
   return NTK_OK;
 }
 
@@ -215,15 +222,39 @@ static ntk_status visit_all(ntk_crew *crew, int64_t unit) {
   return NTK_RAISE(status, "%s", error.text);
 }
 
-static void tell(ntk_crew *crew, int64_t unit, bool ended, double seconds) {
-  const ntk_news news = {.unit = unit,
-                         .ended = ended,
-                         .ranks = group_of(crew)->size,
-                         .seconds = seconds,
-                         .points = ended ? crew->finished : 0,
-                         .failed = ended ? crew->failing : 0};
+static void tell(ntk_crew *crew, ntk_unit_state state) {
+  const ntk_news news = {.unit = crew->at_work.unit,
+                         .state = state,
+                         .points = crew->at_work.points,
+                         .failed = crew->at_work.failed};
 
   if (is_root(crew)) ntk_news_tell(crew, &news);
+}
+
+static void begin_unit(ntk_crew *crew, int64_t unit) {
+  crew->at_work.unit = unit;
+  crew->at_work.since = ntk_now();
+  memset(crew->place.part_seconds, 0, sizeof(crew->place.part_seconds));
+  tell(crew, (ntk_unit_state){.state = NTK_UNIT_RUNS, .ranks = group_of(crew)->size});
+}
+
+/* What failed took less time than it should, and what was there took none. */
+ntk_unit_state ntk_visit_outcome(const ntk_crew *crew) {
+  const bool computed = crew->at_work.computed && !crew->at_work.failed;
+  const double kernel = crew->place.part_seconds[NTK_PART_KERNEL];
+  const double spectrum = crew->place.part_seconds[NTK_PART_SPECTRUM];
+  const double seconds = computed ? ntk_now() - crew->at_work.since : NAN;
+
+  return (ntk_unit_state){.state = NTK_UNIT_ENDED,
+                          .seconds = seconds,
+                          .part = {seconds - kernel - spectrum, kernel, spectrum},
+                          .ranks = group_of(crew)->size};
+}
+
+static void end_unit(ntk_crew *crew) {
+  tell(crew, ntk_visit_outcome(crew));
+  memset(&crew->at_work, 0, sizeof(crew->at_work));
+  crew->at_work.unit = -1;
 }
 
 /* What the plan says of a rank in a group of this size, of units that need more than a little. */
@@ -238,16 +269,13 @@ static void note_planned(ntk_crew *crew, int64_t unit) {
 }
 
 ntk_status ntk_visit_unit(ntk_crew *crew, int64_t unit) {
-  const int64_t computed = crew->counts.computed;
-  const double start = ntk_now();
-
   note_planned(crew, unit);
-  tell(crew, unit, false, 0);
+  begin_unit(crew, unit);
   const ntk_status status = visit_all(crew, unit);
 
   if (status == NTK_OK) crew->open[unit] = false;
-  tell(crew, unit, true, crew->counts.computed > computed ? ntk_now() - start : NAN);
-  crew->finished = 0;
-  crew->failing = 0;
-  return status;
+  end_unit(crew);
+  if (status != NTK_E_LOST) return status;
+  ntk_log("a unit is given up, the job goes on: %s", ntk_last_error()->text);
+  return NTK_OK;
 }

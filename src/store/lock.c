@@ -17,9 +17,6 @@
 #include "ntk/base/memory.h"
 #include "ntk/store/durable.h"
 
-const ntk_lock_rules ntk_lock_usual = {
-    .beat = 60, .limit = 300, .patience = 60, .flock = flock, .link = link};
-
 struct ntk_lock {
   ntk_lock_rules rules;
   char folder[NTK_DURABLE_PATH]; /* <directory>/locks */
@@ -29,11 +26,23 @@ struct ntk_lock {
   ntk_heartbeat heart;
 };
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------- */
 
 static double seconds_of(struct timespec time) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
+
+static double host_time(void) {
+  struct timespec now = {0};
+
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  return seconds_of(now);
+}
+
+const ntk_lock_rules ntk_lock_usual = {
+    .beat = 60, .limit = 300, .patience = 60, .flock = flock, .link = link, .clock = host_time};
+
+/* ---- reading ----------------------------------------------------------------------------------- */
 
 static void describe_silence(ntk_lock_holder *holder) {
   const double silence = fabs(holder->silence);
@@ -88,13 +97,6 @@ static void look(const char *path, double now, double limit, ntk_lock_holder *ho
   judge(&owner, limit, holder);
 }
 
-static double host_time(void) {
-  struct timespec now = {0};
-
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  return seconds_of(now);
-}
-
 const char *ntk_lock_describe(const ntk_lock_holder *holder, char text[NTK_LOCK_TEXT]) {
   if (!holder->process) {
     (void)snprintf(text, NTK_LOCK_TEXT, "an unknown process (the lock is damaged)");
@@ -115,13 +117,18 @@ static ntk_status name_file(const char *folder, const char *name, const char *su
   return NTK_OK;
 }
 
-ntk_status ntk_lock_look(const char *directory, const char *key, ntk_lock_holder *holder) {
+static ntk_status look_by(const ntk_lock_rules *rules, const char *directory, const char *key,
+                          ntk_lock_holder *holder) {
   char folder[NTK_DURABLE_PATH], path[NTK_DURABLE_PATH];
 
   NTK_TRY(name_file(directory, "locks", "", folder));
   NTK_TRY(name_file(folder, key, "", path));
-  look(path, host_time(), ntk_lock_usual.limit, holder);
+  look(path, rules->clock(), rules->limit, holder);
   return NTK_OK;
+}
+
+ntk_status ntk_lock_look(const char *directory, const char *key, ntk_lock_holder *holder) {
+  return look_by(&ntk_lock_usual, directory, key, holder);
 }
 
 ntk_status ntk_lock_find_held(const char *directory, ntk_lock_holder *holder) {
@@ -333,7 +340,7 @@ static ntk_status compete(ntk_lock *lock, ntk_lock_holder *holder) {
 
 /* What is surely held needs no file of ours; what may be stale is judged by the right clock. */
 static bool is_surely_held(const ntk_lock *lock, ntk_lock_holder *holder) {
-  look(lock->path, host_time(), lock->rules.limit / 2, holder);
+  look(lock->path, lock->rules.clock(), lock->rules.limit / 2, holder);
   return holder->state == NTK_LOCK_HELD;
 }
 
@@ -371,6 +378,30 @@ ntk_status ntk_lock_acquire(const char *directory, const char *key, int ranks, n
   return ntk_lock_acquire_under(&ntk_lock_usual, directory, key, ranks, lock, holder);
 }
 
+static bool is_doubtful(const ntk_lock_rules *rules, const ntk_lock_holder *holder) {
+  return holder->state != NTK_LOCK_FREE && fabs(holder->silence) > 1.5 * rules->beat;
+}
+
+static ntk_status look_by_file_system(ntk_lock *lock, const char *directory, const char *key,
+                                      ntk_lock_holder *holder) {
+  double now = 0;
+
+  NTK_TRY(prepare(lock, directory, key, 0));
+  NTK_TRY(write_own(lock, &now));
+  (void)unlink(lock->own);
+  look(lock->path, now, lock->rules.limit, holder);
+  return NTK_OK;
+}
+
+ntk_status ntk_lock_look_closely(const ntk_lock_rules *rules, const char *directory,
+                                 const char *key, ntk_lock_holder *holder) {
+  ntk_lock taker = {.rules = *rules};
+
+  NTK_TRY(look_by(rules, directory, key, holder));
+  if (!is_doubtful(rules, holder)) return NTK_OK;
+  return look_by_file_system(&taker, directory, key, holder);
+}
+
 /* ---- having ------------------------------------------------------------------------------------ */
 
 bool ntk_lock_is_mine(const ntk_lock *lock) {
@@ -384,7 +415,7 @@ ntk_status ntk_lock_check(const ntk_lock *lock) {
 
   if (!mine) look(lock->path, host_time(), lock->rules.limit, &holder);
   if (holder.state != NTK_LOCK_FREE) (void)ntk_lock_describe(&holder, text);
-  NTK_CHECK(mine, NTK_E_IO,
+  NTK_CHECK(mine, NTK_E_LOST,
             "%s: this process no longer has the lock (it was taken over, or deleted); now it is "
             "with %s",
             lock->path, text);

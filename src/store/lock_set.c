@@ -42,7 +42,7 @@ ntk_status ntk_lock_set_look(const char *directory, int64_t count, const ntk_key
   for (int64_t k = 0; k < count && holder->state != NTK_LOCK_HELD; ++k) {
     ntk_lock_holder one;
 
-    NTK_TRY(ntk_lock_look(directory, keys[k], &one));
+    NTK_TRY(ntk_lock_look_closely(&ntk_lock_usual, directory, keys[k], &one));
     if (one.state != NTK_LOCK_FREE) *holder = one;
   }
   return NTK_OK;

@@ -180,6 +180,7 @@ void ntk_parts_close(ntk_parts **parts);
 typedef struct ntk_kernel_cost {
   double assembly_flops; /* of all ranks, without the diagonal's staircase; cf. ntk_kernel.flops */
   double flops;          /* with forward and backward passes */
+  double traffic_bytes;  /* that pass through memory beside, on one rank; an estimate */
   double repeat_flops;   /* what every further chunk of columns costs: the backward passes again,
                             and on several ranks the exchange of factors, as flops that take as
                             long */

@@ -8,6 +8,7 @@
 typedef struct ntk_point_cost {
   int64_t n, m, rows, parameters;
   double kernel_flops, spectrum_flops;
+  double kernel_bytes;   /* that pass through memory beside its products, on one rank */
   double bytes_per_rank; /* peak, on the rank that needs most */
   double matrix_bytes;   /* of those: Gram and test blocks, which stay for the spectrum */
   double results_bytes;  /* of results.h5; as all that follow not much too high, and not too low */

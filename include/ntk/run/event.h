@@ -29,6 +29,7 @@ NTK_CHECKED ntk_status ntk_event_append(const char *path, const ntk_event *event
 typedef struct ntk_history {
   ntk_event last;  /* the last whole line */
   ntk_event start; /* the last `started`: empty if there is none */
+  double kernel_seconds, spectrum_seconds; /* of the stages since then; NaN: one was resumed */
 } ntk_history;
 
 /* Local.  Empty events if there is no file or no line.  Fails with NTK_E_IO if it cannot be read. */

@@ -4,6 +4,9 @@
 
 #include "ntk/run/job.h"
 
+/* Local.  False with `output.keep: []`: the job reads and writes nothing in it. */
+bool ntk_folder_is_used(const ntk_job *job);
+
 /* Local.  A folder belongs to one sweep: fails with NTK_E_CONFIG if it holds one over other axes. */
 NTK_CHECKED ntk_status ntk_folder_check(const ntk_job *job);
 

@@ -134,6 +134,7 @@ typedef struct ntk_point_facts {
                             pending: all else, also what was stopped or interrupted */
   double seconds;        /* done: of the last finished run; running: until now; failed, stopped:
                             until then; NaN if unknown */
+  double kernel_seconds, spectrum_seconds; /* done: of these, by that run; NaN: one was resumed */
   int ranks;             /* that it has or had; 0 if unknown */
   char message[512];     /* of a failure or a stop; who runs it; what is wrong with results.h5 */
   char host[64], since[32]; /* where the last run of it began, and when (UTC); "" if unknown */

@@ -7,6 +7,7 @@
 #include "ntk/data/data.h"
 #include "ntk/dist/grid.h"
 #include "ntk/run/job.h"
+#include "ntk/run/schedule.h"
 #include "ntk/run/speed.h"
 #include "ntk/run/stages.h"
 #include "ntk/run/stop.h"
@@ -25,6 +26,8 @@ typedef struct ntk_place {
   const int64_t *later;     /* their indices in job->point */
   ntk_lock_set *locks;      /* rank 0: of the unit; NULL: none */
   ntk_stop *stop;           /* NULL: nothing stops a point */
+  double part_seconds[NTK_PARTS]; /* that kernels and spectra of the unit at work took; NaN if one was
+                               there, or half of it */
   ntk_speed *speed;         /* predicts stages and learns from them; NULL: nothing is known */
   ntk_backlog *backlog;         /* rank 0: results.h5 joins it instead of being brought to disk at once,
                                and it is synced before a big file is removed; NULL: at once */
@@ -43,7 +46,7 @@ void ntk_place_forget_data(ntk_place *place);
 void ntk_place_destroy(ntk_place *place);
 
 /* Collective.  To be called between panels, stages and points, with everything finished durable or
- * in the backlog.  Fails with NTK_E_STOPPED if the job shall stop, NTK_E_IO if a lock of the unit
+ * in the backlog.  Fails with NTK_E_STOPPED if the job shall stop, NTK_E_LOST if a lock of the unit
  * is another's now. */
 NTK_CHECKED ntk_status ntk_place_boundary(ntk_place *place);
 

@@ -2,8 +2,8 @@
 #ifndef NTK_RUN_PLAN_H
 #define NTK_RUN_PLAN_H
 
-#include "ntk/run/calibration.h"
 #include "ntk/run/cost.h"
+#include "ntk/run/tempo.h"
 
 typedef struct ntk_plan_point {
   ntk_point_cost cost;   /* n and parameters -1 if unknown */
@@ -17,9 +17,7 @@ typedef struct ntk_plan_point {
 typedef struct ntk_plan {
   const ntk_job *job;
   int ranks;
-  double rate;              /* flop/s of one rank in large GEMMs, as calibrated or measured here */
-  bool calibrated;
-  ntk_calibration calibration;
+  ntk_tempo tempo;
   bool measured;            /* seconds are scaled by those of points that are done */
   ntk_plan_point *point;    /* [job->point_count] */
   ntk_point_facts *facts;   /* [job->point_count] */

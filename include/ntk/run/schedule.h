@@ -12,10 +12,13 @@
 
 #include "ntk/base/error.h"
 
-enum { NTK_PARTS = 3, NTK_MOST_LEVELS = 32 };
+enum { NTK_MOST_LEVELS = 32 };
 
-/* Predicted seconds of a unit: its points (data, files, analyses; however many ranks), its kernels
- * and its spectra (on one rank). */
+/* What a unit's time goes to: its points (data, files, analyses: however many ranks), its kernels,
+ * its spectra. */
+enum { NTK_PART_POINTS, NTK_PART_KERNEL, NTK_PART_SPECTRUM, NTK_PARTS };
+
+/* Predicted seconds of a unit's parts on one rank. */
 typedef struct ntk_unit {
   double part[NTK_PARTS];
   int least_ranks; /* of a group in whose memory it fits */
@@ -55,7 +58,7 @@ typedef struct ntk_schedule {
 
 /* Local.  Levels such that all is done early: of a range of times that no unit may take longer than,
  * each with the smallest groups that keep to it, the best one in simulation.  A unit that fits into
- * no group gets the largest.  Of many units a few that take no time go first, on all ranks.
+ * no group gets the largest.  Of many units a few that take no time go first, with the first of those.
  *   wanted    [count] which units; NULL: all
  *   schedule  overwritten; ntk_schedule_destroy
  * Fails with NTK_E_MEMORY. */
@@ -72,14 +75,15 @@ double ntk_schedule_bound(const ntk_unit *units, int64_t count, const ntk_groups
 /* What has become of a unit. */
 typedef struct ntk_unit_state {
   enum { NTK_UNIT_WAITS, NTK_UNIT_RUNS, NTK_UNIT_ENDED } state;
-  double seconds; /* it took (ended; NaN: nothing was computed), or runs by now */
-  int ranks;      /* that it has or had */
-  double age;     /* seconds since it ended */
+  double seconds;         /* it took (ended; NaN: not computed, or not all), or runs by now */
+  double part[NTK_PARTS]; /* ended: seconds of its parts; NaN: unknown, or not computed as a whole */
+  int ranks;              /* that it has or had */
+  double age;             /* seconds since it ended */
 } ntk_unit_state;
 
-/* Local.  Factors by which finished units differ from the prediction, from those that ended with
- * seconds: a least-squares fit of relative errors in which what is long ago and what lies far off lose
- * their weight, drawn weakly to one common factor.  The predicted pace if none has ended.  False then. */
+/* Local.  Factors by which the parts of finished units differ from the prediction: a least-squares
+ * fit of errors relative to the unit's time, in which what is long ago and what lies far off lose
+ * their weight, drawn weakly to one common factor.  The predicted pace, and false, if no part is known. */
 bool ntk_pace_fit(const ntk_unit *units, int64_t count, const ntk_unit_state *state,
                   ntk_pace *pace);
 

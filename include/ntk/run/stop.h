@@ -43,7 +43,8 @@ void ntk_stop_end(ntk_stop *stop);
 NTK_CHECKED ntk_status ntk_stop_check(ntk_stop *stop, const ntk_comm *comm);
 
 /* Collective over a group.  The same before a step that cannot be interrupted: also NTK_E_STOPPED if
- * it is known to last beyond the deadline.
+ * it is known to last beyond the deadline, NTK_E_TIME if it would in any job of so much wall time:
+ * a point that fails, or it would be tried for ever.
  *   seconds  that it will take by a measured speed; NaN: not known, which is no reason to stop
  *   what     "the eigensolver", for the message */
 NTK_CHECKED ntk_status ntk_stop_check_before(ntk_stop *stop, const ntk_comm *comm, double seconds,

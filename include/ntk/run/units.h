@@ -41,6 +41,7 @@ typedef struct ntk_outlook {
   const bool *wanted;    /* [units->count] its cost is wanted */
   ntk_groups groups;
   double memory_per_rank; /* bytes that there are */
+  bool anywhere;          /* at a tempo that is the same on all machines, not at that of this one */
   ntk_data_cache *cache;
 } ntk_outlook;
 

@@ -58,7 +58,7 @@ NTK_CHECKED ntk_status ntk_lock_acquire(const char *directory, const char *key, 
  * was suspended or cut off from the file system, or deleted by hand.  Reads one small file. */
 bool ntk_lock_is_mine(const ntk_lock *lock);
 
-/* Local.  The same as a status: fails with NTK_E_IO and says who has the lock now; the unit is then
+/* Local.  The same as a status: fails with NTK_E_LOST and says who has the lock now; the unit is then
  * to be given up. */
 NTK_CHECKED ntk_status ntk_lock_check(const ntk_lock *lock);
 
@@ -73,21 +73,28 @@ NTK_CHECKED ntk_status ntk_lock_look(const char *directory, const char *key,
 /* Local.  Somebody who has a lock there, as ntk_lock_look; NTK_LOCK_FREE: nobody. */
 NTK_CHECKED ntk_status ntk_lock_find_held(const char *directory, ntk_lock_holder *holder);
 
-/* How locks are kept.  The program takes ntk_lock_usual; tests take shorter times and file systems
- * that lack something. */
+/* How locks are kept.  The program takes ntk_lock_usual; tests take shorter times, file systems that
+ * lack something and clocks that are wrong. */
 typedef struct ntk_lock_rules {
   double beat;     /* seconds between heartbeats */
   double limit;    /* stale after so many seconds without one */
   double patience; /* seconds to wait for the guard, which nobody keeps for long */
   int (*flock)(int file, int operation);
   int (*link)(const char *file, const char *name);
+  double (*clock)(void); /* of this host, in seconds */
 } ntk_lock_rules;
 
-extern const ntk_lock_rules ntk_lock_usual; /* 60 s, 300 s, 60 s, flock(2), link(2) */
+extern const ntk_lock_rules ntk_lock_usual; /* 60 s, 300 s, 60 s, flock(2), link(2), real time */
 
 /* Local.  ntk_lock_acquire under other rules. */
 NTK_CHECKED ntk_status ntk_lock_acquire_under(const ntk_lock_rules *rules, const char *directory,
                                               const char *key, int ranks, ntk_lock **lock,
                                               ntk_lock_holder *holder);
+
+/* Local.  Who has the lock, as one who takes it would find: where the clock of this host leaves a
+ * doubt, that of the file system decides, for which a file is made there for a moment.  Fails as
+ * ntk_lock_acquire. */
+NTK_CHECKED ntk_status ntk_lock_look_closely(const ntk_lock_rules *rules, const char *directory,
+                                             const char *key, ntk_lock_holder *holder);
 
 #endif

@@ -20,13 +20,14 @@ NTK_CHECKED ntk_status ntk_lock_set_acquire(const char *directory, int64_t count
                                             const ntk_key *keys, int ranks, ntk_lock_set **set,
                                             ntk_lock_holder *holder);
 
-/* Local.  Fails with NTK_E_IO if one is no longer this process' own. */
+/* Local.  Fails with NTK_E_LOST if one is no longer this process' own. */
 NTK_CHECKED ntk_status ntk_lock_set_check(const ntk_lock_set *set);
 
 /* Local.  NULL is fine; *set is NULL afterwards. */
 void ntk_lock_set_release(ntk_lock_set **set);
 
-/* Local.  Who keeps the set from being taken: the first that holds one; stale or free if nobody. */
+/* Local.  Who keeps the set from being taken: the first that holds one; stale or free if nobody.  See
+ * ntk_lock_look_closely. */
 NTK_CHECKED ntk_status ntk_lock_set_look(const char *directory, int64_t count, const ntk_key *keys,
                                          ntk_lock_holder *holder);
 
