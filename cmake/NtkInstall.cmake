@@ -6,13 +6,17 @@ include(GNUInstallDirs)
 install(TARGETS ntkrun)
 set_target_properties(ntkrun PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON) # Spack, modules
 
-# The program prints them from the tables that it parses configs and command lines with.
+# The program prints them from the tables that it parses configs and command lines with: in the build, and
+# when it is installed where only the target ntkrun was built.
 set(pages ${PROJECT_BINARY_DIR}/pages)
 file(MAKE_DIRECTORY ${pages})
 function(ntk_page file folder)
-  add_custom_command(OUTPUT ${pages}/${file}
-    COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:ntkrun> reference ${ARGN} > ${pages}/${file}
-    DEPENDS ntkrun VERBATIM)
+  set(print ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 $<TARGET_FILE:ntkrun> reference ${ARGN})
+  add_custom_command(OUTPUT ${pages}/${file} COMMAND ${print} > ${pages}/${file} DEPENDS ntkrun VERBATIM)
+  list(JOIN print "\" \"" words)
+  install(CODE "if(\"$<TARGET_FILE:ntkrun>\" IS_NEWER_THAN \"${pages}/${file}\")
+    execute_process(COMMAND \"${words}\" OUTPUT_FILE \"${pages}/${file}\" COMMAND_ERROR_IS_FATAL ANY)
+  endif()")
   install(FILES ${pages}/${file} DESTINATION ${folder})
 endfunction()
 ntk_page(ntkrun.1 ${CMAKE_INSTALL_MANDIR}/man1 --man)

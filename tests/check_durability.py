@@ -191,13 +191,24 @@ class Durability(unittest.TestCase):
         shutil.rmtree(self.top / self.id())
 
     def test_hashes_that_are_gone(self):
-        """A file that grew at its end: --verify does not call good what it cannot compare."""
-        file = self.top / "longer.h5"
-        file.write_bytes(self.reference.one("kernels/*/gram.h5").read_bytes() + b"longer")
-        self.assertEqual(self.reference.call("inspect", str(file)).returncode, 0)
-        done = self.reference.call("inspect", str(file), "--verify")
-        self.assertEqual(done.returncode, 65)
-        self.assertIn("longer.h5: its end, which says where the hashes are, is missing", done.stderr)
+        """A file that grew at its end, or was written anew: --verify does not call good what it cannot compare,
+        and a run that takes it as its kernel says so."""
+        original = self.reference.one("kernels/*/gram.h5")
+        longer, packed = self.top / "longer.h5", self.top / "packed.h5"
+        longer.write_bytes(original.read_bytes() + b"longer")
+        with h5py.File(original) as file, h5py.File(packed, "w") as copy:
+            file.copy("_ckpt", copy)
+            copy.create_dataset("ntk", data=file["ntk"][()], compression="gzip")
+        sweep = self.sweep("kernel: {type: file, path: set, gram: /ntk}\noutput: {directory: out}\n")
+        for file in (longer, packed):
+            self.assertEqual(sweep.call("inspect", str(file)).returncode, 0)
+            done = sweep.call("inspect", str(file), "--verify")
+            self.assertEqual(done.returncode, 65)
+            self.assertIn(f"{file.name}: its end, which says where the hashes are, is missing", done.stderr)
+            done = sweep.run("--set", f"kernel.path={file}")
+            self.assertIn(f"{file.name}: the hashes of its columns are gone", done.stderr)
+            self.assertIn("1 computed", done.stderr)
+        self.assertNotIn("hashes", sweep.run("--set", f"kernel.path={original}").stderr)
 
     def test_damaged_results(self):
         sweep = self.sweep()
@@ -287,6 +298,16 @@ class Durability(unittest.TestCase):
         (sweep.path / "copy").rename(sweep.path / "out")
         self.assertEqual(sweep.numbers(), self.numbers)
 
+    def test_a_full_disk_for_other_commands(self):
+        """CSV tables, and the measurement of how fast files are written."""
+        sweep = self.sweep()
+        (sweep.path / "gram.h5").symlink_to(self.reference.one("kernels/*/gram.h5"))
+        said = self.on_small_disk(sweep, "1m", """
+            $NTKRUN export gram.h5 --output out/csv; echo "export $?"; ls -A out/csv
+            $NTKRUN doctor --calibrate --directory out >/dev/null; echo "doctor $?"; ls -A out""")
+        self.assertRegex(said, r"ntkrun: out/csv/gram[^ ]*: cannot write: No space left on device\nexport 73\n"
+                               r"ntkrun: out/[^ ]*: cannot write: No space left on device\ndoctor 73\ncsv\n$")
+
     def test_a_limit_to_the_size_of_files(self):
         """Of gram.h5, and of results.h5 alone: the point fails and says why, the process goes on."""
         small = CONFIG.replace("checkpoint_after: 0", "checkpoint_after: 30").replace(
@@ -340,6 +361,28 @@ class Durability(unittest.TestCase):
         old = time.time() - 400
         os.utime(lock, (old, old))
         self.finish(sweep, "took over the lock of elsewhere", "no sign of life")
+
+    def test_lock_that_is_taken_while_its_owner_sleeps(self):
+        """It gives the point up when it wakes up; that is no failure of the point."""
+        sweep = self.sweep()
+        locks = sweep.path / "out" / "locks"
+        job = subprocess.Popen([PROGRAM, "run", "c.yaml"], cwd=sweep.path, text=True,
+                               stderr=subprocess.PIPE)
+        while not (locks.is_dir() and [f for f in locks.iterdir() if f.name != "guard"]):
+            self.assertIsNone(job.poll())
+        job.send_signal(signal.SIGSTOP)
+        lock = self.lock(sweep)
+        text = lock.read_text()
+        lock.unlink()
+        lock.write_text(text.replace("host: ", "host: other-"))
+        job.send_signal(signal.SIGCONT)
+        said = job.communicate(timeout=120)[1]
+        self.assertEqual(job.returncode, 0, said)
+        self.assertRegex(said, "given up, the job goes on: .*now it is with other-")
+        self.assertRegex(said, "left to another job: other-")
+        self.assertNotIn("failed", sweep.one("points/*/log.jsonl").read_text())
+        lock.unlink()
+        self.finish(sweep)
 
     def test_two_jobs_at_once(self):
         """Each point, and each kernel that points share, is computed once."""

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -323,7 +324,7 @@ class Program(unittest.TestCase):
                 (66, "folder: is a folder; a config file is needed", "run", "folder"),
                 (66, "folder: is a folder; a file is needed", "export", "folder"),
                 (66, "file: is a file; the folder of a sweep is needed", "merge", "file"),
-                (66, "folder/config.yaml", "merge", "folder"),
+                (66, "folder: no run has begun in this folder: it has no config.yaml", "merge", "folder"),
                 (65, "file: not an HDF5 file", "inspect", "file"),
                 (65, "file: not an HDF5 file", "export", "file")):
             with self.subTest(words=words):
@@ -351,16 +352,38 @@ class Program(unittest.TestCase):
             done = self.call(name, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn(f"ntkrun {name}", done.stdout)
+            self.assertEqual(self.call("help", name).stdout, done.stdout)
 
     def test_output_that_cannot_be_written(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
-        for words in (["--help"], ["reference"], ["reference", "--man"], ["--version"]):
+        for words in ([PROGRAM, "--help"], [PROGRAM, "reference"], [PROGRAM, "reference", "--man"],
+                      [PROGRAM, "--version"], [TOP / "tools" / "submit", "--help"]):
             with open("/dev/full", "w", encoding="ascii") as full:
-                done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE,
-                                      text=True, check=False, timeout=60)
-            self.assertEqual(done.returncode, 74, words)
-            self.assertIn("cannot write", done.stderr)
+                done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+            self.assertEqual(done.returncode, 73, words)
+            self.assertRegex(done.stderr, "^[^\n]*output[^\n]*: No space left on device\n$")
+
+    def read_by_nobody(self, *words, log=subprocess.PIPE):
+        """What `| head` has left; log: where stderr goes."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "wb") as pipe:
+            return subprocess.run(words, cwd=self.path, text=True, stdout=pipe, check=False, timeout=60,
+                                  stderr=pipe if log is None else log)
+
+    def test_a_reader_that_has_gone(self):
+        """Ends whatever prints, in silence; but not a run, whose log `| tee` no longer takes."""
+        self.write(self.sweep_config())
+        self.assertEqual(self.read_by_nobody(PROGRAM, "run", "config.yaml", log=None).returncode, 0)
+        self.assertEqual(self.call("status", "out").returncode, 0)
+        for words in (["--help"], ["plan", "config.yaml"], ["status", "out"]):
+            done = self.read_by_nobody(PROGRAM, *words)
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, ""))
+        for tool in ("plot.py", "report", "submit", "summarize.py"):  # one goes for all
+            self.assertIn("\n    run(main)\n", (TOP / "tools" / tool).read_text())
+        done = self.read_by_nobody(TOP / "tools" / "submit", "--help")
+        self.assertEqual((done.returncode, done.stderr), (128 + signal.SIGPIPE, ""))
 
     def test_missing_files(self):
         self.refuse(66, "nowhere.yaml", "check", "nowhere.yaml")

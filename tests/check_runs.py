@@ -107,6 +107,17 @@ class Runs(unittest.TestCase):
         np.save(self.path / "y.npy", rng.normal(size=100))
         self.assertIn("3 computed", self.run_job())  # other data: other points
 
+    def test_one_reason_for_many_points(self):
+        """Is printed once; each point's log has it."""
+        self.write({"data": {"source": "gaussian", "dimension": 2, "train": {"count": 4}},
+                    "kernel": {"outputs": {"single": {"output": 7}}}, "sweep": {"network.seed": [0, 1, 2]},
+                    "output": {"directory": "out"}})
+        text = self.run_job(expect=65)
+        self.assertEqual(text.count("FAILED: no output 7; the network has outputs 0..0; "), 1, text)
+        self.assertEqual(text.count("FAILED: as point "), 2, text)
+        logs = list((self.path / "out" / "points").glob("*/log.jsonl"))
+        self.assertEqual([p.read_text().count('"message": "no output 7; ') for p in logs], [1, 1, 1])
+
     def test_fail_fast(self):
         self.fails_once(12)
         text = self.run_job("--fail-fast", expect=1)
@@ -213,6 +224,27 @@ class Runs(unittest.TestCase):
         self.assertIn("wall time", text)
         self.assertTrue(self.traces())
 
+    def machine(self, name, product, point_seconds):
+        """What `doctor --calibrate` would have stored on it."""
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((t.split(":", 1)[1].strip() for t in lines if t.startswith("model name")), "unknown")
+        facts = {"host": name, "cpu": cpu, "time": "2026-01-31T12:00:00Z", "ranks": 1,
+                 "spectrum_small_n": 512, "spectrum_large_n": 1536, "write_rate": 1e8,
+                 "point_seconds": point_seconds}
+        facts |= dict.fromkeys(("product_double", "product_single", "spectrum_small",
+                                "spectrum_large"), product)
+        cache = self.path / name
+        (cache / "ntkrun").mkdir(parents=True)
+        (cache / "ntkrun" / "it.yaml").write_text(json.dumps(facts))
+        return {"XDG_CACHE_HOME": str(cache)}
+
+    def test_shards_on_different_machines(self):
+        """They are parts of one whole, wherever each is computed and how fast ever that is."""
+        self.write(SWEEP | {"sweep": {"data.train.count": [8, 16, 24, 32, 64, 96, 128, 192, 256]}})
+        for k, speed in ((1, (1e6, 1e-6)), (2, (1e12, 1)), (3, (1e9, 1e-2))):
+            self.finish(self.start("--shard", f"{k}/3", **self.machine(f"m{k}", *speed)))
+        self.assertEqual(list(self.events("done").values()), [1] * 9)
+
     def test_shards(self):
         self.write(SWEEP)
         text = self.run_job("--shard", "1/3")
@@ -232,6 +264,10 @@ class Runs(unittest.TestCase):
         text = self.run_job("--set", "output.keep=[]", ranks=2)
         self.assertIn("12 computed", text)
         self.assertIn("nothing is written", text)
+        self.assertRegex(text, "12 computed, 0 were done before, 0 failed; nothing was written\n")
+        plan = subprocess.check_output([PROGRAM, "plan", "config.yaml", "--set", "output.keep=[]"], cwd=self.path,
+                                       text=True)
+        self.assertIn("disk     none: output.keep is empty", plan)
         self.assertFalse((self.path / "out").exists())
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """jobs/ and tools/submit: what they submit, how they start the program, what they do with its exit
-code; and on a private cluster of one node an array over shards, a stop with requeue and resume, and
-exit codes.
+code; and on a private cluster of one node an array over shards, a stop with requeue and resume,
+exit codes, and a rank that dies.
 
 Without Slurm the scripts run with small programs in the place of sbatch, srun, mpirun and ntkrun.
 """
@@ -295,17 +295,33 @@ class Cluster(Folder):
         """With srun and with mpirun: a bad config, and a sweep of which one point fails."""
         self.fake("srun", "")  # that has no pmix
         (self.path / "fails.yaml").write_text(CONFIG.replace(
-            "network.seed: 0..5", "data.train.count: [8, 0, 16]").replace("out}", "fails}"))
+            "network.seed: 0..5", "kernel.outputs: [mean, {single: {output: 5}}]"))
         (self.path / "bad.yaml").write_text("networks: {}\n")
         plain = self.cluster.environment["PATH"]
         jobs = {}
         for path in (plain, f"{self.bin}:{plain}"):
             self.cluster.environment["PATH"] = path
             jobs[self.sbatch("--ntasks=2", JOBS / "single.sbatch", "bad.yaml")] = "65:0"
+            directory = f"output.directory=fails{len(jobs)}"
+            jobs[self.sbatch("--ntasks=2", JOBS / "single.sbatch", "fails.yaml", "--set",
+                             directory)] = "1:0"
         self.cluster.environment["PATH"] = plain
         for job, code in jobs.items():
             self.assertTrue(self.cluster.wait(job), self.outputs())
             self.assertEqual(self.cluster.exit_codes(job), [code], self.outputs())
+
+    def check_a_rank_that_dies(self):
+        """Slurm sends SIGTERM to the others and waits; they do not."""
+        (self.path / "dies.yaml").write_text(CONFIG.replace("0..5", "0..999").replace(
+            "out}", "dies}") + "run: {group_ranks: 2}\n")
+        job = self.sbatch("--ntasks=2", JOBS / "single.sbatch", "dies.yaml")
+        points = self.path / "dies" / "points"
+        self.assertTrue(self.cluster.until(lambda: list(points.glob("*/results.h5")), 30),
+                        self.outputs())
+        log = next(points.glob("*/results.h5")).with_name("log.jsonl")
+        os.kill(json.loads(log.read_text().splitlines()[0])["process"], signal.SIGKILL)
+        self.assertTrue(self.cluster.wait(job, 10), self.outputs())
+        self.assertNotEqual(self.cluster.exit_codes(job), ["0:0"], self.outputs())
 
     def stop_requeue(self):
         """A job that is stopped and queued again, and what it has done until then."""
@@ -343,6 +359,7 @@ class Cluster(Folder):
         stopped = self.stop_requeue()
         self.check_array()
         self.check_exit_codes()
+        self.check_a_rank_that_dies()
         self.check_requeue(*stopped)
 
 

@@ -217,14 +217,17 @@ static void check_text(const char *string, bool quoted) {
 
 static void check_nearest(void) {
   ntk_nearest widht = {.word = "widht"}, x = {.word = "x"}, far = {.word = "completely"};
+  ntk_nearest shouted = {.word = "DEPTH"};
   static const char *const words[] = {"depth", "width", "wide", "y"};
 
   for (size_t k = 0; k < 4; ++k) {
     ntk_nearest_offer(&widht, words[k]);
     ntk_nearest_offer(&x, words[k]);
     ntk_nearest_offer(&far, words[k]);
+    ntk_nearest_offer(&shouted, words[k]);
   }
   EXPECT_TEXT(widht.best, "width");
+  EXPECT_TEXT(shouted.best, "depth");
   EXPECT(!x.best && !far.best);
 }
 

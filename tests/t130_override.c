@@ -38,7 +38,8 @@ static const override_case cases[] = {
     {"network.widht=3", NULL, "unknown key 'network.widht'; did you mean 'width'?", 7, false, 12},
     {"network.depth=2.5e2", NULL, "'2.5e2' is not an integer; write 250", 21, false, 12},
     {"network.depth=1..2", NULL,
-     "'1..2' is not an integer (to sweep: --set sweep.network.depth=1..2)", 21, false, 12},
+     "'1..2' is not an integer (to sweep: `network.depth: 1..2` below sweep:, or --set "
+     "sweep.network.depth=1..2)", 21, false, 12},
     {"sweep.network.depth=1..2", "  depth: 2\n", NULL, 0, false, 24},
     {"network.depth", NULL, "an override has the form --set path=value, as in --set", 7, false, 12},
     {"", NULL, "an override has the form --set path=value", 7, false, 12},

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
   write_all();
   good_types();
   good_sets();
-  refused("nothing", "f8", NTK_E_INPUT, "d.h5:nothing: the file has no such dataset");
+  refused("nothing", "f8", NTK_E_INPUT, "d.h5:nothing: the file has no such dataset; ntkrun");
   refused("text", "classes", NTK_E_INPUT, "d.h5:text: elements are neither");
   refused("wide", "classes", NTK_E_INPUT, "d.h5:wide: has 6 dimensions");
   refused("scalar", "classes", NTK_E_INPUT, "d.h5:scalar: has 0 dimensions");

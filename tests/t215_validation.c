@@ -236,7 +236,7 @@ static void refusals(void) {
   refused("train: {count: 50}, validation: {count: 11}", NTK_E_INPUT,
           "data.validation.count: 11 samples are wanted, but there are only 10");
   refused("train: {count: 40}, validation: {count: 10}, test: {count: 11}", NTK_E_INPUT,
-          "data.test.count: 11 samples are wanted, but there are only 10");
+          "data.test.count: 11 samples are wanted, but there are only 10 left in the training file");
   refused("validation: {count: 40}, test: {count: 20}", NTK_E_INPUT,
           "leave none to train on after 60 for validation and test");
   refused("train: {count: 36, balanced: true}, validation: {count: 4, balanced: true}", NTK_E_INPUT,

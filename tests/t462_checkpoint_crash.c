@@ -2,8 +2,9 @@
  * and what is recorded is right.
  *
  * Method: a process writes twelve panels in pairs and finishes; another one like it is killed at
- * each passage of each named step (crash.h).  Then the file is loaded, entry by entry, completed,
- * and read by a serial reader. */
+ * each passage of each named step (crash.h), and one that finds a wrong number in a finished file
+ * when it takes the name back.  Then the file is loaded, entry by entry, completed, and read by a
+ * serial reader. */
 //TEST ranks=1
 #include <signal.h>
 #include <sys/wait.h>
@@ -18,6 +19,8 @@ static ntk_comm comm;
 static ntk_grid grid;
 static subject gram = {.comm = &comm, .path = path, .rows = N, .cols = N, .symmetric = true};
 
+typedef ntk_status work(ntk_checkpoint *c);
+
 static ntk_status write_in_pairs(ntk_checkpoint *c) {
   ntk_matrix m = {0};
 
@@ -28,7 +31,16 @@ static ntk_status write_in_pairs(ntk_checkpoint *c) {
   return NTK_OK;
 }
 
-static void run_child(const char *step, int passage) {
+static ntk_status load(ntk_checkpoint *c) {
+  ntk_matrix m = {0};
+
+  NTK_TRY(ntk_matrix_create(&grid, N, N, BLOCK, &m));
+  NTK_TRY(ntk_checkpoint_load(c, 0, &m));
+  ntk_matrix_destroy(&m);
+  return NTK_OK;
+}
+
+static void run_child(work *does, const char *step, int passage) {
   const char *rank = getenv("OMPI_COMM_WORLD_RANK");
   ntk_checkpoint *c = NULL;
   char setting[200];
@@ -36,17 +48,17 @@ static void run_child(const char *step, int passage) {
   (void)snprintf(setting, sizeof(setting), "%s:%s:%d", step, rank ? rank : "0", passage);
   if (setenv("NTKRUN_TEST_KILL", setting, 1) != 0) _exit(2);
   if (open_subject(&gram, ntk_checkpoint_open, &c) != NTK_OK) _exit(3);
-  if (write_in_pairs(c) != NTK_OK) _exit(4);
+  if (does(c) != NTK_OK) _exit(4);
   _exit(0);
 }
 
 /* Whether the process was killed. */
-static bool kill_at(const char *step, int passage) {
+static bool kill_at(work *does, const char *step, int passage) {
   int status = 0;
   const pid_t child = fork();
 
   EXPECT(child >= 0);
-  if (child == 0) run_child(step, passage);
+  if (child == 0) run_child(does, step, passage);
   EXPECT(waitpid(child, &status, 0) == child);
   if (WIFEXITED(status)) EXPECT(WEXITSTATUS(status) == 0);
   else EXPECT(WTERMSIG(status) == SIGKILL);
@@ -79,6 +91,37 @@ static void expect_state(int64_t panels, bool finished) {
   expect_file();
 }
 
+/* One entry of the finished file, below the diagonal: that above it comes later. */
+static void damage(void) {
+  const double right = entry_of(&gram, N - 1, 3), wrong = right + 1;
+  FILE *file = fopen(path, "r+b");
+  double found = 0;
+  long at = 0;
+
+  EXPECT(file);
+  for (; found != right; ++at) {
+    EXPECT(fseek(file, at, SEEK_SET) == 0 && fread(&found, sizeof(found), 1, file) == 1);
+  }
+  EXPECT(fseek(file, at - 1, SEEK_SET) == 0 && fwrite(&wrong, sizeof(wrong), 1, file) == 1);
+  EXPECT(fclose(file) == 0);
+}
+
+static void take_name_back(void) {
+  ntk_checkpoint *c = NULL;
+
+  EXPECT_OK(open_subject(&gram, ntk_checkpoint_open, &c));
+  EXPECT_OK(complete_subject(&gram, c, &grid, BLOCK));
+  ntk_checkpoint_close(&c);
+  damage();
+  EXPECT(kill_at(load, "checkpoint.unfinish", 0) && access(path, F_OK) != 0);
+  EXPECT_OK(open_subject(&gram, ntk_checkpoint_find, &c));
+  EXPECT(c && expect_loaded(&gram, c, &grid, BLOCK) == PANELS - 1);
+  EXPECT_OK(complete_subject(&gram, c, &grid, BLOCK));
+  ntk_checkpoint_close(&c);
+  expect_file();
+  EXPECT_OK(ntk_checkpoint_discard(path));
+}
+
 int main(int argc, char **argv) {
   /* What is there after passage p: first + step p panels. */
   static const struct {
@@ -101,7 +144,7 @@ int main(int argc, char **argv) {
   for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); ++k) {
     int passage = 0;
 
-    for (; kill_at(steps[k].name, passage); ++passage) {
+    for (; kill_at(write_in_pairs, steps[k].name, passage); ++passage) {
       expect_state(steps[k].first + steps[k].step * passage, steps[k].finished);
       EXPECT_OK(ntk_checkpoint_discard(path));
     }
@@ -110,6 +153,7 @@ int main(int argc, char **argv) {
     EXPECT_OK(ntk_checkpoint_discard(path));
     EXPECT(folder_count(folder, "") == 0);
   }
+  take_name_back();
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);
   folder_remove(folder);

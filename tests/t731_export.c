@@ -211,6 +211,24 @@ static void test_obstacles(void) {
   EXPECT(folder_count(folder_path(folder, "taken"), "") == 1);
 }
 
+/* A table longer than a buffer, and one of which all is written when it is closed. */
+static void test_full_disk(void) {
+  static const char *const tables[] = {"big.sample2.sample", "curves.alone"};
+  const char *full = folder_path(folder, "full");
+  char name[64], temporary[NTK_DURABLE_PATH];
+
+  if (access("/dev/full", W_OK) != 0) return;
+  EXPECT_OK(ntk_directory_make(full));
+  for (int k = 0; k < 2; ++k) {
+    (void)snprintf(name, sizeof(name), "full/%s.csv", tables[k]);
+    EXPECT_OK(ntk_durable_name(folder_path(folder, name), temporary));
+    EXPECT(symlink("/dev/full", temporary) == 0);
+    refuse(folder_path(folder, "big.h5"), tables[k], full, NTK_E_FULL,
+           "cannot write: No space left on device");
+    EXPECT(folder_count(full, "") == 0);
+  }
+}
+
 static ntk_status job(void *context) {
   ntk_text names = {0};
   const ntk_status status = ntk_export_csv(folder_path(folder, "big.h5"), "curves",
@@ -244,6 +262,7 @@ int main(int argc, char **argv) {
   test_choice();
   test_refusals();
   test_obstacles();
+  test_full_disk();
   EXPECT_OK(ntk_directory_make(folder_path(folder, "faults")));
   EXPECT(sweep_faults(job, NULL) > 20);
   EXPECT(ntk_memory_balance() == 0);

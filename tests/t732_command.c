@@ -156,6 +156,7 @@ static void test_wrongs(void) {
     EXPECT(!strchr(ntk_last_error()->text, '\n'));
   }
   EXPECT_REFUSED(ntk_command_find("chekc", &command), NTK_E_USAGE, "did you mean 'check'?");
+  EXPECT_REFUSED(ntk_command_find("--verison", &command), NTK_E_USAGE, "did you mean '--version'?");
   EXPECT_REFUSED(ntk_command_find("frobnicate", &command), NTK_E_USAGE, "'ntkrun --help'");
 }
 

@@ -1,8 +1,9 @@
 /* The `run:` section: times as seconds and as clocks, grids, what does not fit together; and that
- * nothing of it is in a key. */
+ * nothing of it is in a key.  Where a run writes. */
 //TEST ranks=1
 #include "folder.h"
 #include "ntk/config/scalar.h"
+#include "ntk/run/folder.h"
 #include "ntk/run/job.h"
 #include "ntk/store/file.h"
 
@@ -65,6 +66,7 @@ static void check_values(void) {
 static void check_refusals(void) {
   refuse("run.walltime=2:60:00", "'2:60:00' is not a number");
   refuse("run.walltime=1:0:0", "is not a number");
+  refuse("run.walltime=2h", "'2h' is not a number of seconds, nor HH:MM:SS as in 01:30:00");
   refuse("run.walltime=00:00:00", "too small");
   refuse("run.walltime=60", "nothing is left before run.stop_margin (120 s)");
   refuse("run.grid=[2]", "needs [rows, cols]");
@@ -82,6 +84,26 @@ static void check_clock(void) {
   for (size_t k = 0; k < sizeof(wrong) / sizeof(wrong[0]); ++k) {
     EXPECT(!ntk_scalar_clock(wrong[k], &seconds));
   }
+}
+
+/* Where a run writes may come from the environment; it is left relative to the working directory. */
+static void check_folder(void) {
+  ntk_problems problems = {0};
+  ntk_job job = {0};
+  char set[4600];
+
+  EXPECT(setenv("NTK_TEST_PART", "b/c", 1) == 0);
+  load("output.directory=a/$NTK_TEST_PART", &job, &problems);
+  EXPECT(problems.count == 0);
+  EXPECT_TEXT(job.directory, "a/b/c");
+  ntk_job_destroy(&job);
+  EXPECT(unsetenv("NTK_TEST_PART") == 0);
+  refuse("output.directory=a/$NTK_TEST_PART", "the environment has no variable NTK_TEST_PART");
+  refuse("output.directory=\"\"", "output.directory: the path is empty");
+  (void)snprintf(set, sizeof(set), "output.directory=%s", folder_path(folder, "run.yaml/x"));
+  load(set, &job, &problems);
+  EXPECT_REFUSED(ntk_folder_prepare(&job), NTK_E_CREATE, "output.directory: ");
+  ntk_job_destroy(&job);
 }
 
 /* What is printed reads back to the same. */
@@ -105,6 +127,7 @@ int main(int argc, char **argv) {
   check_clock();
   check_values();
   check_refusals();
+  check_folder();
   check_print();
   folder_remove(folder);
   EXPECT(ntk_memory_balance() == 0);

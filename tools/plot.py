@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from figures import KINDS, Page, draw, name_of
 from results import Results
-from usage import Parser
+from usage import CANNOT_CREATE, Parser, fail, run
 
 
 def arguments():
@@ -43,11 +43,18 @@ def save(kind, results, point, formats):
     return files[0]
 
 
+def make_folder(path):
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        fail(CANNOT_CREATE, f"{path}: cannot be written: {error.strerror}")
+
+
 def main():
     options = arguments()
     results = Results(options.directory)
     point = results.point(options.point)
-    (results.path / "figures").mkdir(exist_ok=True)
+    make_folder(results.path / "figures")
     formats = options.format or ["png", "pdf"]
     with ProcessPoolExecutor(min(len(KINDS), len(os.sched_getaffinity(0)))) as pool:
         for file in [pool.submit(save, kind, results, point, formats) for kind in KINDS]:
@@ -56,4 +63,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

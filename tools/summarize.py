@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from results import Results, label
 from scalars import scalars, table
-from usage import Parser
+from usage import Parser, run
 
 COLUMNS = ["test accuracy", "largest eigenvalue", "condition number", "effective dimension", "kernel's spread"]
 
@@ -65,4 +65,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -95,6 +95,25 @@ static ntk_status take_scalar(ntk_binder *b, const ntk_place *place, const ntk_n
   return NTK_OK;
 }
 
+/* `network: {width: [1, 2]}`: keys of a config, not of a grid. */
+static bool is_nested(const ntk_node *mapping) {
+  static const char *const keys[] = {"linspace", "geomspace", "zero", "infinity"};
+  ntk_nearest nearest = {.word = mapping->count ? mapping->key[0] : "linspace"};
+
+  for (int k = 0; k < 4; ++k) ntk_nearest_offer(&nearest, keys[k]);
+  return !nearest.best;
+}
+
+static ntk_status take_mapping(ntk_binder *b, const ntk_place *place, const ntk_node *node,
+                               ntk_values *values) {
+  if (!is_nested(node)) return take_grid(b, place, node, values);
+  ntk_fault_at(b, place, node->key_mark[0],
+               "an axis is written as one path, '%.80s.%.80s: [...]'; values that are mappings, as "
+               "a list",
+               place->key, node->key[0]);
+  return NTK_OK;
+}
+
 ntk_status ntk_values_read(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                            ntk_values *values) {
   const int64_t before = b->faults;
@@ -104,7 +123,7 @@ ntk_status ntk_values_read(ntk_binder *b, const ntk_place *place, const ntk_node
   if (node->kind == NTK_NODE_SEQUENCE) {
     take_list(b, place, node, &read);
   } else if (node->kind == NTK_NODE_MAPPING) {
-    NTK_TRY(take_grid(b, place, node, &read));
+    NTK_TRY(take_mapping(b, place, node, &read));
   } else {
     NTK_TRY(take_scalar(b, place, node, &read));
   }

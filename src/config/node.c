@@ -223,7 +223,6 @@ ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *root, const cha
 
 typedef struct putter {
   ntk_arena *arena;
-  const ntk_node *root;
   const char *path; /* all of it, for messages */
   ntk_mark mark;
   ntk_problems *problems;
@@ -301,37 +300,27 @@ static ntk_status key_slot(const putter *p, ntk_node *mapping, const char *key, 
   return NTK_OK;
 }
 
-/* Whether the place is that of a section, with something else in it. */
-static bool is_no_section(const putter *p, const ntk_node *node) {
-  if (!node || node->kind != NTK_NODE_SCALAR || ntk_node_empty(node)) return false;
-  for (int64_t k = 0; k < p->root->count; ++k) {
-    if (p->root->child[k] == node) return true;
-  }
-  return false;
+/* A mapping in the slot, also where a word or a number stands. */
+static ntk_status make_mapping(const putter *p, ntk_node **slot) {
+  ntk_node *was = *slot;
+
+  NTK_TRY(ntk_node_new(p->arena, NTK_NODE_MAPPING, p->mark, NULL, slot));
+  if (was && !ntk_node_empty(was)) (*slot)->was = was;
+  return NTK_OK;
 }
 
-/* Down one component.  A word or a number gives way to a mapping, but never that of a section, which
- * nobody would read then. */
+/* Down one component. */
 static ntk_status enter(const putter *p, const char *component, ntk_node ***slot) {
+  if (!**slot || (**slot)->kind == NTK_NODE_SCALAR) NTK_TRY(make_mapping(p, *slot));
   ntk_node *node = **slot;
 
-  if (is_no_section(p, node)) {
-    *slot = NULL;
-    ntk_problem(p->problems, p->mark, "'%.80s': '%.80s' stands where a mapping is needed", p->path,
-                node->text);
-    return NTK_OK;
-  }
-  if (!node || node->kind == NTK_NODE_SCALAR) {
-    NTK_TRY(ntk_node_new(p->arena, NTK_NODE_MAPPING, p->mark, NULL, &node));
-    **slot = node;
-  }
   if (node->kind == NTK_NODE_SEQUENCE) return item_slot(p, node, component, slot);
   return key_slot(p, node, component, slot);
 }
 
 ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char *path, ntk_mark mark,
                         ntk_node *value, ntk_problems *problems) {
-  const putter p = {arena, root, path, mark, problems};
+  const putter p = {arena, path, mark, problems};
   char component[COMPONENT];
   ntk_node *top = root, **slot = &top;
 

@@ -111,6 +111,13 @@ static ntk_status bind_section(ntk_binder *b, const ntk_place *place, const ntk_
   return NTK_OK;
 }
 
+/* What a path went through is read by nobody else: a number there must not be lost. */
+static bool is_no_section(const ntk_option *o, const ntk_node *node) {
+  const bool was_none = node->was && o->flags & NTK_NONE && ntk_is_word(node->was, "none");
+
+  return node->kind != NTK_NODE_MAPPING || (node->was && !was_none);
+}
+
 static ntk_status bind_subsection(ntk_binder *b, const scope *s, const ntk_place *place,
                                   const ntk_option *o, const ntk_node *node) {
   const bool may_be_none = o->flags & NTK_NONE;
@@ -120,9 +127,11 @@ static ntk_status bind_subsection(ntk_binder *b, const scope *s, const ntk_place
     *present = false;
     return NTK_OK;
   }
-  if (node->kind != NTK_NODE_MAPPING) {
-    ntk_fault_at(b, place, node->mark, "needs a mapping%s: lines of the form 'key: value' below it",
-                 may_be_none ? " or none" : "");
+  if (is_no_section(o, node)) {
+    ntk_fault_at(b, place, node->was ? node->was->mark : node->mark,
+                 "needs a mapping%s: lines of the form 'key: value' below it%s",
+                 may_be_none ? " or none" : "",
+                 node->was ? ", also where a sweep or --set sets keys in it" : "");
     return NTK_OK;
   }
   if (present) *present = true;
@@ -143,6 +152,21 @@ static const char *example_key(const ntk_option *options) {
     if (o->flags & NTK_REQUIRED) return o->key;
   }
   return options[0].key;
+}
+
+/* `dropout: 0.9` beside a path to another option of it: what the short form says stays. */
+static ntk_status keep_shorthand(ntk_binder *b, const ntk_place *place, const ntk_row *row,
+                                 ntk_node *options) {
+  ntk_node *was = options->was;
+
+  if (!was || is_shorthand_choice(row, options)) return NTK_OK;
+  if (!row->shorthand) {
+    ntk_fault_at(b, place, was->mark, "'%s' needs its options by their names, not '%.80s'",
+                 row->name, was->text);
+    return NTK_OK;
+  }
+  if (ntk_node_find(options, row->shorthand)) return NTK_OK;
+  return ntk_node_add(b->arena, options, row->shorthand, was->mark, was);
 }
 
 /* Options of a row from a mapping; what else stands behind `name:` is the row's shorthand. */
@@ -250,18 +274,26 @@ static ntk_status bind_unnamed(ntk_binder *b, const ntk_place *place, const ntk_
   return NTK_OK;
 }
 
+/* A choice gives way to the one that a path names; what is none is not lost. */
+static bool gave_way(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                     const ntk_node *node) {
+  if (!node->was || (o->flags & NTK_AUTO && ntk_is_word(node->was, "auto"))) return true;
+  return ntk_bind_row(b, place, o, node->was) != NULL;
+}
+
 static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_option *o,
                               const ntk_node *node, bool labelled, ntk_choice *field) {
   const int64_t before = b->faults;
-  const ntk_node nothing = {.kind = NTK_NODE_MAPPING, .mark = node->mark};
+  ntk_node all = {.kind = NTK_NODE_MAPPING, .mark = node->mark};
   const ntk_node *options = NULL;
   ntk_node key = {0};
 
-  if (unnamed_row(o, node)) return bind_unnamed(b, place, unnamed_row(o, node), node, field);
   if (o->flags & NTK_AUTO && ntk_is_word(node, "auto")) {
     *field = (ntk_choice){.mark = node->mark};
     return NTK_OK;
   }
+  if (!gave_way(b, place, o, node)) return NTK_OK;
+  if (unnamed_row(o, node)) return bind_unnamed(b, place, unnamed_row(o, node), node, field);
   const ntk_node *name = choice_name(b, place, node, &key, &options);
   ntk_choice choice = {.row = name ? ntk_bind_row(b, place, o, name) : NULL, .mark = node->mark};
 
@@ -271,7 +303,9 @@ static ntk_status bind_choice(ntk_binder *b, const ntk_place *place, const ntk_o
   const char *address = labelled ? ntk_node_item_name(node) : NULL;
   const ntk_place inner = {place, address ? address : choice.label};
 
-  NTK_TRY(bind_row_options(b, &inner, options ? options : &nothing, labelled, &choice));
+  if (options) all = *options;
+  NTK_TRY(keep_shorthand(b, &inner, choice.row, &all));
+  NTK_TRY(bind_row_options(b, &inner, &all, labelled, &choice));
   if (b->faults == before) *field = choice;
   return NTK_OK;
 }

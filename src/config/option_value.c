@@ -50,15 +50,19 @@ static bool in_range(ntk_binder *b, const ntk_place *place, const ntk_option *o,
   return false;
 }
 
-static void refuse_number(ntk_binder *b, const ntk_place *place, const ntk_node *node,
-                          bool integer) {
+static void refuse_number(ntk_binder *b, const ntk_place *place, const ntk_option *o,
+                          const ntk_node *node) {
   char advice[NTK_ADVICE_TEXT], path[NTK_PLACE_TEXT];
   int64_t first = 0, last = 0;
 
-  ntk_scalar_advice(node->text, integer, advice);
-  if (ntk_scalar_range(node->text, &first, &last) && first <= last) {
-    ntk_fault_at(b, place, node->mark, "'%.80s' %s (to sweep: --set sweep.%s=%.80s)", node->text,
-                 advice, ntk_place_text(place, path), node->text);
+  ntk_scalar_advice(node->text, o->type == NTK_INT || o->type == NTK_SIZE, advice);
+  if (o->flags & NTK_CLOCK) {
+    ntk_fault_at(b, place, node->mark, "'%.80s' %s of seconds, nor HH:MM:SS as in 01:30:00",
+                 node->text, advice);
+  } else if (ntk_scalar_range(node->text, &first, &last) && first <= last) {
+    ntk_fault_at(b, place, node->mark,
+                 "'%.80s' %s (to sweep: `%s: %.80s` below sweep:, or --set sweep.%s=%.80s)",
+                 node->text, advice, ntk_place_text(place, path), node->text, path, node->text);
   } else {
     ntk_fault_at(b, place, node->mark, "'%.80s' %s", node->text, advice);
   }
@@ -74,7 +78,7 @@ static bool bind_int(ntk_binder *b, const ntk_place *place, const ntk_option *o,
   }
   if (!ntk_wants_plain(b, place, node, "an integer")) return false;
   if (!ntk_scalar_int(node->text, &value)) {
-    refuse_number(b, place, node, true);
+    refuse_number(b, place, o, node);
     return false;
   }
   if (!in_range(b, place, o, node, (double)value)) return false;
@@ -94,7 +98,7 @@ static bool bind_real(ntk_binder *b, const ntk_place *place, const ntk_option *o
   const bool clock = o->flags & NTK_CLOCK && ntk_scalar_clock(node->text, &value);
 
   if (!clock && !ntk_scalar_real(node->text, &value)) {
-    refuse_number(b, place, node, false);
+    refuse_number(b, place, o, node);
     return false;
   }
   if (!in_range(b, place, o, node, value)) return false;
@@ -329,16 +333,31 @@ static bool is_utf8(const char *text) {
   return *text == '\0';
 }
 
+/* False after a problem. */
+static bool read_path(ntk_binder *b, const ntk_place *place, const ntk_node *node,
+                      path_text *path) {
+  if (!is_text(b, place, node) || !expand(b, place, node, path)) return false;
+  if (path->length > 0 || path->too_long) return true;
+  ntk_fault_at(b, place, node->mark, "the path is empty");
+  return false;
+}
+
+/* As it stands, so that it means the same wherever the working directory goes. */
+static ntk_status bind_folder(ntk_binder *b, const ntk_place *place, const ntk_node *node,
+                              const char **field) {
+  path_text path = {.length = 0};
+
+  if (!read_path(b, place, node, &path)) return NTK_OK;
+  if (!path.too_long) return ntk_keep_text(b, path.text, field);
+  ntk_fault_at(b, place, node->mark, "the path is too long");
+  return NTK_OK;
+}
+
 ntk_status ntk_bind_path(ntk_binder *b, const ntk_place *place, const ntk_node *node,
                          const char **field) {
   path_text path = {.length = 0}, whole = {.length = 0};
 
-  if (!is_text(b, place, node)) return NTK_OK;
-  if (!expand(b, place, node, &path)) return NTK_OK;
-  if (path.length == 0) {
-    ntk_fault_at(b, place, node->mark, "the path is empty");
-    return NTK_OK;
-  }
+  if (!read_path(b, place, node, &path)) return NTK_OK;
   const bool anchored = anchor_path(b->directory, &path, &whole);
 
   if (!anchored || path.too_long || whole.too_long || !is_utf8(whole.text)) {
@@ -380,6 +399,7 @@ ntk_status ntk_bind_value(ntk_binder *b, const ntk_place *place, const ntk_optio
     case NTK_SIZE:
       return bind_size(b, place, o, node, field);
     case NTK_STRING:
+      if (o->flags & NTK_FOLDER) return bind_folder(b, place, node, field);
       return bind_string(b, place, node, field);
     case NTK_PATH:
       if (o->flags & NTK_DATASET && node->kind == NTK_NODE_SCALAR &&

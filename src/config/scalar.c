@@ -92,6 +92,7 @@ bool ntk_scalar_range(const char *text, int64_t *first, int64_t *last) {
   return ntk_scalar_int(begin, first) && ntk_scalar_int(dots + 2, last);
 }
 
+/* Whatever the case of `a`. */
 static bool same_word(const char *a, const char *b) {
   for (; *a && *b; ++a, ++b) {
     if (tolower((unsigned char)*a) != *b) return false;
@@ -259,7 +260,8 @@ ntk_status ntk_scalar_print(const char *scalar, bool quoted, ntk_text *text) {
 
 void ntk_nearest_offer(ntk_nearest *nearest, const char *candidate) {
   const size_t length = strlen(nearest->word);
-  const int distance = ntk_text_distance(nearest->word, candidate);
+  const int distance =
+      same_word(nearest->word, candidate) ? 0 : ntk_text_distance(nearest->word, candidate);
   const int limit = 1 + (int)(length < NTK_WORD_TEXT ? length : 0) / 3;
 
   if (distance > limit || (size_t)distance >= strlen(candidate)) return;

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ntk/base/memory.h"
 #include "ntk/data/generate.h"
@@ -160,13 +161,13 @@ static int64_t capacity(const pool *p, bool balanced, int64_t start) {
 static ntk_status check_capacity(const pool *p, const char *key, int64_t count, bool balanced,
                                  int64_t start) {
   const int64_t most = capacity(p, balanced, start);
+  const bool later = strcmp(p->name, "training") == 0 && strcmp(key, "train") != 0;
 
   NTK_CHECK(count <= most, NTK_E_INPUT,
-            "data.%s.count: %" PRId64
-            " samples are wanted, but there "
-            "are only %" PRId64 "%s in the %s file%s",
-            key, count, most, balanced ? " balanced ones" : "", p->name,
-            p->classes > 0 ? " (chosen classes)" : "");
+            "data.%s.count: %" PRId64 " samples are wanted, but there are only %" PRId64
+            "%s%s in the %s file%s; take fewer%s",
+            key, count, most, balanced ? " balanced ones" : "", later ? " left" : "", p->name,
+            p->classes > 0 ? " (chosen classes)" : "", later ? ", here or in data.train" : "");
   return NTK_OK;
 }
 

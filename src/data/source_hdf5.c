@@ -85,7 +85,8 @@ static ntk_status open_dataset(const char *path, const char *name, const ntk_tab
   h->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   NTK_CHECK(h->file > 0, NTK_E_INPUT, "%s: not an HDF5 file, truncated, or not readable", path);
   h->dataset = H5Dopen2(h->file, name, H5P_DEFAULT);
-  NTK_CHECK(h->dataset > 0, NTK_E_INPUT, "%s: the file has no such dataset", table->place);
+  NTK_CHECK(h->dataset > 0, NTK_E_INPUT,
+            "%s: the file has no such dataset; ntkrun inspect lists what it has", table->place);
   h->space = H5Dget_space(h->dataset);
   h->type = H5Dget_type(h->dataset);
   NTK_CHECK(h->space > 0 && h->type > 0, NTK_E_IO, "%s: HDF5 cannot describe it", table->place);

@@ -65,7 +65,8 @@ const ntk_data_source ntk_source_idx = {
     .row = {.name = "idx",
             .doc = "IDX files, plain or gzip",
             .options = ntk_paired_options,
-            .options_size = sizeof(ntk_paired_files)},
+            .options_size = sizeof(ntk_paired_files),
+            .also = "mnist"},
     .read = read_files,
     .check = ntk_paired_check,
 };

@@ -80,7 +80,10 @@ static ntk_status read_length(const char *path, ntk_gzip *gzip, size_t *length, 
   unsigned char start[8] = {0}, word[4] = {0};
 
   NTK_TRY(ntk_gzip_read(gzip, start, sizeof(start)));
-  NTK_CHECK(memcmp(start, "\x93NUMPY", 6) == 0, NTK_E_INPUT, "%s: not a .npy file", path);
+  NTK_CHECK(memcmp(start, "\x93NUMPY", 6) == 0, NTK_E_INPUT, "%s: not a .npy file%s", path,
+            memcmp(start, "PK", 2) == 0
+                ? " but an archive, as of numpy.savez; write each array by numpy.save"
+                : "");
   NTK_CHECK(start[6] >= 1 && start[6] <= 3, NTK_E_INPUT, "%s: .npy version %d is unknown", path,
             start[6]);
   *before = start[6] == 1 ? 10 : 12;

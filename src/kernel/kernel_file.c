@@ -287,8 +287,9 @@ static ntk_status group_of(const char *name, char *group, const char **leaf) {
 
 static ntk_status take_listed(const file_options *o, int k, const ntk_variable *v,
                               matrix_shape *shape) {
-  NTK_CHECK(v, NTK_E_INPUT, "%s: there is no dataset '%s' (kernel.%s)", o->path, o->part[k],
-            parts[k].key);
+  NTK_CHECK(v, NTK_E_INPUT,
+            "%s: there is no dataset '%s' (kernel.%s); ntkrun inspect lists what there is", o->path,
+            o->part[k], parts[k].key);
   *shape = (matrix_shape){.rank = v->kind == NTK_KIND_TEXT ? 0 : v->rank,
                           .size = {v->size[0], v->size[1]},
                           .single = v->kind == NTK_KIND_SINGLE};
@@ -453,10 +454,10 @@ static ntk_status check_modes(const source *s) {
   const double *value = s->values[EIGENVALUES], *power = s->values[TARGET_POWER];
   const double noise = f->single ? 1e-6 : 100 * (double)f->n * DBL_EPSILON;
 
-  NTK_CHECK(
-      value[f->n - 1] >= -noise * fabs(value[0]), NTK_E_INPUT,
-      "%s: an eigenvalue of %g beside a largest of %g is no rounding; a Gram has none below 0",
-      PLACE(s->options, EIGENVALUES), value[f->n - 1], value[0]);
+  NTK_CHECK(value[f->n - 1] >= -noise * fabs(value[0]), NTK_E_INPUT,
+            "%s: an eigenvalue of %g beside a largest of %g is no rounding; a Gram has none below "
+            "0: check their sign and how they were made",
+            PLACE(s->options, EIGENVALUES), value[f->n - 1], value[0]);
   for (int64_t k = 0; power && k < f->n * f->outputs; ++k) {
     NTK_CHECK(power[k] >= 0, NTK_E_INPUT, "%s: %g is no square", PLACE(s->options, TARGET_POWER),
               power[k]);

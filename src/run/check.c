@@ -234,15 +234,10 @@ int ntk_command_check(const ntk_arguments *arguments) {
 }
 
 int ntk_command_merge(const ntk_arguments *arguments) {
-  char config[NTK_PATH_SIZE];
   ntk_job job = {0};
-
-  (void)snprintf(config, sizeof(config), "%s/config.yaml", arguments->operand);
-  const ntk_arguments load = {.operand = config};
-  const int code = ntk_look_or_complain(&load, arguments->operand, &job);
+  const int code = ntk_look_at_folder_or_complain(arguments->operand, &job);
 
   if (code != 0) return code;
-  job.directory = arguments->operand; /* a folder that was moved is merged where it is */
   const ntk_status status = ntk_merge(&job, arguments->flat);
 
   ntk_job_destroy(&job);

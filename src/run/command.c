@@ -180,6 +180,8 @@ ntk_status ntk_command_find(const char *name, const ntk_command **command) {
 
   *command = command_of(name);
   for (const ntk_command *c = ntk_commands; c->name; ++c) ntk_nearest_offer(&nearest, c->name);
+  ntk_nearest_offer(&nearest, "--help");
+  ntk_nearest_offer(&nearest, "--version");
   NTK_CHECK(*command || !nearest.best, NTK_E_USAGE, "no command '%.80s'; did you mean '%s'?", name,
             nearest.best ? nearest.best : "");
   NTK_CHECK(*command, NTK_E_USAGE, "no command '%.80s'; 'ntkrun --help' lists them", name);

@@ -336,28 +336,45 @@ static void describe_origin(const doctor *d, ntk_calibration *c) {
   if (gmtime_r(&now, &utc)) (void)strftime(c->time, sizeof(c->time), "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+static ntk_status time_writing(const doctor *d, double *rate) {
+  const int64_t bytes = (int64_t)1 << 27;
+
+  return ntk_agree(d->comm, d->comm->rank == 0 ? ntk_doctor_time_writing(d->folder, bytes, rate)
+                                               : NTK_OK);
+}
+
+/* Ranks that take turns are slower. */
+static bool take_turns(const doctor *d) {
+  bool turns = d->comm->rank == 0 && d->host[0].ranks > d->host[0].cores;
+
+  MPI_Bcast(&turns, sizeof(turns), MPI_BYTE, 0, d->comm->mpi);
+  if (turns && d->comm->rank == 0) {
+    (void)printf("\nspeeds are not measured: ranks that take turns are slower; start at most as "
+                 "many as there are cores\n");
+  }
+  return turns;
+}
+
 static ntk_status keep(const doctor *d, ntk_calibration *c) {
   char path[PATH_SIZE];
 
-  if (d->host[0].ranks > d->host[0].cores) {
-    (void)printf("\nspeeds are not stored: ranks that take turns are slower\n");
-    return NTK_OK;
-  }
   describe_origin(d, c);
-  NTK_TRY(ntk_doctor_time_writing(d->folder, (int64_t)1 << 27, &c->write_rate));
   NTK_TRY(ntk_calibration_write(c, path));
   (void)printf("\nspeeds for ntkrun plan: %s\n", path);
   return NTK_OK;
 }
 
+/* What may find no room comes first. */
 static ntk_status calibrate(doctor *d) {
   ntk_calibration c = {.ranks = d->comm->size,
                        .product_double = d->facts.slowest[NTK_DOUBLE],
                        .product_single = d->facts.slowest[NTK_SINGLE]};
 
+  if (take_turns(d)) return NTK_OK;
+  NTK_TRY(time_writing(d, &c.write_rate));
+  NTK_TRY(time_points(d, &c.point_seconds));
   NTK_TRY(time_spectrum(d, SMALL_N, &c.spectrum_small, &c.spectrum_small_n));
   NTK_TRY(time_spectrum(d, LARGE_N, &c.spectrum_large, &c.spectrum_large_n));
-  NTK_TRY(time_points(d, &c.point_seconds));
   return ntk_agree(d->comm, d->comm->rank == 0 ? keep(d, &c) : NTK_OK);
 }
 

@@ -283,7 +283,8 @@ ntk_status ntk_doctor_make_folder(const char *parent, char *path, size_t size) {
   const bool made = fits && mkdtemp(path);
 
   if (!made) path[0] = '\0';
-  NTK_CHECK(made, NTK_E_CREATE, "%s: cannot write here: %s", parent, strerror(errno));
+  NTK_CHECK(made, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot write here: %s", parent,
+            strerror(errno));
   return NTK_OK;
 }
 
@@ -309,10 +310,12 @@ static ntk_status write_all(int file, const char *path, const char *piece, size_
   for (int64_t done = 0; done < bytes;) {
     const ssize_t written = write(file, piece, size);
 
-    NTK_CHECK(written > 0, NTK_E_IO, "%s: cannot write: %s", path, strerror(errno));
+    NTK_CHECK(written > 0, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s", path,
+              strerror(errno));
     done += written;
   }
-  NTK_CHECK(fdatasync(file) == 0, NTK_E_IO, "%s: cannot sync: %s", path, strerror(errno));
+  NTK_CHECK(fdatasync(file) == 0, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot sync: %s",
+            path, strerror(errno));
   return NTK_OK;
 }
 
@@ -335,7 +338,8 @@ ntk_status ntk_doctor_time_writing(const char *folder, int64_t bytes, double *ra
   (void)snprintf(path, sizeof(path), "%s/.ntkrun-doctor-XXXXXX", folder);
   const int file = mkstemp(path);
 
-  NTK_CHECK(file >= 0, NTK_E_CREATE, "%s: cannot write here: %s", folder, strerror(errno));
+  NTK_CHECK(file >= 0, ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot write here: %s",
+            folder, strerror(errno));
   const ntk_status status = time_writing(path, file, bytes, rate);
 
   (void)close(file);

@@ -232,6 +232,7 @@ typedef struct writer {
   const table *table;
   int64_t count;
   column *column;
+  const char *path; /* of the stream, for messages */
   FILE *stream;
   int64_t start[NTK_MAX_RANK], extent[NTK_MAX_RANK]; /* of the panel */
 } writer;
@@ -369,7 +370,8 @@ static ntk_status write_panel(const writer *w) {
     }
     (void)fputc('\n', w->stream);
   }
-  NTK_CHECK(!ferror(w->stream), NTK_E_IO, "%s: cannot write: %s", w->table->name, strerror(errno));
+  NTK_CHECK(!ferror(w->stream), ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s",
+            w->path, strerror(errno));
   return NTK_OK;
 }
 
@@ -420,8 +422,8 @@ static ntk_status write_rows(writer *w) {
 /* ---- files --------------------------------------------------------------------------------- */
 
 static ntk_status write_table(const ntk_slice_file *file, const tables *all, const table *t,
-                              FILE *stream) {
-  writer w = {.file = file, .table = t, .stream = stream};
+                              const char *path, FILE *stream) {
+  writer w = {.file = file, .table = t, .path = path, .stream = stream};
   ntk_status status = open_columns(&w, all);
 
   if (status == NTK_OK) {
@@ -436,13 +438,17 @@ static ntk_status write_file(const ntk_slice_file *file, const tables *all, cons
                              const char *path) {
   FILE *stream = fopen(path, "w");
 
-  if (!stream) return NTK_RAISE(NTK_E_CREATE, "%s: cannot create: %s", path, strerror(errno));
-  const ntk_status status = write_table(file, all, t, stream);
+  if (!stream) {
+    return NTK_RAISE(ntk_status_of_write(errno, NTK_E_CREATE), "%s: cannot create: %s", path,
+                     strerror(errno));
+  }
+  const ntk_status status = write_table(file, all, t, path, stream);
   const bool written = !ferror(stream);
   const bool closed = fclose(stream) == 0;
 
   NTK_TRY(status);
-  NTK_CHECK(written && closed, NTK_E_IO, "%s: cannot write: %s", path, strerror(errno));
+  NTK_CHECK(written && closed, ntk_status_of_write(errno, NTK_E_IO), "%s: cannot write: %s", path,
+            strerror(errno));
   return ntk_durable_sync(path);
 }
 
@@ -485,7 +491,7 @@ static ntk_status write_tables(const ntk_slice_file *file, const tables *all, co
     const table *t = &all->item[k];
 
     if (!t->chosen) continue;
-    NTK_TRY(to_stdout ? write_table(file, all, t, stdout)
+    NTK_TRY(to_stdout ? write_table(file, all, t, "the output", stdout)
                       : replace_file(file, all, t, output, names));
   }
   return NTK_OK;

@@ -1,6 +1,7 @@
 #include "ntk/run/load.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 int ntk_complain(ntk_status status) {
   (void)fprintf(stderr, "ntkrun: %s\n", ntk_last_error()->text);
@@ -60,6 +61,29 @@ int ntk_look_or_complain(const ntk_arguments *arguments, const char *directory, 
   if (status == NTK_OK && !problems.count) status = check_ids(job, directory);
   if (status != NTK_OK) ntk_job_destroy(job);
   return conclude(arguments, true, status, job, &problems);
+}
+
+static ntk_status find_config(const char *folder, char config[NTK_PATH_SIZE]) {
+  const int length = snprintf(config, NTK_PATH_SIZE, "%s/config.yaml", folder);
+
+  NTK_CHECK(length > 0 && length < NTK_PATH_SIZE, NTK_E_MISSING, "path too long: %s", folder);
+  NTK_CHECK(access(config, F_OK) == 0, NTK_E_MISSING,
+            "%s: no run has begun in this folder: it has no config.yaml (the folder is the "
+            "config's output.directory)",
+            folder);
+  return NTK_OK;
+}
+
+int ntk_look_at_folder_or_complain(const char *folder, ntk_job *job) {
+  char config[NTK_PATH_SIZE];
+  const ntk_status status = find_config(folder, config);
+
+  if (status != NTK_OK) return ntk_complain(status);
+  const ntk_arguments load = {.operand = config};
+  const int code = ntk_look_or_complain(&load, folder, job);
+
+  if (code == 0) job->directory = folder;
+  return code;
 }
 
 int ntk_points_exit_code(int64_t failed, int64_t points, ntk_status last) {

@@ -53,10 +53,16 @@ static int print_help(const ntk_command *command, FILE *stream) {
   return status == NTK_OK ? 0 : ntk_complain(status);
 }
 
+/* A run outlives who reads its log: the Ctrl-C that stops it in order ends the `tee` behind it. */
+static void prepare_run(void) {
+  (void)signal(SIGPIPE, SIG_IGN);
+  ntk_stop_listen();
+}
+
 /*   status  of reading the command line */
 static int run_with_mpi(const ntk_command *command, const ntk_arguments *arguments,
                         ntk_status status) {
-  if (command->run == ntk_command_run) ntk_stop_listen();
+  if (command->run == ntk_command_run) prepare_run();
   MPI_Init(NULL, NULL);
   const int code = status == NTK_OK ? command->run(arguments) : refuse_with_mpi(status);
 
@@ -88,11 +94,13 @@ static int run_program(int argc, char **argv) {
     return ntk_status_exit_code(NTK_E_USAGE);
   }
   if (strcmp(first, "--version") == 0) return printf("%s\n", ntk_program_version()) < 0;
-  if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
-    return print_help(NULL, stdout);
-  }
-  const ntk_status status = ntk_command_find(first, &command);
+  const bool help =
+      strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0;
 
+  if (help && argc < 3) return print_help(NULL, stdout);
+  const ntk_status status = ntk_command_find(help ? argv[2] : first, &command);
+
+  if (status == NTK_OK && help) return print_help(command, stdout);
   return status == NTK_OK ? run_command(command, argv) : refuse(status);
 }
 
@@ -104,6 +112,8 @@ int main(int argc, char **argv) {
   const bool written = fflush(stdout) == 0 && !ferror(stdout);
 
   if (written || code != 0) return code;
+  const ntk_status status = ntk_status_of_write(errno, NTK_E_IO);
+
   (void)fprintf(stderr, "ntkrun: cannot write the output: %s\n", strerror(errno));
-  return ntk_status_exit_code(NTK_E_IO);
+  return ntk_status_exit_code(status);
 }

@@ -124,7 +124,9 @@ static const ntk_option output_options[] = {
      .type = NTK_STRING,
      .offset = offsetof(output_settings, directory),
      .fallback = "runs/ntkrun",
-     .doc = "where everything is written; relative to the working directory"},
+     .flags = NTK_FOLDER,
+     .doc = "where everything is written; relative to the working directory; $NAME and ~ are "
+            "expanded"},
     {.key = "keep",
      .type = NTK_CHOICES,
      .offset = offsetof(output_settings, keep),

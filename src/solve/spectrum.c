@@ -202,14 +202,16 @@ static ntk_status verify(const ntk_matrix *gram, ntk_spectrum *spectrum) {
 
 static ntk_status settle(const ntk_spectrum_settings *settings, bool single, ntk_spectrum *s) {
   const double n = (double)s->n, noise = n * DBL_EPSILON, lambda_max = fmax(s->eigenvalue[0], 0);
-  const double bound = -(single ? 1e-6 : 100 * noise) * lambda_max;
+  const double bound = 0 - (single ? 1e-6 : 100 * noise) * lambda_max;
   const double floor = single ? 1e-6 : noise, wanted = settings->cutoff;
 
   s->lambda_min_raw = s->eigenvalue[s->n - 1];
   NTK_CHECK(s->lambda_min_raw >= bound, NTK_E_NUMERIC,
-            "smallest eigenvalue %.3g is below %.3g, what rounding explains at lambda_max = %.3g: "
-            "the matrix is not positive semidefinite",
-            s->lambda_min_raw, bound, lambda_max);
+            "the kernel matrix is not positive semidefinite: its eigenvalues reach from %.3g to %.3g, "
+            "and rounding in %s precision explains none below %.3g; check its sign and how it was "
+            "made%s",
+            s->lambda_min_raw, s->eigenvalue[0], single ? "single" : "double", bound,
+            single ? "" : " (a file with a kernel of single precision should say so: float32)");
   for (int64_t k = 0; k < s->n; ++k) {
     if (s->eigenvalue[k] < 0) {
       s->eigenvalue[k] = 0;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "ntk/base/log.h"
 #include "ntk/base/memory.h"
 #include "ntk/store/checkpoint.h"
 #include "ntk/store/group.h"
@@ -188,13 +189,18 @@ static ntk_status check_shape(const source *s, const ntk_variable *v, const ntk_
   return NTK_OK;
 }
 
-/* Files of this program carry hashes of their columns. */
-static ntk_status verify(const source *s, const ntk_matrix *m) {
-  const haddr_t offset = H5Dget_offset(s->dataset);
+/* Files of this program carry hashes of their columns; another program that rewrites one drops them. */
+static ntk_status verify(const source *s, hid_t file, const ntk_matrix *m) {
+  bool lost = false;
 
-  if (offset == HADDR_UNDEF) return NTK_OK;
-  return ntk_verify_matrix(s->path, (int64_t)offset, s->transposed ? m->cols : m->rows,
-                           s->transposed ? m->rows : m->cols, false);
+  NTK_TRY(ntk_verify_dataset(s->path, file, s->dataset, s->transposed ? m->cols : m->rows,
+                             s->transposed ? m->rows : m->cols, &lost));
+  if (lost) {
+    ntk_log("%s: the hashes of its columns are gone, as when another program has rewritten the file; "
+            "'%s' is taken unchecked",
+            s->path, s->name);
+  }
+  return NTK_OK;
 }
 
 static ntk_status open_source(source *s, const ntk_matrix *m) {
@@ -209,7 +215,7 @@ static ntk_status open_source(source *s, const ntk_matrix *m) {
   NTK_TRY(ntk_group_describe(s->dataset, &query, s->name, &shape));
   NTK_TRY(check_shape(s, &shape, m));
   NTK_TRY(ntk_group_check_storage(s->dataset, &query, &shape));
-  NTK_TRY(verify(s, m));
+  NTK_TRY(verify(s, file, m));
   NTK_HOLD(&s->held, s->space, H5Dget_space(s->dataset), NTK_E_INPUT, "%s: '%s': %s", s->path,
            s->name, NTK_REASON);
   return s->transposed ? NTK_NEW(panel_room(m), &s->row_major) : NTK_OK;

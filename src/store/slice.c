@@ -99,26 +99,27 @@ ntk_status ntk_slice_read(const ntk_slice_file *file, const ntk_variable *variab
   return status;
 }
 
-static ntk_status find_offset(ntk_handles *held, const ntk_slice_file *file, const char *name,
-                              haddr_t *offset) {
+static ntk_status verify(ntk_handles *held, const ntk_slice_file *file,
+                         const ntk_variable *variable) {
   hid_t dataset = H5I_INVALID_HID;
+  bool lost = false;
 
-  NTK_TRY(open_dataset(held, file, name, &dataset));
-  *offset = H5Dget_offset(dataset);
+  NTK_TRY(open_dataset(held, file, variable->name, &dataset));
+  NTK_TRY(ntk_verify_dataset(file->path, file->id, dataset, variable->size[1], variable->size[0],
+                             &lost));
+  NTK_CHECK(!lost, NTK_E_INPUT,
+            "%s: its end, which says where the hashes are, is missing or damaged (or another "
+            "program has rewritten the file): its numbers cannot be verified",
+            file->path);
   return NTK_OK;
 }
 
 ntk_status ntk_slice_verify(const ntk_slice_file *file, const ntk_variable *variable) {
-  haddr_t offset = HADDR_UNDEF;
   ntk_handles held = {0};
 
   if (variable->rank != 2 || variable->kind != NTK_KIND_REAL) return NTK_OK;
-  const ntk_status status = find_offset(&held, file, variable->name, &offset);
+  const ntk_status status = verify(&held, file, variable);
 
   ntk_handles_close(&held);
-  if (status != NTK_OK || offset == HADDR_UNDEF) return status;
-  const bool hashed = H5Lexists(file->id, "_ckpt", H5P_DEFAULT) > 0;
-
-  return ntk_verify_matrix(file->path, (int64_t)offset, variable->size[1], variable->size[0],
-                           hashed);
+  return status;
 }

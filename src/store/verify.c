@@ -20,7 +20,6 @@ typedef struct subject {
   const char *path;
   int file;
   int64_t offset, rows, cols, width;
-  bool hashed;              /* the file says that it has hashes */
   bool symmetric, only_one; /* the last record holds the upper parts of all symmetric matrices */
   int64_t first, last;      /* records of its first panel, and of the whole file */
   ntk_trailer trailer;
@@ -125,7 +124,7 @@ static ntk_status check_panels(subject *s) {
   return NTK_OK;
 }
 
-static ntk_status verify(subject *s) {
+static ntk_status verify(subject *s, bool *hashes) {
   ntk_trailer_state state = NTK_TRAILER_NONE;
   struct stat facts = {0};
   int64_t damaged = 0;
@@ -133,11 +132,8 @@ static ntk_status verify(subject *s) {
   NTK_CHECK(s->file >= 0 && fstat(s->file, &facts) == 0, NTK_E_IO, "%s: cannot open: %s", s->path,
             strerror(errno));
   NTK_TRY(ntk_trailer_read(s->file, s->path, (int64_t)facts.st_size, &s->trailer, &state));
-  NTK_CHECK(!s->hashed || state == NTK_TRAILER_SOUND, NTK_E_INPUT,
-            "%s: its end, which says where the hashes are, is missing or damaged (or another "
-            "program has rewritten the file): its numbers cannot be verified",
-            s->path);
-  if (state != NTK_TRAILER_SOUND || s->rows == 0 || !find_matrix(s)) return NTK_OK;
+  *hashes = state == NTK_TRAILER_SOUND;
+  if (!*hashes || s->rows == 0 || !find_matrix(s)) return NTK_OK;
   const int64_t notes = s->last > 0 ? s->trailer.parts[NTK_TRAILER_NOTES].bytes /
                                           (s->last * (int64_t)sizeof(double))
                                     : 0;
@@ -147,18 +143,32 @@ static ntk_status verify(subject *s) {
   return check_panels(s);
 }
 
-ntk_status ntk_verify_matrix(const char *path, int64_t offset, int64_t rows, int64_t cols,
-                             bool hashed) {
-  subject s = {
-      .path = path, .offset = offset, .rows = rows, .cols = cols, .hashed = hashed};
+static ntk_status verify_matrix(const char *path, int64_t offset, int64_t rows, int64_t cols,
+                                bool *hashes) {
+  subject s = {.path = path, .offset = offset, .rows = rows, .cols = cols};
 
   s.width = ntk_checkpoint_width(rows, cols);
   s.file = open(path, O_RDONLY | O_CLOEXEC);
-  const ntk_status status = verify(&s);
+  const ntk_status status = verify(&s, hashes);
 
   if (s.file >= 0) (void)close(s.file);
   ntk_trailer_destroy(&s.trailer);
   ntk_journal_destroy(&s.journal);
   ntk_free(&s.columns);
   return status;
+}
+
+/* Our own matrices are contiguous: of one that is not, another program has made the file anew. */
+ntk_status ntk_verify_dataset(const char *path, hid_t file, hid_t dataset, int64_t rows,
+                              int64_t cols, bool *lost) {
+  const haddr_t offset = H5Dget_offset(dataset);
+  bool hashes = false;
+
+  *lost = false;
+  if (rows == 0 || cols == 0) return NTK_OK;
+  if (offset != HADDR_UNDEF) {
+    NTK_TRY(verify_matrix(path, (int64_t)offset, rows, cols, &hashes));
+  }
+  *lost = !hashes && H5Lexists(file, "_ckpt", H5P_DEFAULT) > 0;
+  return NTK_OK;
 }

@@ -5,12 +5,15 @@ import pathlib
 import sys
 
 from foreign.weights import Refusal
-from usage import BAD_INPUT, CANNOT_CREATE, MISSING, Parser, fail
+from usage import BAD_INPUT, CANNOT_CREATE, MISSING, Parser, fail, run
 
 
 def main(description, origin, shape, state_help, write):
     """write(origin's object, arguments) returns the `network:` section; `shape` is an example of one."""
-    arguments = parse(description, origin, shape, state_help)
+    run(lambda: export(parse(description, origin, shape, state_help), write))
+
+
+def export(arguments, write):
     check_files(arguments)
     try:
         print(write(find_object(arguments.source), arguments), end="")

@@ -52,7 +52,8 @@ enum ntk_option_flag {
   NTK_SILENT = 128,  /* NTK_NONE: `none` is in no stage key, so a section that is new leaves old keys
                         alone */
   NTK_DATASET = 256, /* NTK_PATH: only what ends in .npy is a path; else the name of a dataset */
-  NTK_CLOCK = 512    /* NTK_REAL: seconds, also written as HH:MM:SS */
+  NTK_CLOCK = 512,   /* NTK_REAL: seconds, also written as HH:MM:SS */
+  NTK_FOLDER = 1024  /* NTK_STRING: a folder to write into, $NAME and ~ expanded, not empty */
 };
 
 /* First member of every row of every registry (activation, initialiser, layer, data source,

@@ -37,12 +37,13 @@ typedef enum ntk_node_kind { NTK_NODE_SCALAR, NTK_NODE_SEQUENCE, NTK_NODE_MAPPIN
 typedef struct ntk_node {
   ntk_node_kind kind;
   ntk_mark mark;
-  bool quoted;              /* scalar: written with quotes, so never a number or a word */
-  const char *text;         /* scalar */
-  int64_t count;            /* children of a sequence, pairs of a mapping */
-  struct ntk_node **child;  /* [count] */
-  const char **key;         /* [count], mapping only */
-  ntk_mark *key_mark;       /* [count], mapping only */
+  bool quoted;                /* scalar: written with quotes, so never a number or a word */
+  const char *text;           /* scalar */
+  int64_t count;              /* children of a sequence, pairs of a mapping */
+  struct ntk_node **child;    /* [count] */
+  const char **key;           /* [count], mapping only */
+  ntk_mark *key_mark;         /* [count], mapping only */
+  struct ntk_node *was;       /* mapping: the scalar that it took the place of in ntk_node_put */
 } ntk_node;
 
 /* Everything said about a config; one entry a problem, each with its line and a caret:
@@ -118,7 +119,7 @@ NTK_CHECKED ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *roo
 
 /* Local.  Puts `value` at a dotted path, making mappings on the way; an existing value is
  * replaced.  A word on the way (`outputs: mean` for kernel.outputs.single.output) gives way to a
- * mapping; a word that is an item of a list becomes {word: {...}}.  What is not written is made
+ * mapping, which remembers it: not every scalar may; a word that is an item of a list becomes {word: {...}}.  What is not written is made
  * with the given mark.  A problem if a list has no item of that name, or several.
  * Nodes come from `arena`; `root` is changed in place. */
 NTK_CHECKED ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char *path,

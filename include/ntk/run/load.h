@@ -14,6 +14,10 @@ int ntk_load_or_complain(const ntk_arguments *arguments, bool speak, ntk_job *jo
  *              and ids may be unknown */
 int ntk_look_or_complain(const ntk_arguments *arguments, const char *directory, ntk_job *job);
 
+/* Local.  The same of the job whose results are in a folder, also one that was moved.
+ *   folder  borrowed by the job */
+int ntk_look_at_folder_or_complain(const char *folder, ntk_job *job);
+
 /* Local.  0 if no point failed, or will; 1 if some; if all, the code of the last failure. */
 int ntk_points_exit_code(int64_t failed, int64_t points, ntk_status last);
 
