@@ -279,9 +279,11 @@ static void damaged_npy(void) {
   refuse_bytes(npy_yaml, bytes, length, "version 4");
   bytes[0] = 'N';
   refuse_bytes(npy_yaml, bytes, length, "not a .npy file");
-  memcpy(bytes, "PK", 2);
+  bytes[0] = 'P';
+  bytes[1] = 'K';
   refuse_bytes(npy_yaml, bytes, length, "not a .npy file but an archive, as of numpy.savez");
-  memcpy(bytes, "\x93N", 2);
+  bytes[0] = 0x93;
+  bytes[1] = 'N';
   length = npy_bytes(bytes, 1, "<f8", "False", "(2,)", numbers, 16);
   bytes[8] = 1;
   refuse_bytes(npy_yaml, bytes, length, "a header of 1 bytes");
