@@ -62,12 +62,20 @@ static inline ntk_status open_subject(const subject *s, opener *how, ntk_checkpo
   return how(s->comm, s->path, &content, c);
 }
 
-static inline ntk_status write_panel(ntk_checkpoint *c, const ntk_matrix *m, int64_t first,
-                                     int64_t count) {
+typedef ntk_status writer(ntk_checkpoint *, int64_t, const ntk_matrix *, int64_t, int64_t,
+                          const double *);
+
+static inline ntk_status write_panel_by(writer *how, ntk_checkpoint *c, const ntk_matrix *m,
+                                        int64_t first, int64_t count) {
   double notes[64 * NOTES] = {0};
 
   for (int64_t k = 0; k < count * NOTES; ++k) notes[k] = (double)(first * NOTES + k);
-  return ntk_checkpoint_write(c, 0, m, first, count, notes);
+  return how(c, 0, m, first, count, notes);
+}
+
+static inline ntk_status write_panel(ntk_checkpoint *c, const ntk_matrix *m, int64_t first,
+                                     int64_t count) {
+  return write_panel_by(ntk_checkpoint_write, c, m, first, count);
 }
 
 /* Whether the panel of column j is there. */

@@ -1,10 +1,10 @@
 /* Killed at any step, a big file is there with all panels that were recorded, or not there at all;
  * and what is recorded is right.
  *
- * Method: a process writes twelve panels in pairs and finishes; another one like it is killed at
- * each passage of each named step (crash.h), and one that finds a wrong number in a finished file
- * when it takes the name back.  Then the file is loaded, entry by entry, completed, and read by a
- * serial reader. */
+ * Method: a process writes twelve panels in pairs and finishes, as lower parts, or mirrored, or the
+ * last ones mirrored, with the same bytes in the end; another one like it is killed at each passage
+ * of each named step (crash.h), and one that finds a wrong number in a finished file when it takes
+ * the name back.  Then the file is loaded, entry by entry, completed, and read by a serial reader. */
 //TEST ranks=1
 #include <signal.h>
 #include <sys/wait.h>
@@ -21,15 +21,23 @@ static subject gram = {.comm = &comm, .path = path, .rows = N, .cols = N, .symme
 
 typedef ntk_status work(ntk_checkpoint *c);
 
-static ntk_status write_in_pairs(ntk_checkpoint *c) {
+/*   mirrored  first panel that is written so */
+static ntk_status write_in_pairs(ntk_checkpoint *c, int64_t mirrored) {
   ntk_matrix m = {0};
 
   make_matrix(&gram, &grid, BLOCK, true, &m);
-  for (int64_t p = 0; p < PANELS; p += 2) NTK_TRY(write_panel(c, &m, p, 2));
+  for (int64_t p = 0; p < PANELS; p += 2) {
+    NTK_TRY(write_panel_by(p < mirrored ? ntk_checkpoint_write : ntk_checkpoint_write_mirrored, c,
+                           &m, p, 2));
+  }
   NTK_TRY(ntk_checkpoint_finish(c, (const ntk_matrix *[]){&m}));
   ntk_matrix_destroy(&m);
   return NTK_OK;
 }
+
+static ntk_status write_lower(ntk_checkpoint *c) { return write_in_pairs(c, PANELS); }
+static ntk_status write_mirrored(ntk_checkpoint *c) { return write_in_pairs(c, 0); }
+static ntk_status write_last_mirrored(ntk_checkpoint *c) { return write_in_pairs(c, 8); }
 
 static ntk_status load(ntk_checkpoint *c) {
   ntk_matrix m = {0};
@@ -122,7 +130,27 @@ static void take_name_back(void) {
   EXPECT_OK(ntk_checkpoint_discard(path));
 }
 
-int main(int argc, char **argv) {
+/* However it was written. */
+static void expect_same_bytes(work *does) {
+  static char first[1 << 16], bytes[1 << 16];
+  static size_t length;
+  ntk_checkpoint *c = NULL;
+
+  EXPECT_OK(open_subject(&gram, ntk_checkpoint_open, &c));
+  EXPECT_OK(does(c));
+  ntk_checkpoint_close(&c);
+  FILE *file = fopen(path, "rb");
+
+  EXPECT(file);
+  const size_t count = fread(bytes, 1, sizeof(bytes), file);
+
+  EXPECT(fclose(file) == 0 && count > N * N * sizeof(double) && count < sizeof(bytes));
+  if (!length) memcpy(first, bytes, length = count);
+  EXPECT(count == length && memcmp(first, bytes, length) == 0);
+  EXPECT_OK(ntk_checkpoint_discard(path));
+}
+
+static void kill_everywhere(work *does, bool mirrored) {
   /* What is there after passage p: first + step p panels. */
   static const struct {
     const char *name;
@@ -136,23 +164,33 @@ int main(int argc, char **argv) {
       {"checkpoint.rename", 1, PANELS, 0, true},
   };
 
+  for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); ++k) {
+    int passage = 0;
+
+    for (; kill_at(does, steps[k].name, passage); ++passage) {
+      expect_state(steps[k].first + steps[k].step * passage, steps[k].finished);
+      EXPECT_OK(ntk_checkpoint_discard(path));
+    }
+    const bool none = mirrored && strcmp(steps[k].name, "checkpoint.upper") == 0;
+
+    EXPECT(passage == (none ? 0 : steps[k].passages));
+    expect_file();
+    EXPECT_OK(ntk_checkpoint_discard(path));
+    EXPECT(folder_count(folder, "") == 0);
+  }
+}
+
+int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   comm = ntk_comm_of(MPI_COMM_SELF);
   folder_make(folder);
   (void)snprintf(path, sizeof(path), "%s", folder_path(folder, "gram.h5"));
   EXPECT_OK(ntk_grid_create(&comm, 0, 0, &grid));
-  for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); ++k) {
-    int passage = 0;
-
-    for (; kill_at(write_in_pairs, steps[k].name, passage); ++passage) {
-      expect_state(steps[k].first + steps[k].step * passage, steps[k].finished);
-      EXPECT_OK(ntk_checkpoint_discard(path));
-    }
-    EXPECT(passage == steps[k].passages);
-    expect_file();
-    EXPECT_OK(ntk_checkpoint_discard(path));
-    EXPECT(folder_count(folder, "") == 0);
-  }
+  expect_same_bytes(write_lower);
+  expect_same_bytes(write_mirrored);
+  expect_same_bytes(write_last_mirrored);
+  kill_everywhere(write_lower, false);
+  kill_everywhere(write_mirrored, true);
   take_name_back();
   ntk_grid_destroy(&grid);
   EXPECT(ntk_memory_balance() == 0);

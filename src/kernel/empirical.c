@@ -207,6 +207,14 @@ static ntk_status ask(const ntk_work *w) {
   return keeping && keeping->boundary ? keeping->boundary(keeping->context) : NTK_OK;
 }
 
+static bool is_last_chunk(const ntk_work *w) { return w->chunks.end == w->chunks.count; }
+
+/* Below the diagonals everything is there. */
+static ntk_status mirror(ntk_kernel *k) {
+  NTK_TRY(ntk_matrix_mirror_lower(&k->gram));
+  return k->test_test.rows > 0 ? ntk_matrix_mirror_lower(&k->test_test) : NTK_OK;
+}
+
 static ntk_status write_run(ntk_work *w, const ntk_cut *run, int64_t cuts) {
   int64_t k = 0;
   ntk_checkpoint *file = ntk_cut_file(w->input->keeping, run->matrix, &k);
@@ -218,13 +226,15 @@ static ntk_status write_run(ntk_work *w, const ntk_cut *run, int64_t cuts) {
     ntk_work_sum_panels(w, run->panel, cuts);
   }
   ntk_crash_point(run->matrix == NTK_CUT_GRAM ? "kernel.chunk" : "test.write");
-  NTK_TRY(ntk_checkpoint_write(file, k, m, run->panel, cuts, note));
+  NTK_TRY(is_last_chunk(w)
+              ? ntk_checkpoint_write_mirrored(file, k, m, run->panel, cuts, note)
+              : ntk_checkpoint_write(file, k, m, run->panel, cuts, note));
   return ask(w);
 }
 
 /* What the chunk has made, some panels at a time: a stop should not have to wait for long. */
 static ntk_status write_chunk(ntk_work *w) {
-  enum { TOGETHER = 4 };
+  enum { TOGETHER = 8 }; /* of at most 64 MiB each */
 
   for (int matrix = 0; matrix < NTK_CUT_MATRICES; ++matrix) {
     int64_t at = w->chunks.begin, cuts = 0;
@@ -243,7 +253,7 @@ static bool needs_test(const ntk_work *w) {
   const ntk_chunks *c = &w->chunks;
   const bool now = ntk_chunk_has(c, NTK_CUT_TEST_TRAIN) || ntk_chunk_has(c, NTK_CUT_TEST_TEST);
 
-  return w->kernel->m > 0 && (now || (!w->has_diagonal && c->end == c->count));
+  return w->kernel->m > 0 && (now || (!w->has_diagonal && is_last_chunk(w)));
 }
 
 static ntk_status add_chunk(ntk_work *w) {
@@ -252,6 +262,7 @@ static ntk_status add_chunk(ntk_work *w) {
   NTK_TRY(ntk_work_is_ntk(w) ? ntk_work_add_tensors(w) : ntk_work_add_readout(w));
   NTK_TRY(ntk_work_deliver(w));
   w->has_diagonal = w->has_diagonal || w->with_test;
+  if (is_last_chunk(w)) NTK_TRY(mirror(w->kernel));
   return write_chunk(w);
 }
 
@@ -338,8 +349,6 @@ static ntk_status compute(const ntk_kernel_input *input, ntk_kernel *kernel) {
 
   ntk_work_destroy(&w); /* leaves the counters */
   NTK_TRY(status);
-  NTK_TRY(ntk_matrix_mirror_lower(&kernel->gram));
-  if (kernel->test_test.rows > 0) NTK_TRY(ntk_matrix_mirror_lower(&kernel->test_test));
   kernel->single = input->network->dtype == NTK_SINGLE;
   kernel->reproducible = ntk_blas_reproducible(input->network->dtype);
   if (kernel->quantity == &ntk_quantity_ntk) kernel->rate_scale = input->network->rate_scale;

@@ -161,7 +161,8 @@ ntk_status ntk_kept_open(const ntk_kept *kept, ntk_kept_file file, const ntk_kep
 
 static ntk_status write_all(ntk_checkpoint *file, const ntk_matrix *const *matrices) {
   for (int64_t k = 0; k < MATRICES && matrices[k]; ++k) {
-    NTK_TRY(ntk_checkpoint_write(file, k, matrices[k], 0, ntk_checkpoint_panels(file, k), NULL));
+    NTK_TRY(ntk_checkpoint_write_mirrored(file, k, matrices[k], 0, ntk_checkpoint_panels(file, k),
+                                          NULL));
   }
   return ntk_checkpoint_finish(file, matrices);
 }

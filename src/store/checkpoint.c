@@ -89,7 +89,8 @@ static ntk_status allocate(const ntk_comm *comm, const char *path,
   (void)snprintf(c->path, sizeof(c->path), "%s", path);
   NTK_TRY(NTK_NEW(content->count, &c->shapes));
   set_shapes(content, c);
-  return NTK_OK;
+  NTK_TRY(NTK_NEW(c->panels, &c->upper));
+  return NTK_NEW(c->panels, &c->has_upper);
 }
 
 void ntk_checkpoint_close(ntk_checkpoint **checkpoint) {
@@ -99,6 +100,8 @@ void ntk_checkpoint_close(ntk_checkpoint **checkpoint) {
   if (c->file >= 0) (void)close(c->file);
   ntk_trailer_destroy(&c->trailer);
   ntk_journal_destroy(&c->journal);
+  ntk_free(&c->has_upper);
+  ntk_free(&c->upper);
   ntk_free(&c->shapes);
   ntk_free(checkpoint);
 }

@@ -11,8 +11,8 @@
 /* Memory of a rank for the columns on their way, so far as one panel leaves the choice. */
 enum { RANK_DOUBLES = 4 << 20 };
 
-/* Which rows of a column count. */
-typedef enum part { WHOLE, LOWER, UPPER } part;
+/* Which rows of a column count; BOTH: all, with a hash for each of the two parts. */
+typedef enum part { WHOLE, LOWER, UPPER, BOTH } part;
 
 /* Panels [first, first + count) of one matrix on their way between memory and file. */
 typedef struct passage {
@@ -24,6 +24,7 @@ typedef struct passage {
   int64_t group;         /* panels at once */
   double *columns;       /* this rank's run of a group */
   uint64_t *hashes;      /* [count], of the columns of this rank; then of all */
+  uint64_t *uppers;      /* [count], BOTH: likewise of what is above the diagonal */
 } passage;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -37,39 +38,52 @@ static ntk_status begin(passage *p) {
   const int64_t columns = least(p->group * s->width, s->cols);
 
   NTK_TRY(NTK_NEW(p->count, &p->hashes));
+  NTK_TRY(NTK_NEW(p->count, &p->uppers));
   return ntk_new_unset((size_t)((columns / ranks + 2) * s->rows), sizeof(double), &p->columns);
 }
 
 static void end(passage *p) {
+  ntk_free(&p->uppers);
   ntk_free(&p->hashes);
   ntk_free(&p->columns);
 }
 
 /* The rows of column j that count. */
-static void find_rows(const passage *p, int64_t j, int64_t *first, int64_t *count) {
-  *first = p->part == LOWER ? j : 0;
-  *count = p->part == UPPER ? j : p->shape->rows - *first;
+static void find_rows(const passage *p, part which, int64_t j, int64_t *first, int64_t *count) {
+  *first = which == LOWER ? j : 0;
+  *count = which == UPPER ? j : p->shape->rows - *first;
 }
 
 /* Columns [first, first + count) of this rank, into the hashes of their panels: XOR over columns,
  * so that it does not matter who has which. */
-static void hash_columns(const passage *p, int64_t first, int64_t count) {
+static void hash_part(const passage *p, part which, int64_t first, int64_t count,
+                      uint64_t *hashes) {
   for (int64_t j = first; j < first + count; ++j) {
     const double *column = p->columns + (j - first) * p->shape->rows;
     int64_t row = 0, rows = 0;
 
-    find_rows(p, j, &row, &rows);
-    p->hashes[j / p->shape->width - p->first] ^=
+    find_rows(p, which, j, &row, &rows);
+    hashes[j / p->shape->width - p->first] ^=
         ntk_hash_seeded(column + row, (size_t)rows * sizeof(double), (uint64_t)j);
   }
 }
 
+static void hash_columns(const passage *p, int64_t first, int64_t count) {
+  hash_part(p, p->part == BOTH ? LOWER : p->part, first, count, p->hashes);
+  if (p->part == BOTH) hash_part(p, UPPER, first, count, p->uppers);
+}
+
 /* Collective.  Hashes of this rank's columns become those of all columns. */
-static void join_hashes(const passage *p) {
+static void join(const passage *p, uint64_t *hashes) {
   for (int64_t at = 0; at < p->count; at += INT32_MAX) {
-    MPI_Allreduce(MPI_IN_PLACE, p->hashes + at, (int)least(p->count - at, INT32_MAX), MPI_UINT64_T,
+    MPI_Allreduce(MPI_IN_PLACE, hashes + at, (int)least(p->count - at, INT32_MAX), MPI_UINT64_T,
                   MPI_BXOR, p->c->comm.mpi);
   }
+}
+
+static void join_hashes(const passage *p) {
+  join(p, p->hashes);
+  if (p->part == BOTH) join(p, p->uppers);
 }
 
 /* The columns of panels [at, at + count), counted from the first of the matrix. */
@@ -90,21 +104,23 @@ static ntk_status check_written(const passage *p, int error, int64_t j) {
 /* Whole columns stand one behind the other; parts of columns go one by one. */
 static ntk_status write_columns(const passage *p, int64_t first, int64_t count) {
   const int64_t rows = p->shape->rows, size = sizeof(double);
+  const bool whole = p->part == WHOLE || p->part == BOTH;
   int error = 0;
   int64_t j = first;
 
   hash_columns(p, first, count);
-  if (p->part == WHOLE) {
+  if (whole) {
     error = ntk_bytes_write(p->c->file, p->offset + first * rows * size, count * rows * size,
                           p->columns);
   }
-  for (; p->part != WHOLE && !error && j < first + count; ++j) {
+  for (; !whole && !error && j < first + count; ++j) {
     int64_t row = 0, length = 0;
 
-    find_rows(p, j, &row, &length);
+    find_rows(p, p->part, j, &row, &length);
     error = ntk_bytes_write(p->c->file, p->offset + (j * rows + row) * size, length * size,
                           p->columns + (j - first) * rows + row);
   }
+  ntk_bytes_flush_ahead(p->c->file, p->offset + first * rows * size, count * rows * size);
   return check_written(p, error, j);
 }
 
@@ -181,22 +197,43 @@ static ntk_status record_panels(const passage *p, const double *notes) {
 static void forget_panels(const passage *p) {
   for (int64_t k = 0; k < p->count; ++k) {
     ntk_journal_forget(&p->c->journal, p->shape->first + p->first + k);
+    p->c->has_upper[p->shape->first + p->first + k] = false;
   }
 }
 
-ntk_status ntk_checkpoint_write(ntk_checkpoint *c, int64_t k, const ntk_matrix *matrix,
-                                int64_t first, int64_t count, const double *notes) {
-  expect_matrix(c, k, matrix);
-  passage p = passage_of(c, k, c->shapes[k].symmetric ? LOWER : WHOLE, first, count);
+/* For finish: the journal has no place for them yet. */
+static void remember_uppers(const passage *p) {
+  for (int64_t k = 0; k < p->count; ++k) {
+    p->c->upper[p->shape->first + p->first + k] = p->uppers[k];
+    p->c->has_upper[p->shape->first + p->first + k] = true;
+  }
+}
 
-  if (count == 0) return NTK_OK;
-  NTK_ASSERT(!c->complete);
+static ntk_status put(passage p, const ntk_matrix *matrix, const double *notes) {
+  expect_matrix(p.c, p.shape - p.c->shapes, matrix);
+  if (p.count == 0) return NTK_OK;
+  NTK_ASSERT(!p.c->complete);
   forget_panels(&p);
   ntk_status status = write_panels(&p, matrix);
   if (status == NTK_OK) status = record_panels(&p, notes);
   if (status != NTK_OK) forget_panels(&p);
+  if (status == NTK_OK && p.part == BOTH) remember_uppers(&p);
   end(&p);
   return status;
+}
+
+ntk_status ntk_checkpoint_write(ntk_checkpoint *c, int64_t k, const ntk_matrix *matrix,
+                                int64_t first, int64_t count, const double *notes) {
+  const part which = c->shapes[k].symmetric ? LOWER : WHOLE;
+
+  return put(passage_of(c, k, which, first, count), matrix, notes);
+}
+
+ntk_status ntk_checkpoint_write_mirrored(ntk_checkpoint *c, int64_t k, const ntk_matrix *matrix,
+                                         int64_t first, int64_t count, const double *notes) {
+  const part which = c->shapes[k].symmetric ? BOTH : WHOLE;
+
+  return put(passage_of(c, k, which, first, count), matrix, notes);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -220,7 +257,7 @@ static ntk_status read_columns(const passage *p, int64_t first, int64_t count) {
     double *column = p->columns + (j - first) * rows;
     int64_t row = 0, length = 0;
 
-    find_rows(p, j, &row, &length);
+    find_rows(p, p->part, j, &row, &length);
     memset(column, 0, (size_t)row * sizeof(double));
     error = ntk_bytes_read(p->c->file, p->offset + (j * rows + row) * size, length * size,
                          column + row);
@@ -324,17 +361,35 @@ ntk_status ntk_checkpoint_load(ntk_checkpoint *c, int64_t k, ntk_matrix *matrix)
 
 /* ---- finishing ------------------------------------------------------------------------------- */
 
-/* Collective.  The part above the diagonal; its hash joins that of the matrices before. */
-static ntk_status write_upper(ntk_checkpoint *c, int64_t k, const ntk_matrix *m, uint64_t *hash) {
+/* Collective.  The part above the diagonal, of all panels; where all are there, it is not looked at. */
+static ntk_status write_upper(ntk_checkpoint *c, int64_t k, const ntk_matrix *m) {
+  const bool *there = c->has_upper + c->shapes[k].first;
+  int64_t panels = 0;
+
+  while (panels < c->shapes[k].panels && there[panels]) ++panels;
+  if (panels == c->shapes[k].panels) return NTK_OK;
   expect_matrix(c, k, m);
   passage p = passage_of(c, k, UPPER, 0, c->shapes[k].panels);
   const ntk_status status = write_panels(&p, m);
 
-  for (int64_t panel = 0; status == NTK_OK && panel < p.count; ++panel) {
-    *hash = ntk_hash_seeded(&p.hashes[panel], sizeof(*p.hashes), *hash);
-  }
+  if (status == NTK_OK) memcpy(p.uppers, p.hashes, (size_t)p.count * sizeof(*p.uppers));
+  if (status == NTK_OK) remember_uppers(&p);
   end(&p);
   return status;
+}
+
+/* Of what stands above the diagonals of all symmetric matrices. */
+static uint64_t hash_uppers(const ntk_checkpoint *c) {
+  uint64_t hash = 0;
+
+  for (int64_t k = 0; k < c->count; ++k) {
+    const ntk_checkpoint_shape *s = &c->shapes[k];
+
+    for (int64_t panel = 0; s->symmetric && panel < s->panels; ++panel) {
+      hash = ntk_hash_seeded(&c->upper[s->first + panel], sizeof(*c->upper), hash);
+    }
+  }
+  return hash;
 }
 
 static ntk_status publish(const ntk_checkpoint *c) {
@@ -345,12 +400,10 @@ static ntk_status publish(const ntk_checkpoint *c) {
 }
 
 static ntk_status finish(ntk_checkpoint *c, const ntk_matrix *const *matrices) {
-  uint64_t hash = 0;
-
   for (int64_t k = 0; k < c->count; ++k) {
-    if (c->shapes[k].symmetric) NTK_TRY(write_upper(c, k, matrices[k], &hash));
+    if (c->shapes[k].symmetric) NTK_TRY(write_upper(c, k, matrices[k]));
   }
-  ntk_journal_set(&c->journal, c->panels, hash, c->journal.latest + 1);
+  ntk_journal_set(&c->journal, c->panels, hash_uppers(c), c->journal.latest + 1);
   NTK_AGREE(&c->comm, write_records(c, c->panels, 1, "checkpoint.last"));
   NTK_AGREE(&c->comm, publish(c));
   c->complete = true;

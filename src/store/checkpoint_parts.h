@@ -24,6 +24,8 @@ struct ntk_checkpoint {
   ntk_checkpoint_shape *shapes;
   ntk_trailer trailer; /* extents on all ranks, the rest on rank 0 */
   ntk_journal journal; /* the same on all ranks; rank 0's stands on disk too */
+  uint64_t *upper;     /* [panels] hashes of what stands above the diagonal, */
+  bool *has_upper;     /* [panels] where this process has written that */
 };
 
 /* Collective.  Opens the file that `complete` tells of, on all ranks, and closes what was open.

@@ -17,6 +17,10 @@ typedef struct ntk_bytes_extent {
 int ntk_bytes_read(int file, int64_t offset, int64_t count, void *bytes);
 int ntk_bytes_write(int file, int64_t offset, int64_t count, const void *bytes);
 
+/* Local.  The disk may begin with what was written there: fdatasync then has less to wait for.  A
+ * hint, which does nothing where the system has no such call. */
+void ntk_bytes_flush_ahead(int file, int64_t offset, int64_t count);
+
 /* Local.  Hash of parts of a file, one after the other.
  *   path  for messages
  * Fails with NTK_E_IO, NTK_E_MEMORY. */

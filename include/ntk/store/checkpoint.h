@@ -119,6 +119,12 @@ NTK_CHECKED ntk_status ntk_checkpoint_write(ntk_checkpoint *checkpoint, int64_t 
                                             const ntk_matrix *matrix, int64_t first,
                                             int64_t count, const double *notes);
 
+/* Collective.  The same of a matrix that is mirrored already, if it is symmetric: what stands above
+ * the diagonal goes to disk at the same time, in long pieces, and finish has less to do. */
+NTK_CHECKED ntk_status ntk_checkpoint_write_mirrored(ntk_checkpoint *checkpoint, int64_t k,
+                                                     const ntk_matrix *matrix, int64_t first,
+                                                     int64_t count, const double *notes);
+
 /* Collective.  Finishes a file of which all panels are written: the strict upper parts of
  * symmetric matrices, sync, last record, its own name.  A finished file is left as it is.
  *   matrices  [count] of the content, those of symmetric matrices mirrored; others may be NULL, and
