@@ -165,6 +165,16 @@ static void check_fit(void) {
   EXPECT_NEAR(pace.factor[2], 0.5, 0.03);
 }
 
+/* A kernel that is read costs no flops: its time is that of the point. */
+static void check_part_without_cost(void) {
+  const ntk_unit read = {{0.01, 0, 1}, 1};
+  const ntk_unit_state state = {NTK_UNIT_ENDED, 4, {1, 1, 2}, 1, 0};
+  ntk_pace pace;
+
+  EXPECT(ntk_pace_fit(&read, 1, &state, &pace));
+  EXPECT_NEAR(ntk_unit_seconds(&read, &pace, 1), 4, 0.5);
+}
+
 int main(int argc, char **argv) {
   static const int ranks[] = {1, 2, 3, 6, 16};
   static const machine machines[] = {
@@ -172,6 +182,7 @@ int main(int argc, char **argv) {
 
   begin_test(&argc, &argv);
   check_fit();
+  check_part_without_cost();
   for (size_t k = 0; k < sizeof(ranks) / sizeof(ranks[0]); ++k) {
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); ++i) {
       for (unsigned seed = 1; seed <= 8; ++seed) check(ranks[k], &machines[i], seed);

@@ -114,6 +114,13 @@ static void check_step(void) {
   ntk_stop_end(&stop);
 }
 
+static void set_slurm(const char *name, int64_t from_now) {
+  char text[32];
+
+  (void)snprintf(text, sizeof(text), "%lld", (long long)time(NULL) + from_now);
+  EXPECT(setenv(name, text, 1) == 0);
+}
+
 /* A wall time that is given counts where it ends before Slurm's. */
 static void check_nearer_limit(int64_t left, double walltime) {
   const ntk_run_settings longer = settings((double)left + 1000, 100);
@@ -131,15 +138,38 @@ static void check_nearer_limit(int64_t left, double walltime) {
 /* Slurm's end time, in seconds since 1970; of a short job half is for work, whatever the margin. */
 static void check_slurm(int64_t left, double walltime) {
   const ntk_run_settings s = settings(NAN, 100);
-  char text[32];
   ntk_stop stop;
 
-  (void)snprintf(text, sizeof(text), "%lld", (long long)time(NULL) + left);
-  EXPECT(setenv("SLURM_JOB_END_TIME", text, 1) == 0);
+  set_slurm("SLURM_JOB_END_TIME", left);
   EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
   EXPECT_NEAR(stop.walltime, walltime, 2);
   ntk_stop_end(&stop);
-  if (left > 0) check_nearer_limit(left, walltime);
+  check_nearer_limit(left, walltime);
+  EXPECT(unsetenv("SLURM_JOB_END_TIME") == 0);
+}
+
+/* What does not fit into the rest of a job may fit into the next one.  An end that is past, which a
+ * shell may remember, is none. */
+static void check_times_of_slurm(void) {
+  const ntk_run_settings s = settings(NAN, 100);
+  ntk_stop stop;
+
+  set_slurm("SLURM_JOB_START_TIME", -1000);
+  set_slurm("SLURM_JOB_END_TIME", 60);
+  EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
+  EXPECT_NEAR(stop.walltime, 30, 2);
+  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 961, "the step"), NTK_E_TIME,
+                 "the whole job has 960 s");
+  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 50, "the step"), NTK_E_STOPPED, "not begun");
+  ntk_stop_end(&stop);
+  EXPECT(unsetenv("SLURM_JOB_START_TIME") == 0);
+  EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
+  EXPECT_REFUSED(ntk_stop_check_before(&stop, &world, 961, "the step"), NTK_E_STOPPED, "not begun");
+  ntk_stop_end(&stop);
+  set_slurm("SLURM_JOB_END_TIME", -5);
+  EXPECT_OK(ntk_stop_begin(&world, &s, &stop));
+  EXPECT(stop.deadline == INFINITY);
+  ntk_stop_end(&stop);
   EXPECT(unsetenv("SLURM_JOB_END_TIME") == 0);
 }
 
@@ -172,6 +202,7 @@ int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   world = ntk_comm_of(MPI_COMM_WORLD);
   (void)unsetenv("SLURM_JOB_ID");
+  (void)unsetenv("SLURM_JOB_START_TIME");
   (void)unsetenv("SLURM_JOB_END_TIME");
   EXPECT_OK(ntk_stop_check(NULL, &world));
   check_signal(SIGUSR1, "SIGUSR1");
@@ -183,7 +214,7 @@ int main(int argc, char **argv) {
   check_step();
   check_slurm(500, 400);
   check_slurm(60, 30);
-  check_slurm(-5, 0);
+  check_times_of_slurm();
   folder_make(folder);
   check_squeue();
   folder_remove(folder);

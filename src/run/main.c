@@ -97,7 +97,7 @@ static int run_program(int argc, char **argv) {
   const bool help =
       strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0;
 
-  if (help && argc < 3) return print_help(NULL, stdout);
+  if (help && (argc < 3 || argv[2][0] == '-')) return print_help(NULL, stdout);
   const ntk_status status = ntk_command_find(help ? argv[2] : first, &command);
 
   if (status == NTK_OK && help) return print_help(command, stdout);

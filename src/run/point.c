@@ -199,9 +199,13 @@ static void record_stage(const work *w, const char *stage, ntk_stage_origin orig
 /* A stage is finished: into the log, and for the forecast. */
 static void note_stage(const work *w, int part, const char *stage, ntk_stage_origin origin,
                        double seconds) {
-  const bool whole = origin == NTK_STAGE_COMPUTED || origin == NTK_STAGE_REUSED;
+  ntk_place *place = w->place;
 
-  w->place->part_seconds[part] += whole ? seconds : NAN;
+  if (origin == NTK_STAGE_RESUMED) place->part_seconds[part] = NAN;
+  if (origin == NTK_STAGE_COMPUTED) {
+    place->part_seconds[part] += seconds;
+    place->part_computed[part] = true;
+  }
   record_stage(w, stage, origin, seconds);
 }
 

@@ -414,7 +414,8 @@ static int failure_code(const ntk_job *job, const ntk_run_counts *counts) {
 /* What helps where points are left. */
 static const char *way_on(const ntk_job *job, bool full) {
   if (full) return "make room, then run again";
-  return ntk_folder_is_used(job) ? "run again to resume" : "run again; nothing was written to resume";
+  return ntk_folder_is_used(job) ? "run again to resume"
+                                 : "run again; nothing was written to resume";
 }
 
 static void say_counts(const ntk_job *job, const ntk_run_counts *counts) {

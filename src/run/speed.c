@@ -36,9 +36,10 @@ double ntk_speed_of_products(void) {
 /* Measured with n = 192 to 4096 on one and two ranks of a few machines, files on a local disk. */
 ntk_speed ntk_speed_guess(double product, int64_t n) {
   const double half = 400; /* rows of a spectrum at half the speed of large ones */
+  const double share = (double)n / ((double)n + half);
 
   return (ntk_speed){.kernel = {.flops_per_second = 0.9 * product},
-                     .spectrum = {.flops_per_second = 0.5 * product * (double)n / ((double)n + half)},
+                     .spectrum = {.flops_per_second = 0.5 * share * product},
                      .point_seconds = 0.01};
 }
 

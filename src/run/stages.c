@@ -121,10 +121,10 @@ static void join_data(stage *s) {
   s->input.data = &s->joined;
 }
 
-static bool is_long(const stage *s, const ntk_rate *rate, double flops, double *seconds) {
+static bool is_long(const stage *s, const ntk_rate *rate, double work, double *seconds) {
   const double after = s->settings->run.checkpoint_after;
 
-  *seconds = rate ? ntk_rate_seconds(rate, flops, s->comm->size) : 0;
+  *seconds = rate ? ntk_rate_seconds(rate, work, s->comm->size) : 0;
   return after <= 0 || *seconds > after;
 }
 

@@ -106,37 +106,51 @@ static double ask_squeue(char *job) {
   return length > 0 ? epoch_of(answer) : NAN;
 }
 
-/* Seconds until Slurm ends this job; NaN without Slurm, or without a limit. */
-static double slurm_seconds_left(void) {
-  const char *end = getenv("SLURM_JOB_END_TIME");
-  char *job = getenv("SLURM_JOB_ID");
-  double epoch = NAN;
+/* Seconds since 1970; NaN if it is not set. */
+static double epoch_in(const char *name) {
+  const char *text = getenv(name);
 
-  if (is_number(end)) {
-    epoch = strtod(end, NULL);
-  } else if (is_number(job)) {
-    epoch = ask_squeue(job);
-  }
-  return epoch - (double)time(NULL);
+  return is_number(text) ? strtod(text, NULL) : NAN;
+}
+
+/* Of the Slurm job; NaN where it is not known. */
+typedef struct slurm_limit {
+  double left;  /* s until Slurm ends it; a shell may remember the end of a job that is over: NaN */
+  double whole; /* s from its start to its end */
+} slurm_limit;
+
+/*   ask  squeue, if need be, which may take a while */
+static slurm_limit find_slurm_limit(bool ask) {
+  const double start = epoch_in("SLURM_JOB_START_TIME"), now = (double)time(NULL);
+  char *job = getenv("SLURM_JOB_ID");
+  double end = epoch_in("SLURM_JOB_END_TIME");
+
+  if (isnan(end) && ask && is_number(job)) end = ask_squeue(job);
+  return (slurm_limit){end > now ? end - now : NAN, end > start ? end - start : NAN};
+}
+
+/* Of a short Slurm job half is for work: else it would stop at once and be queued for ever. */
+static double without_margin(double seconds, const ntk_run_settings *settings) {
+  return isnan(seconds) ? INFINITY : seconds - fmin(settings->stop_margin, seconds / 2);
 }
 
 /* Whichever ends first. */
 static void set_deadline(const ntk_comm *comm, const ntk_run_settings *settings, ntk_stop *stop) {
-  double left = comm->rank == 0 ? slurm_seconds_left() : NAN;
+  const double given = isnan(settings->walltime) ? INFINITY : settings->walltime;
+  slurm_limit slurm = {NAN, NAN};
 
-  ntk_comm_broadcast(comm, 0, &left, sizeof(left));
-  const bool given = !isnan(settings->walltime) && !(settings->walltime > left);
+  if (comm->rank == 0) slurm = find_slurm_limit(isinf(given));
+  ntk_comm_broadcast(comm, 0, &slurm, sizeof(slurm));
+  const double own = fmax(given - settings->stop_margin, 0);
+  const bool is_own = given <= (isnan(slurm.left) ? INFINITY : slurm.left);
 
-  if (given) left = settings->walltime;
-  /* Of a short Slurm job half is for work: else it would stop at once and be queued for ever. */
-  const double half = given ? INFINITY : fmax(left, 0) / 2;
-  const double margin = fmin(settings->stop_margin, half);
-
-  stop->walltime = isnan(left) ? INFINITY : fmax(left - margin, 0);
+  stop->walltime = is_own ? own : without_margin(slurm.left, settings);
+  stop->whole = fmin(own, without_margin(slurm.whole, settings));
   stop->deadline = stop->start + stop->walltime;
-  if (isnan(left)) return;
+  if (isinf(stop->deadline)) return;
   ntk_log("%s ends in %.0f s; the job begins to stop %.0f s before that",
-          given ? "the wall time (run.walltime)" : "the Slurm job", left, margin);
+          is_own ? "the wall time (run.walltime)" : "the Slurm job", is_own ? given : slurm.left,
+          (is_own ? given : slurm.left) - stop->walltime);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------- */
@@ -255,10 +269,10 @@ static ntk_status look_ahead(ntk_stop *stop, double seconds, const char *what) {
   const double left = stop->deadline - ntk_now();
 
   NTK_TRY(look(stop));
-  NTK_CHECK(!(seconds > stop->walltime), NTK_E_TIME,
+  NTK_CHECK(!(seconds > stop->whole), NTK_E_TIME,
             "%s takes about %.0f s, and the whole job has %.0f s: give it more wall time or more "
             "ranks, then run with --retry-failed",
-            what, seconds, stop->walltime);
+            what, seconds, stop->whole);
   NTK_CHECK(!(seconds > left), NTK_E_STOPPED,
             "%s takes about %.0f s, and %.0f s are left: it is not begun", what, seconds,
             fmax(left, 0));

@@ -228,13 +228,13 @@ static double transient_bytes(const ntk_outlook *o, const ntk_settings *s,
   return cost->stage_bytes * groups;
 }
 
-/* Points share their weights and kernels; each has its files. */
+/* Points share their kernels; each has its files, and draws the weights. */
 static void predict_unit(const ntk_outlook *o, const ntk_tempo *tempo, const ntk_point_cost *cost,
                          int64_t k, ntk_unit *unit) {
   const double points = (double)(o->units->first[k + 1] - o->units->first[k]);
 
   ntk_tempo_parts(tempo, cost, unit->part);
-  unit->part[NTK_PART_POINTS] += (points - 1) * ntk_tempo_speed(tempo, cost->rows).point_seconds;
+  unit->part[NTK_PART_POINTS] *= points;
   unit->part[NTK_PART_SPECTRUM] *= (double)count_spectra(o, k);
 }
 

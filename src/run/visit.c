@@ -235,24 +235,31 @@ static void begin_unit(ntk_crew *crew, int64_t unit) {
   crew->at_work.unit = unit;
   crew->at_work.since = ntk_now();
   memset(crew->place.part_seconds, 0, sizeof(crew->place.part_seconds));
+  memset(crew->place.part_computed, 0, sizeof(crew->place.part_computed));
   tell(crew, (ntk_unit_state){.state = NTK_UNIT_RUNS, .ranks = group_of(crew)->size});
 }
 
-/* What failed took less time than it should, and what was there took none. */
+/* What failed took less time than it should.  Of kernels that were there reading is part of the
+ * points' time, and says nothing of computing. */
 ntk_unit_state ntk_visit_outcome(const ntk_crew *crew) {
-  const bool computed = crew->at_work.computed && !crew->at_work.failed;
-  const double kernel = crew->place.part_seconds[NTK_PART_KERNEL];
-  const double spectrum = crew->place.part_seconds[NTK_PART_SPECTRUM];
-  const double seconds = computed ? ntk_now() - crew->at_work.since : NAN;
-
-  return (ntk_unit_state){.state = NTK_UNIT_ENDED,
-                          .seconds = seconds,
-                          .part = {seconds - kernel - spectrum, kernel, spectrum},
+  const ntk_place *place = &crew->place;
+  const bool all = crew->at_work.computed && !crew->at_work.failed;
+  ntk_unit_state state = {.state = NTK_UNIT_ENDED,
+                          .seconds = all ? ntk_now() - crew->at_work.since : NAN,
                           .ranks = group_of(crew)->size};
+
+  state.part[NTK_PART_POINTS] = state.seconds;
+  for (int k = NTK_PART_KERNEL; k < NTK_PARTS; ++k) {
+    state.part[NTK_PART_POINTS] -= place->part_seconds[k];
+    state.part[k] = place->part_computed[k] ? place->part_seconds[k] : NAN;
+  }
+  return state;
 }
 
-static void end_unit(ntk_crew *crew) {
-  tell(crew, ntk_visit_outcome(crew));
+static void end_unit(ntk_crew *crew, ntk_status status) {
+  const ntk_unit_state waits = {.state = NTK_UNIT_WAITS};
+
+  tell(crew, status == NTK_OK ? ntk_visit_outcome(crew) : waits);
   memset(&crew->at_work, 0, sizeof(crew->at_work));
   crew->at_work.unit = -1;
 }
@@ -274,7 +281,7 @@ ntk_status ntk_visit_unit(ntk_crew *crew, int64_t unit) {
   const ntk_status status = visit_all(crew, unit);
 
   if (status == NTK_OK) crew->open[unit] = false;
-  end_unit(crew);
+  end_unit(crew, status);
   if (status != NTK_E_LOST) return status;
   ntk_log("a unit is given up, the job goes on: %s", ntk_last_error()->text);
   return NTK_OK;

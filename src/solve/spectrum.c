@@ -207,8 +207,8 @@ static ntk_status settle(const ntk_spectrum_settings *settings, bool single, ntk
 
   s->lambda_min_raw = s->eigenvalue[s->n - 1];
   NTK_CHECK(s->lambda_min_raw >= bound, NTK_E_NUMERIC,
-            "the kernel matrix is not positive semidefinite: its eigenvalues reach from %.3g to %.3g, "
-            "and rounding in %s precision explains none below %.3g; check its sign and how it was "
+            "the kernel matrix is not positive semidefinite: its eigenvalues reach from %.3g to "
+            "%.3g, and rounding in %s precision explains none below %.3g; check its sign and how it was "
             "made%s",
             s->lambda_min_raw, s->eigenvalue[0], single ? "single" : "double", bound,
             single ? "" : " (a file with a kernel of single precision should say so: float32)");

@@ -44,6 +44,7 @@ int ntk_bytes_write(int file, int64_t offset, int64_t count, const void *bytes) 
 
 void ntk_bytes_flush_ahead(int file, int64_t offset, int64_t count) {
 #ifdef SYNC_FILE_RANGE_WRITE
+  if (count == 0) return; /* would mean: up to the end */
   (void)sync_file_range(file, (off_t)offset, (off_t)count, SYNC_FILE_RANGE_WRITE);
 #else
   (void)file, (void)offset, (void)count;

@@ -97,7 +97,8 @@ static void find_columns(const passage *p, int64_t at, int64_t count, int64_t *f
 
 static ntk_status check_written(const passage *p, int error, int64_t j) {
   NTK_CHECK(!error, ntk_status_of_write(error, NTK_E_IO),
-            "%s: cannot write '%s' at column %lld: %s", ntk_checkpoint_name(p->c), p->shape->name, (long long)j, strerror(error));
+            "%s: cannot write '%s' at column %lld: %s", ntk_checkpoint_name(p->c),
+            p->shape->name, (long long)j, strerror(error));
   return NTK_OK;
 }
 
@@ -120,7 +121,9 @@ static ntk_status write_columns(const passage *p, int64_t first, int64_t count) 
     error = ntk_bytes_write(p->c->file, p->offset + (j * rows + row) * size, length * size,
                           p->columns + (j - first) * rows + row);
   }
-  ntk_bytes_flush_ahead(p->c->file, p->offset + first * rows * size, count * rows * size);
+  if (!error) {
+    ntk_bytes_flush_ahead(p->c->file, p->offset + first * rows * size, count * rows * size);
+  }
   return check_written(p, error, j);
 }
 
@@ -210,7 +213,6 @@ static void remember_uppers(const passage *p) {
 }
 
 static ntk_status put(passage p, const ntk_matrix *matrix, const double *notes) {
-  expect_matrix(p.c, p.shape - p.c->shapes, matrix);
   if (p.count == 0) return NTK_OK;
   NTK_ASSERT(!p.c->complete);
   forget_panels(&p);
@@ -224,6 +226,7 @@ static ntk_status put(passage p, const ntk_matrix *matrix, const double *notes) 
 
 ntk_status ntk_checkpoint_write(ntk_checkpoint *c, int64_t k, const ntk_matrix *matrix,
                                 int64_t first, int64_t count, const double *notes) {
+  expect_matrix(c, k, matrix);
   const part which = c->shapes[k].symmetric ? LOWER : WHOLE;
 
   return put(passage_of(c, k, which, first, count), matrix, notes);
@@ -231,6 +234,7 @@ ntk_status ntk_checkpoint_write(ntk_checkpoint *c, int64_t k, const ntk_matrix *
 
 ntk_status ntk_checkpoint_write_mirrored(ntk_checkpoint *c, int64_t k, const ntk_matrix *matrix,
                                          int64_t first, int64_t count, const double *notes) {
+  expect_matrix(c, k, matrix);
   const part which = c->shapes[k].symmetric ? BOTH : WHOLE;
 
   return put(passage_of(c, k, which, first, count), matrix, notes);

@@ -387,8 +387,10 @@ static ntk_status look_by_file_system(ntk_lock *lock, const char *directory, con
   double now = 0;
 
   NTK_TRY(prepare(lock, directory, key, 0));
-  NTK_TRY(write_own(lock, &now));
+  const ntk_status status = write_own(lock, &now);
+
   (void)unlink(lock->own);
+  NTK_TRY(status);
   look(lock->path, now, lock->rules.limit, holder);
   return NTK_OK;
 }

@@ -29,7 +29,7 @@
   X(NTK_E_FULL, 73, "the disk is full")                              \
   X(NTK_E_IO, 74, "file system or HDF5 failure")                     \
   X(NTK_E_TIME, 1, "it takes longer than a job may")                 \
-  X(NTK_E_LOST, 74, "a lock is another process's now")                \
+  X(NTK_E_LOST, 1, "a lock is another process's now")                 \
   X(NTK_E_STOPPED, 75, "stopped in order; run again to resume")
 
 typedef enum ntk_status {

@@ -119,8 +119,9 @@ NTK_CHECKED ntk_status ntk_node_spell_path(ntk_arena *arena, const ntk_node *roo
 
 /* Local.  Puts `value` at a dotted path, making mappings on the way; an existing value is
  * replaced.  A word on the way (`outputs: mean` for kernel.outputs.single.output) gives way to a
- * mapping, which remembers it: not every scalar may; a word that is an item of a list becomes {word: {...}}.  What is not written is made
- * with the given mark.  A problem if a list has no item of that name, or several.
+ * mapping, which remembers it: not every scalar may; a word that is an item of a list becomes
+ * {word: {...}}.  What is not written is made with the given mark.  A problem if a list has no item of
+ * that name, or several.
  * Nodes come from `arena`; `root` is changed in place. */
 NTK_CHECKED ntk_status ntk_node_put(ntk_arena *arena, ntk_node *root, const char *path,
                                     ntk_mark mark, ntk_node *value, ntk_problems *problems);

@@ -17,7 +17,7 @@ typedef struct ntk_failures {
   char as[32];
 } ntk_failures;
 
-/* Local, the same on all ranks of a group.  What to say of a point (from 0): its reason, or "as point
+/* Local, on the rank that speaks for its group.  What to say of a point (from 0): its reason, or "as point
  * 1", of which it has been said.  Valid until the next call. */
 const char *ntk_failures_say(ntk_failures *failures, int64_t point, const char *reason);
 

@@ -26,8 +26,9 @@ typedef struct ntk_place {
   const int64_t *later;     /* their indices in job->point */
   ntk_lock_set *locks;      /* rank 0: of the unit; NULL: none */
   ntk_stop *stop;           /* NULL: nothing stops a point */
-  double part_seconds[NTK_PARTS]; /* that kernels and spectra of the unit at work took; NaN if one was
-                               there, or half of it */
+  double part_seconds[NTK_PARTS]; /* that kernels and spectra of the unit at work took to compute; NaN:
+                               one was half there */
+  bool part_computed[NTK_PARTS];  /* one was computed; else they were there, or there are none */
   ntk_speed *speed;         /* predicts stages and learns from them; NULL: nothing is known */
   ntk_backlog *backlog;         /* rank 0: results.h5 joins it instead of being brought to disk at once,
                                and it is synced before a big file is removed; NULL: at once */

@@ -58,7 +58,7 @@ typedef struct ntk_schedule {
 
 /* Local.  Levels such that all is done early: of a range of times that no unit may take longer than,
  * each with the smallest groups that keep to it, the best one in simulation.  A unit that fits into
- * no group gets the largest.  Of many units a few that take no time go first, with the first of those.
+ * no group gets the largest.  Of many units a few that take no time go first, on as many ranks as the longest get.
  *   wanted    [count] which units; NULL: all
  *   schedule  overwritten; ntk_schedule_destroy
  * Fails with NTK_E_MEMORY. */

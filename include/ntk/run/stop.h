@@ -15,7 +15,8 @@ typedef struct ntk_stop {
   ntk_comm world;     /* a duplicate of the job's communicator: for notices between groups */
   double start;       /* of the job; clock of ntk_now */
   double deadline;    /* when it begins to stop; INFINITY: never */
-  double walltime;    /* s from start to the deadline */
+  double walltime;    /* s from start to the deadline; INFINITY: there is none */
+  double whole;       /* s that a job of this wall time has at best: this one may have begun late */
   bool stopping;      /* this rank knows that the job stops, */
   bool known;         /* from another group */
   bool told;          /* it has told all other ranks */
