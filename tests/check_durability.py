@@ -368,10 +368,15 @@ class Durability(unittest.TestCase):
         locks = sweep.path / "out" / "locks"
         job = subprocess.Popen([PROGRAM, "run", "c.yaml"], cwd=sweep.path, text=True,
                                stderr=subprocess.PIPE)
-        while not (locks.is_dir() and [f for f in locks.iterdir() if f.name != "guard"]):
+        self.addCleanup(job.kill)
+        found = []
+        while len(found) != 1 or "." in found[0].name:  # while it is being taken
             self.assertIsNone(job.poll())
-        job.send_signal(signal.SIGSTOP)
-        lock = self.lock(sweep)
+            job.send_signal(signal.SIGCONT)
+            time.sleep(0.001)
+            job.send_signal(signal.SIGSTOP)
+            found = [f for f in locks.glob("*") if f.name != "guard"]
+        (lock,) = found
         text = lock.read_text()
         lock.unlink()
         lock.write_text(text.replace("host: ", "host: other-"))
