@@ -117,6 +117,10 @@ class Durability(unittest.TestCase):
         self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
         return sweep, sweep.one("kernels/*/gram.h5.partial")
 
+    def test_written_in_one_go(self):
+        """A kernel that is computed in one chunk, and not in sixteen, leaves the same files."""
+        self.finish(self.sweep(), words=("--set", "run.checkpoint_after=30"))
+
     # -- checkpoints that were damaged ---------------------------------------------------------
 
     def test_interrupted(self):

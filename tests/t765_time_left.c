@@ -175,6 +175,24 @@ static void check_part_without_cost(void) {
   EXPECT_NEAR(ntk_unit_seconds(&read, &pace, 1), 4, 0.5);
 }
 
+/* One unit that took a fiftieth of the others' time says little. */
+static void check_outlier(void) {
+  ntk_unit units[12];
+  ntk_unit_state state[12];
+  ntk_pace pace;
+
+  for (int k = 0; k < 12; ++k) {
+    const double seconds = k == 5 ? 0.02 : 1;
+
+    units[k] = (ntk_unit){{0, 0.5, 0.5}, 1};
+    state[k] = (ntk_unit_state){
+        NTK_UNIT_ENDED, seconds, {0, 0.5 * seconds, 0.5 * seconds}, 1, 0};
+  }
+  EXPECT(ntk_pace_fit(units, 12, state, &pace));
+  EXPECT_NEAR(pace.factor[NTK_PART_KERNEL], 1, 0.1);
+  EXPECT_NEAR(pace.factor[NTK_PART_SPECTRUM], 1, 0.1);
+}
+
 int main(int argc, char **argv) {
   static const int ranks[] = {1, 2, 3, 6, 16};
   static const machine machines[] = {
@@ -183,6 +201,7 @@ int main(int argc, char **argv) {
   begin_test(&argc, &argv);
   check_fit();
   check_part_without_cost();
+  check_outlier();
   for (size_t k = 0; k < sizeof(ranks) / sizeof(ranks[0]); ++k) {
     for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); ++i) {
       for (unsigned seed = 1; seed <= 8; ++seed) check(ranks[k], &machines[i], seed);

@@ -209,12 +209,6 @@ static ntk_status ask(const ntk_work *w) {
 
 static bool is_last_chunk(const ntk_work *w) { return w->chunks.end == w->chunks.count; }
 
-/* Below the diagonals everything is there. */
-static ntk_status mirror(ntk_kernel *k) {
-  NTK_TRY(ntk_matrix_mirror_lower(&k->gram));
-  return k->test_test.rows > 0 ? ntk_matrix_mirror_lower(&k->test_test) : NTK_OK;
-}
-
 static ntk_status write_run(ntk_work *w, const ntk_cut *run, int64_t cuts) {
   int64_t k = 0;
   ntk_checkpoint *file = ntk_cut_file(w->input->keeping, run->matrix, &k);
@@ -262,7 +256,7 @@ static ntk_status add_chunk(ntk_work *w) {
   NTK_TRY(ntk_work_is_ntk(w) ? ntk_work_add_tensors(w) : ntk_work_add_readout(w));
   NTK_TRY(ntk_work_deliver(w));
   w->has_diagonal = w->has_diagonal || w->with_test;
-  if (is_last_chunk(w)) NTK_TRY(mirror(w->kernel));
+  if (is_last_chunk(w)) NTK_TRY(ntk_kernel_mirror(w->kernel)); /* below it, all is there */
   return write_chunk(w);
 }
 

@@ -227,6 +227,11 @@ void ntk_kernel_destroy(ntk_kernel *kernel) {
   *kernel = (ntk_kernel){0};
 }
 
+ntk_status ntk_kernel_mirror(ntk_kernel *kernel) {
+  NTK_TRY(ntk_matrix_mirror_lower(&kernel->gram));
+  return kernel->test_test.rows > 0 ? ntk_matrix_mirror_lower(&kernel->test_test) : NTK_OK;
+}
+
 /* Row-major number of the first entry here that is not finite; rows * cols if there is none. */
 static double first_bad(const ntk_matrix *m) {
   double first = (double)m->rows * (double)m->cols;

@@ -353,8 +353,9 @@ double ntk_schedule_bound(const ntk_unit *units, int64_t count, const ntk_groups
 
 /* ---- time left --------------------------------------------------------------------------------- */
 
-/* A finished unit: seconds of its parts on its ranks, in terms of those that it took in all. */
+/* A finished unit: seconds of its parts on its ranks, then in terms of all of it (make_relative). */
 typedef struct sample {
+  double seconds;                                /* that it took in all */
   double predicted[NTK_PARTS], taken[NTK_PARTS]; /* both 0 if not known */
   double trust;                                  /* of the latest 1 */
   double weight;                                 /* of those, less if it lies far off */
@@ -391,7 +392,7 @@ static double trust_in(const ntk_unit_state *state, const span *all) {
 static bool take_sample(const ntk_unit *unit, const ntk_unit_state *state, sample *s) {
   int known = 0;
 
-  *s = (sample){0};
+  *s = (sample){.seconds = state->seconds};
   if (!says_something(state)) return false;
   for (int i = 0; i < NTK_PARTS; ++i) {
     const int ranks = i == NTK_PART_POINTS ? 1 : state->ranks;
@@ -399,8 +400,8 @@ static bool take_sample(const ntk_unit *unit, const ntk_unit_state *state, sampl
     const int as = unit->part[i] > 0 ? i : NTK_PART_POINTS; /* kernels that are read, say */
 
     if (isnan(state->part[i])) continue;
-    s->predicted[i] += unit->part[i] / ranks / state->seconds;
-    s->taken[as] += state->part[i] / state->seconds;
+    s->predicted[i] += unit->part[i] / ranks;
+    s->taken[as] += state->part[i];
     ++known;
   }
   return known > 0;
@@ -431,6 +432,32 @@ static int ascending(const void *a, const void *b) {
 static double median(double *values, int64_t count) {
   qsort(values, (size_t)count, sizeof(*values), ascending);
   return values[count / 2];
+}
+
+static double predicted_in_all(const sample *s) {
+  double sum = 0;
+
+  for (int i = 0; i < NTK_PARTS; ++i) sum += s->predicted[i];
+  return sum;
+}
+
+/* In terms of what it took or, if that is more, what it should have taken as the others did: else one
+ * that took next to nothing would be the largest of all. */
+static void make_relative(sample *samples, int64_t count, double *scratch) {
+  for (int64_t k = 0; k < count; ++k) {
+    scratch[k] = samples[k].seconds / fmax(predicted_in_all(&samples[k]), 1e-9);
+  }
+  const double usual = median(scratch, count);
+
+  for (int64_t k = 0; k < count; ++k) {
+    sample *s = &samples[k];
+    const double whole = fmax(s->seconds, usual * predicted_in_all(s));
+
+    for (int i = 0; i < NTK_PARTS; ++i) {
+      s->predicted[i] /= whole;
+      s->taken[i] /= whole;
+    }
+  }
 }
 
 /* Minimizes sum weight (factor predicted - taken)^2 + pull (factor / prior - 1)^2. */
@@ -487,6 +514,7 @@ static double common_factor(const sample *samples, int64_t count) {
 static void fit(sample *samples, int64_t count, double *scratch, ntk_pace *pace) {
   enum { ROUNDS = 5 };
 
+  make_relative(samples, count, scratch);
   for (int round = 0; round < ROUNDS; ++round) {
     const double common = common_factor(samples, count);
 

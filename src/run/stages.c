@@ -226,8 +226,7 @@ static ntk_status load_matrices(const stage *s, ntk_kernel *k) {
   if (s->test) NTK_TRY(ntk_checkpoint_load(s->test, 0, &k->test_train));
   if (k->test_test.rows > 0) NTK_TRY(ntk_checkpoint_load(s->test, 1, &k->test_test));
   if (!are_complete(s)) return NTK_OK; /* damaged panels are forgotten */
-  NTK_TRY(ntk_matrix_mirror_lower(&k->gram));
-  return k->test_test.rows > 0 ? ntk_matrix_mirror_lower(&k->test_test) : NTK_OK;
+  return ntk_kernel_mirror(k);
 }
 
 /* A kernel.h5 that is of no use is as good as none. */

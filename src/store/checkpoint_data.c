@@ -38,7 +38,7 @@ static ntk_status begin(passage *p) {
   const int64_t columns = least(p->group * s->width, s->cols);
 
   NTK_TRY(NTK_NEW(p->count, &p->hashes));
-  NTK_TRY(NTK_NEW(p->count, &p->uppers));
+  if (p->part == BOTH) NTK_TRY(NTK_NEW(p->count, &p->uppers));
   return ntk_new_unset((size_t)((columns / ranks + 2) * s->rows), sizeof(double), &p->columns);
 }
 
@@ -205,9 +205,9 @@ static void forget_panels(const passage *p) {
 }
 
 /* For finish: the journal has no place for them yet. */
-static void remember_uppers(const passage *p) {
+static void remember_uppers(const passage *p, const uint64_t *hashes) {
   for (int64_t k = 0; k < p->count; ++k) {
-    p->c->upper[p->shape->first + p->first + k] = p->uppers[k];
+    p->c->upper[p->shape->first + p->first + k] = hashes[k];
     p->c->has_upper[p->shape->first + p->first + k] = true;
   }
 }
@@ -219,7 +219,7 @@ static ntk_status put(passage p, const ntk_matrix *matrix, const double *notes) 
   ntk_status status = write_panels(&p, matrix);
   if (status == NTK_OK) status = record_panels(&p, notes);
   if (status != NTK_OK) forget_panels(&p);
-  if (status == NTK_OK && p.part == BOTH) remember_uppers(&p);
+  if (status == NTK_OK && p.part == BOTH) remember_uppers(&p, p.uppers);
   end(&p);
   return status;
 }
@@ -376,8 +376,7 @@ static ntk_status write_upper(ntk_checkpoint *c, int64_t k, const ntk_matrix *m)
   passage p = passage_of(c, k, UPPER, 0, c->shapes[k].panels);
   const ntk_status status = write_panels(&p, m);
 
-  if (status == NTK_OK) memcpy(p.uppers, p.hashes, (size_t)p.count * sizeof(*p.uppers));
-  if (status == NTK_OK) remember_uppers(&p);
+  if (status == NTK_OK) remember_uppers(&p, p.hashes);
   end(&p);
   return status;
 }

@@ -66,6 +66,10 @@ typedef struct ntk_kernel {
 
 void ntk_kernel_destroy(ntk_kernel *kernel);
 
+/* Collective.  What stands below the diagonals of Gram and test-test block, above them, too.
+ * Fails with NTK_E_MEMORY. */
+NTK_CHECKED ntk_status ntk_kernel_mirror(ntk_kernel *kernel);
+
 /* What the quantities of one network share: the result of the forward pass, as far as the readout
  * needs it.  Zero-initialise; destroy. */
 typedef struct ntk_features {
